@@ -1,0 +1,39 @@
+package io.lockstep.replication.link;
+
+import org.agrona.DirectBuffer;
+
+/**
+ * Whole messages to and from one authenticated peer. Sending is safe from several threads; receiving is for one thread.
+ * After any {@link LinkException} the channel is closed and stays closed.
+ */
+public interface FrameChannel extends AutoCloseable {
+    /**
+     * Puts one message (SBE header and body) in a frame behind those sent before, and may leave it buffered until
+     * {@link #flush()} or until the batch is full. Blocks while the peer does not read, up to the channel's send timeout.
+     */
+    void send(DirectBuffer message, int offset, int length) throws LinkException;
+
+    /** Seals and writes what is buffered. */
+    void flush() throws LinkException;
+
+    /**
+     * Hands the next message to the handler; the buffer is valid during the call only.
+     *
+     * @return false if none came within the timeout
+     * @throws LinkException if the connection ended ({@link LinkException.Kind#CLOSED}) or broke a rule of the protocol
+     */
+    boolean receive(FrameHandler handler, long timeoutMs) throws LinkException;
+
+    /** Time of the last bytes from the peer, {@link System#nanoTime()}; any thread. */
+    long lastReceivedNs();
+
+    /** Bytes written to the network so far; any thread. */
+    long sentBytes();
+
+    /** The peer's certificate fingerprint, {@code sha256:} and 64 hexadecimal digits; any thread. */
+    String peerFingerprint();
+
+    /** Closes the connection; any thread, any number of times; wakes a blocked sender and receiver. */
+    @Override
+    void close();
+}

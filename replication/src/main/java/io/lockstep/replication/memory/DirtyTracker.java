@@ -1,0 +1,34 @@
+package io.lockstep.replication.memory;
+
+import io.lockstep.linux.LinuxException;
+
+/**
+ * Tells which pages of another process's memory were written. All calls from the VM's capture thread, but for {@link #close()}.
+ * Ranges are host virtual addresses in that process, multiples of 4096, and land in a caller's {@link DirtyRanges}.
+ */
+public interface DirtyTracker extends AutoCloseable {
+    /** {@code userfaultfd-wp}, {@code soft-dirty} or {@code content-hash}. */
+    String name();
+
+    /**
+     * Lists what was written in the watched regions since the last arming scan, and arms again, atomically per page. Call while the VM
+     * is stopped and its I/O drained, or also in between if {@link #armsAtomically()} and no write is in flight from the kernel.
+     */
+    void scanAndArm(DirtyRanges into) throws LinuxException;
+
+    /** Lists the same without arming; what it lists is listed again by the next {@link #scanAndArm}. While the VM runs, too. */
+    void peek(DirtyRanges into) throws LinuxException;
+
+    /** Whether a page written between listing and arming can not be lost while the VM runs. */
+    boolean armsAtomically();
+
+    /** Whether the watched process keeps the tracking state when this process dies, and its successor can take it over. */
+    boolean survivesRestart();
+
+    /** Ends tracking and leaves no trace of it in the watched process. */
+    void detach() throws LinuxException;
+
+    /** Gives up this process's descriptors; the tracking state stays where it survives a restart. */
+    @Override
+    void close();
+}
