@@ -1,0 +1,74 @@
+package io.lockstep.agent;
+
+import io.lockstep.agent.view.AgentView;
+import io.lockstep.agent.view.DryRun;
+import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.JournalEpoch;
+import io.lockstep.agent.view.Promotion;
+import io.lockstep.agent.view.ProtectRequest;
+import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.agent.view.Switchover;
+import io.lockstep.agent.view.Verification;
+import io.lockstep.agent.view.VmSelector;
+import io.lockstep.agent.view.VmSummary;
+import io.lockstep.replication.LockstepException;
+import java.util.List;
+
+/**
+ * What the daemon can do, and the API serves. Thread-safe. The views return at once, from figures that the duty cycles publish; none
+ * of them waits for a VM or a peer. The verbs block until they are done: the API runs each on a job's thread, at most one per VM. A
+ * refusal is a {@link LockstepException}, thrown before anything is touched. Interrupting a verb's thread means: give up, leave things
+ * as they were.
+ *
+ * <p>A {@code vm} that is a string is the name as in {@link VmSummary}, or a pid, or a QMP socket.
+ */
+public interface VmOperations {
+    /** This agent. */
+    AgentView agent();
+
+    /** Every QEMU found here, and every replica held here. Reads /proc: tens of milliseconds. */
+    List<VmSummary> vms() throws LockstepException;
+
+    /** The VMs that run here and are protected, or were until a failure. */
+    List<ProtectionStatus> protections();
+
+    /** The VMs whose replicas are here. */
+    List<ReplicaView> replicas();
+
+    /** What {@link #protect} would do, with all its checks and nothing touched. */
+    DryRun dryRun(ProtectRequest request) throws LockstepException;
+
+    /** Protects a VM; returns with the first consistent epoch acknowledged. Reports {@code initial-copy} in bytes. */
+    ProtectionStatus protect(ProtectRequest request, Progress progress) throws LockstepException, InterruptedException;
+
+    /** Ends protection, leaves QEMU as it was found, removes the replica. */
+    void unprotect(String vm, Progress progress) throws LockstepException, InterruptedException;
+
+    /** Compares every page of every RAM block with the replica, at one stop. */
+    Verification verify(String vm, Progress progress) throws LockstepException, InterruptedException;
+
+    /** Moves the VM to its peer as planned; called on the primary. */
+    Switchover switchover(String vm, Progress progress) throws LockstepException, InterruptedException;
+
+    /**
+     * Promotes the replica; called on the peer.
+     *
+     * @param force without fencing, and also when the replica was released: the operator answers for it that the VM cannot run elsewhere
+     */
+    Promotion failover(String vm, boolean force, Progress progress) throws LockstepException, InterruptedException;
+
+    /**
+     * The replica's last epochs, newest first.
+     *
+     * @param limit 1 to 10,000
+     */
+    List<JournalEpoch> journal(String vm, int limit) throws LockstepException;
+
+    /**
+     * Measures the least pause of a VM that is not protected.
+     *
+     * @param samples 1 to 1,000
+     */
+    Floor measureFloor(VmSelector vm, int samples, Progress progress) throws LockstepException, InterruptedException;
+}

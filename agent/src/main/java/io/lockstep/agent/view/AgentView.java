@@ -1,0 +1,20 @@
+package io.lockstep.agent.view;
+
+/**
+ * The agent itself.
+ *
+ * @param root prefix of all its paths, {@code /} if installed
+ * @param listenAddress where it listens for primaries, host and port
+ * @param fingerprint of its certificate, {@code sha256:} and 64 hexadecimal digits
+ * @param startedMs milliseconds since 1970
+ * @param startMs from the start of the JVM until protection was re-attached
+ */
+public record AgentView(
+        String version,
+        long pid,
+        String root,
+        String listenAddress,
+        String fingerprint,
+        long startedMs,
+        double startMs,
+        String java) {}

@@ -1,0 +1,11 @@
+package io.lockstep.agent.view;
+
+/**
+ * The other side of a protection.
+ *
+ * @param name its name in the configuration
+ * @param address host and port
+ * @param fingerprint pinned certificate, {@code sha256:} and 64 hexadecimal digits
+ * @param connected whether a session is open now
+ */
+public record PeerView(String name, String address, String fingerprint, boolean connected) {}
