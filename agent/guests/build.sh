@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Builds the guests of the demo and of the tests:   build.sh [--micro] [DIR]
+# into DIR (default: ~/.cache/lockstep/guests) as micro.elf, vmlinuz and initrd.gz, and prints DIR. With --micro only micro.elf.
+# Does nothing when they are there and their sources are the same. Needs gcc, and for the linux guest libc6-dev, busybox-static, cpio and apt,
+# which downloads the distribution's cloud kernel once; after that it works offline. It installs nothing.
+set -euo pipefail
+umask 022
+
+here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lockstep}
+wanted=all
+if [ "${1:-}" = --micro ]; then wanted=micro; shift; fi
+dir=${1:-$cache/guests}
+mkdir -p "$dir" "$cache"
+dir=$(cd "$dir" && pwd)
+exec 9>"$cache/build.lock"
+flock 9
+
+# Modules that the linux guest loads, in this order; what a kernel has built in, or has not got, is left out.
+modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net virtio_blk
+ nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci"
+
+fail() {
+    echo "build.sh: $*" >&2
+    exit 1
+}
+
+build_micro() {
+    local flags="-m32 -march=i686 -O2 -std=gnu11 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-pie -no-pie -fno-stack-protector
+        -fno-asynchronous-unwind-tables -fcf-protection=none -mgeneral-regs-only -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack"
+    # shellcheck disable=SC2086
+    gcc $flags -Wl,-T,"$here/micro/micro.ld" -o "$dir/micro.elf.new" "$here/micro/start.S" "$here/micro/micro.c"
+    mv "$dir/micro.elf.new" "$dir/micro.elf"
+}
+
+# Prints the name of the newest small kernel that apt knows: Debian's cloud kernel, else Ubuntu's for virtual machines.
+kernel_version() {
+    local meta version
+    for meta in "linux-image-cloud-$(dpkg --print-architecture)" linux-image-kvm linux-image-virtual; do
+        version=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: linux-image-\([0-9]\)/\1/p' | head -n 1)
+        if [ -n "$version" ]; then
+            echo "$version"
+            return
+        fi
+    done
+    fail "apt knows no linux-image-cloud-amd64, linux-image-kvm or linux-image-virtual; run: apt-get update"
+}
+
+# Downloads and unpacks a kernel into the cache, or finds the one that is there.
+kernel() {
+    local unpacked="$cache/kernel" version package
+    [ ! -e "$unpacked/version" ] || return 0
+    version=$(kernel_version)
+    rm -rf "$unpacked.new"
+    mkdir -p "$unpacked.new/packages"
+    (
+        cd "$unpacked.new/packages"
+        # apt drops to its own user, who may write here or not; both work, the second with a notice.
+        chmod 755 .
+        apt-get download -q "linux-image-$version" >&2 || fail "cannot download linux-image-$version; run: apt-get update"
+        # Ubuntu keeps the modules in a package of their own.
+        if apt-cache show "linux-modules-$version" >/dev/null 2>&1; then apt-get download -q "linux-modules-$version" >&2; fi
+        for package in *.deb; do dpkg -x "$package" ..; done
+    )
+    rm -rf "$unpacked.new/packages"
+    # Merged and unmerged /usr.
+    [ -d "$unpacked.new/lib/modules" ] || ln -s usr/lib "$unpacked.new/lib"
+    echo "$version" >"$unpacked.new/version"
+    rm -rf "$unpacked"
+    mv "$unpacked.new" "$unpacked"
+}
+
+add_module() {
+    local name=$1 found
+    found=$(find "$cache/kernel/lib/modules/" \( -name "$name.ko" -o -name "$name.ko.xz" -o -name "$name.ko.zst" \) | head -n 1)
+    case $found in
+        '') return ;;
+        *.xz) xz -dc "$found" >"$root/mod/$name.ko" ;;
+        *.zst) zstd -dcq "$found" >"$root/mod/$name.ko" ;;
+        *) cp "$found" "$root/mod/$name.ko" ;;
+    esac
+    echo "$name.ko" >>"$root/mod/order"
+}
+
+build_linux() {
+    local root="$dir/root.new" program module
+    kernel
+    cp "$cache/kernel/boot/vmlinuz-$(cat "$cache/kernel/version")" "$dir/vmlinuz.new"
+    chmod 644 "$dir/vmlinuz.new"
+    rm -rf "$root"
+    mkdir -p "$root"/{bin,proc,sys,dev,tmp,mod}
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    for program in chain load; do
+        gcc -O2 -static -std=gnu11 -Wall -Wextra -Werror -o "$root/bin/$program" "$here/linux/$program.c"
+    done
+    install -m 755 "$here/linux/init" "$root/init"
+    : >"$root/mod/order"
+    for module in $modules; do add_module "$module"; done
+    (cd "$root" && find . -print0 | sort -z | cpio --null --quiet -o -H newc -R 0:0 | gzip -n -1) >"$dir/initrd.gz.new"
+    rm -rf "$root"
+    mv "$dir/vmlinuz.new" "$dir/vmlinuz"
+    mv "$dir/initrd.gz.new" "$dir/initrd.gz"
+}
+
+# Runs a build when its result is missing or was built from other sources.
+once() {
+    local what=$1 result=$2 sources
+    sources=$(cd "$here" && sha256sum build.sh chain.h "$what"/* | sha256sum | cut -d ' ' -f 1)
+    [ -e "$dir/$result" ] && [ "$(cat "$dir/$what.sources" 2>/dev/null)" = "$sources" ] && return
+    command -v gcc >/dev/null || fail "gcc is missing; run: apt-get install -y --no-install-recommends gcc libc6-dev"
+    "build_$what"
+    echo "$sources" >"$dir/$what.sources"
+}
+
+once micro micro.elf
+[ "$wanted" = micro ] || once linux initrd.gz
+echo "$dir"

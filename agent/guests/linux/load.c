@@ -1,0 +1,79 @@
+/*
+ * Loads on the guest's memory and disks for the hazard tests, each of which must leave the chain and every page intact:
+ *   load read DEVICE    reads the disk with O_DIRECT as fast as it can, several requests deep (processes), into memory that it also writes
+ *   load hog MIB        fills pages with random content without end
+ * Prints "load NAME up" once it runs.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define READERS 4
+#define READ_BYTES 65536
+/* 4 readers × 64 buffers × 64 KiB = 16 MiB of memory as targets of DMA. */
+#define BUFFERS 64
+
+static uint64_t random_state = 88172645463325252ull;
+
+static uint64_t next_random(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    return random_state ^= random_state << 17;
+}
+
+static void *memory(size_t bytes) {
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) {
+        perror("load: mmap");
+        exit(1);
+    }
+    return at;
+}
+
+static void read_disk(const char *device, unsigned reader) {
+    int disk = open(device, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    off_t bytes = disk < 0 ? -1 : lseek(disk, 0, SEEK_END);
+    if (bytes < READ_BYTES) {
+        perror(device);
+        exit(1);
+    }
+    char *buffers = memory((size_t)BUFFERS * READ_BYTES);
+    random_state += reader;
+    for (;;) {
+        char *to = buffers + next_random() % BUFFERS * READ_BYTES;
+        off_t from = (off_t)(next_random() % (uint64_t)(bytes / READ_BYTES)) * READ_BYTES;
+        if (pread(disk, to, READ_BYTES, from) != READ_BYTES) {
+            perror("load: read");
+            exit(1);
+        }
+        to[next_random() % READ_BYTES] ^= 1;
+    }
+}
+
+static void hog(size_t mib) {
+    size_t words = mib << 17;
+    uint64_t *at = memory(words * 8);
+    for (size_t w = 0;; w = (w + 1) % words)
+        at[w] = next_random();
+}
+
+int main(int count, char **argument) {
+    if (count != 3)
+        return 2;
+    printf("load %s up\n", argument[1]);
+    fflush(stdout);
+    if (!strcmp(argument[1], "read")) {
+        for (unsigned reader = 1; reader < READERS; reader++)
+            if (fork() == 0)
+                read_disk(argument[2], reader);
+        read_disk(argument[2], 0);
+    }
+    if (!strcmp(argument[1], "hog"))
+        hog((size_t)atoi(argument[2]));
+    return 2;
+}
