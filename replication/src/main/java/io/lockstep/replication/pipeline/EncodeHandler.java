@@ -1,0 +1,104 @@
+package io.lockstep.replication.pipeline;
+
+import com.lmax.disruptor.EventHandler;
+import com.lmax.disruptor.Sequence;
+import java.nio.ByteBuffer;
+import org.agrona.BufferUtil;
+import org.agrona.concurrent.NanoClock;
+
+/**
+ * Encodes or hashes its share of the slots: a page always falls to the same encoder, so that its versions stay in order and its
+ * cache needs no lock.
+ */
+final class EncodeHandler implements EventHandler<PageSlot> {
+    /** The sealer starts on what is encoded after so many slots: 64 × 0.5 µs. */
+    private static final int REPORT_SLOTS = 64;
+    /** Eight neighbours fall to one encoder: it finds their descriptions in the same cache lines. */
+    private static final int NEIGHBOURS_SHIFT = 3;
+
+    private final PipelineControl control;
+    private final ByteBuffer arena;
+    private final long arenaAddress;
+    private final int slotMask;
+    private final int index;
+    private final int encoders;
+    private final PageCodec codec;
+    private Sequence sequence = new Sequence();
+    private boolean epochOpen;
+
+    EncodeHandler(
+            PipelineControl control,
+            ByteBuffer arena,
+            int slots,
+            int index,
+            int encoders,
+            PageCache cache,
+            NanoClock clock) {
+        this.control = control;
+        this.arena = arena;
+        this.arenaAddress = BufferUtil.address(arena);
+        this.slotMask = slots - 1;
+        this.index = index;
+        this.encoders = encoders;
+        this.codec = new PageCodec(cache, clock);
+    }
+
+    /** Forgets the session; while no slot is in the ring only. */
+    void reset() {
+        codec.cache().clear();
+        epochOpen = false;
+    }
+
+    @Override
+    public void setSequenceCallback(Sequence sequence) {
+        this.sequence = sequence;
+    }
+
+    @Override
+    public void onBatchStart(long batchSize, long queueDepth) {
+        codec.price(control.price.scaled());
+    }
+
+    @Override
+    public void onEvent(PageSlot slot, long sequence, boolean endOfBatch) {
+        if (control.running()) {
+            encode(slot, sequence);
+        }
+        if (endOfBatch || (sequence & REPORT_SLOTS - 1) == 0) {
+            this.sequence.set(sequence);
+            control.ring.encoded();
+        }
+    }
+
+    private void encode(PageSlot slot, long sequence) {
+        switch (slot.kind) {
+            case PAGE -> {
+                if (mine(slot)) {
+                    // SAFETY: the offset is that of this sequence's slot, inside the arena and its slack.
+                    int offset = (int) (sequence & slotMask) * PagePipeline.SLOT_BYTES;
+                    slot.payloadBytes = codec.encode(arena, arenaAddress, offset, slot.block, slot.page, slot.flags);
+                    slot.encoding = codec.encoding();
+                }
+            }
+            case SCRUB, VERIFY -> {
+                if (mine(slot)) {
+                    slot.hash = PageHash.of(arena, (int) (sequence & slotMask) * PagePipeline.SLOT_BYTES);
+                }
+            }
+            case EPOCH_BEGIN -> {
+                if (epochOpen) {
+                    // The peer drops what came of the epoch before, so the cache is ahead of it.
+                    codec.cache().clear();
+                }
+                epochOpen = true;
+            }
+            case EPOCH_END -> epochOpen = false;
+            case NONE, MESSAGE -> {}
+        }
+    }
+
+    private boolean mine(PageSlot slot) {
+        int hash = ((slot.page >>> NEIGHBOURS_SHIFT) + slot.block * 31) * 0x9e3779b9;
+        return (int) (((hash & 0xffff_ffffL) * encoders) >>> 32) == index;
+    }
+}

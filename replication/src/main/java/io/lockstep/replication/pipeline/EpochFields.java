@@ -1,0 +1,24 @@
+package io.lockstep.replication.pipeline;
+
+import io.lockstep.replication.wire.EpochKind;
+import io.lockstep.replication.wire.RunState;
+import java.nio.ByteBuffer;
+import org.agrona.BufferUtil;
+import org.agrona.concurrent.UnsafeBuffer;
+
+/** What the beginning and the end of one epoch say; a few of them are reused in turn. */
+final class EpochFields {
+    final UnsafeBuffer deviceState;
+    final ByteBuffer deviceStateBytes;
+    long epoch;
+    EpochKind kind = EpochKind.SYNC;
+    RunState runState = RunState.RUNNING;
+    long wallMs;
+    long pauseNs;
+    int deviceStateLength;
+
+    EpochFields(int deviceStateBytesMax) {
+        deviceStateBytes = BufferUtil.allocateDirectAligned(deviceStateBytesMax, 4096);
+        deviceState = new UnsafeBuffer(deviceStateBytes);
+    }
+}

@@ -1,0 +1,154 @@
+package io.lockstep.replication.pipeline;
+
+import io.lockstep.replication.RamBlock;
+import java.nio.ByteBuffer;
+import net.jpountz.lz4.LZ4Compressor;
+import net.jpountz.lz4.LZ4Factory;
+import org.agrona.BufferUtil;
+import org.agrona.UnsafeApi;
+import org.agrona.concurrent.NanoClock;
+
+/**
+ * Chooses how a page travels and encodes it in place. One thread; allocates nothing.
+ *
+ * <p>What it leaves is never larger than the page, and applied in order by {@link PageDecoder} gives the page's content.
+ */
+public final class PageCodec {
+    /** The page is known to be zero; the buffer's content does not matter. */
+    public static final int FLAG_ZERO = 1;
+
+    /** Send it whole, whatever was sent before: the peer's copy is known to differ. */
+    public static final int FLAG_WHOLE = 2;
+
+    /** Do not give it a place in the cache: it is one of very many (first copy). A place that it has is kept up to date. */
+    public static final int FLAG_PASSING = 4;
+
+    private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
+    /** LZ4's own bound for 4096 bytes is 4128; with less room it would throw. */
+    private static final int SCRATCH_BYTES = 4160;
+    /** A delta above this is compared with what LZ4 would make of the page. */
+    private static final int DELTA_CLEAR_BYTES = 512;
+    /** A delta above this is no better than raw: the peer must read, patch and write the page. */
+    private static final int DELTA_BYTES_MAX = 3072;
+    /** LZ4 that saves less than this is no better than raw. */
+    private static final int LZ4_BYTES_MAX = PAGE_BYTES - 128;
+
+    private final PageCache cache;
+    private final NanoClock clock;
+    private final CodecWorth worth = new CodecWorth();
+    private final LZ4Compressor lz4 = LZ4Factory.fastestInstance().fastCompressor();
+    private final ByteBuffer deltaScratch = BufferUtil.allocateDirectAligned(SCRATCH_BYTES, 64);
+    private final long deltaAddress = BufferUtil.address(deltaScratch);
+    private final ByteBuffer lz4Scratch = BufferUtil.allocateDirectAligned(SCRATCH_BYTES, 64);
+    private final long lz4Address = BufferUtil.address(lz4Scratch);
+    private Encoding encoding = Encoding.RAW;
+
+    static {
+        if (DELTA_BYTES_MAX + PageDelta.SLACK_BYTES > SCRATCH_BYTES) {
+            throw new ExceptionInInitializerError("a delta must fit the scratch");
+        }
+    }
+
+    /** @param clock times LZ4, to know what it is worth */
+    public PageCodec(PageCache cache, NanoClock clock) {
+        this.cache = cache;
+        this.clock = clock;
+    }
+
+    /** Tells what a byte on the link costs now, ns × {@link LinkPrice#SCALE}. */
+    void price(long scaledNsPerByte) {
+        worth.price(scaledNsPerByte);
+    }
+
+    /** How the last page was encoded. */
+    public Encoding encoding() {
+        return encoding;
+    }
+
+    /** The cache that it keeps up to date. */
+    public PageCache cache() {
+        return cache;
+    }
+
+    /**
+     * Encodes a page; its payload replaces its content from the page's start on.
+     *
+     * @param pages a direct buffer with {@link PageDelta#SLACK_BYTES} or more behind its last page
+     * @param offset where the page's 4096 bytes begin
+     * @param flags of this class, added
+     * @return bytes of payload, 0 to 4096; {@link #encoding()} tells how
+     */
+    public int encode(ByteBuffer pages, long pagesAddress, int offset, int block, int page, int flags) {
+        // SAFETY of every raw address here: pagesAddress is that of pages, whose owner keeps it; a page and slack lie
+        // behind
+        // offset; cached addresses are whole pages of the cache's; the scratch buffers are SCRATCH_BYTES long.
+        long address = pagesAddress + offset;
+        long cached = cache.find(block, page);
+        if ((flags & FLAG_ZERO) != 0 || PageBytes.isZero(address)) {
+            return zero(cached, flags);
+        }
+        if ((flags & FLAG_WHOLE) != 0) {
+            remember(cached, address, block, page, flags);
+            return chosen(Encoding.RAW, PAGE_BYTES);
+        }
+        int deltaBytes = -1;
+        if (cached != 0) {
+            deltaBytes = PageDelta.encode(cached, address, deltaAddress, DELTA_BYTES_MAX);
+            if (deltaBytes == 0) {
+                return chosen(Encoding.UNCHANGED, 0);
+            }
+        }
+        int plainBytes = deltaBytes < 0 ? PAGE_BYTES : deltaBytes;
+        int lz4Bytes = PAGE_BYTES;
+        int region = CodecWorth.region(block, page);
+        if (plainBytes > DELTA_CLEAR_BYTES && worth.tryLz4(region, plainBytes)) {
+            lz4Bytes = compress(pages, offset, region);
+        }
+        remember(cached, address, block, page, flags);
+        if (lz4Bytes < plainBytes && lz4Bytes <= LZ4_BYTES_MAX) {
+            UnsafeApi.copyMemory(lz4Address, address, lz4Bytes);
+            return chosen(Encoding.LZ4, lz4Bytes);
+        }
+        if (deltaBytes > 0) {
+            UnsafeApi.copyMemory(deltaAddress, address, deltaBytes);
+            return chosen(Encoding.DELTA, deltaBytes);
+        }
+        return chosen(Encoding.RAW, PAGE_BYTES);
+    }
+
+    private int zero(long cached, int flags) {
+        if (cached != 0) {
+            if ((flags & FLAG_WHOLE) == 0 && PageBytes.isZero(cached)) {
+                return chosen(Encoding.UNCHANGED, 0);
+            }
+            PageBytes.zero(cached);
+        }
+        return chosen(Encoding.ZERO, 0);
+    }
+
+    private int compress(ByteBuffer pages, int offset, int region) {
+        boolean timed = worth.timeNext();
+        long beganNs = timed ? clock.nanoTime() : 0;
+        int bytes = lz4.compress(pages, offset, PAGE_BYTES, lz4Scratch, 0, SCRATCH_BYTES);
+        if (timed) {
+            worth.took(clock.nanoTime() - beganNs);
+        }
+        worth.result(region, Math.max(0, PAGE_BYTES - bytes));
+        return bytes;
+    }
+
+    private void remember(long cached, long address, int block, int page, int flags) {
+        long entry = cached;
+        if (entry == 0 && (flags & FLAG_PASSING) == 0) {
+            entry = cache.insert(block, page);
+        }
+        if (entry != 0) {
+            PageBytes.copy(address, entry);
+        }
+    }
+
+    private int chosen(Encoding encoding, int payloadBytes) {
+        this.encoding = encoding;
+        return payloadBytes;
+    }
+}
