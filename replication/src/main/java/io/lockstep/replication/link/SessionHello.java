@@ -1,0 +1,52 @@
+package io.lockstep.replication.link;
+
+import io.lockstep.replication.RamBlock;
+import java.util.List;
+
+/**
+ * What a primary says first: the VM, its memory and how it was started. Immutable.
+ *
+ * @param protocolVersion {@link ProtocolVersion#PROTOCOL_VERSION}
+ * @param vmIdHigh random at the first protect of this QEMU process, kept over agent restarts
+ * @param vmIdLow the other half
+ * @param lastAckedEpoch last epoch whose acknowledgement the primary saw; -1: none
+ * @param lastSentEpoch last epoch that it began to send; -1: none
+ * @param failureTimeoutMs silence after which the peer may fence and promote
+ * @param agentRestartMs how long the peer waits for a crashed agent
+ * @param qemuUid user that QEMU runs as, 0 to 2^32-1
+ * @param qemuGid its group
+ * @param ramBlocks in the order of their index, 1 to {@link RamBlock#BLOCKS_MAX}
+ * @param vmName QEMU's {@code -name}, or the agent's name of it
+ * @param agentVersion the primary's lockstep
+ * @param qemuVersion e.g. 7.2.22
+ * @param machineType resolved, e.g. {@code pc-q35-7.2}
+ * @param commandLine arguments as in {@code /proc/PID/cmdline}, the program first
+ * @param workingDirectory QEMU's, for the relative paths in the command line
+ */
+public record SessionHello(
+        int protocolVersion,
+        long vmIdHigh,
+        long vmIdLow,
+        long lastAckedEpoch,
+        long lastSentEpoch,
+        long failureTimeoutMs,
+        long agentRestartMs,
+        long qemuUid,
+        long qemuGid,
+        List<RamBlock> ramBlocks,
+        String vmName,
+        String agentVersion,
+        String qemuVersion,
+        String machineType,
+        List<String> commandLine,
+        String workingDirectory) {
+    public SessionHello {
+        ramBlocks = List.copyOf(ramBlocks);
+        commandLine = List.copyOf(commandLine);
+    }
+
+    /** Sum of the blocks' lengths. */
+    public long ramBytes() {
+        return ramBlocks.stream().mapToLong(RamBlock::lengthBytes).sum();
+    }
+}

@@ -1,0 +1,17 @@
+package io.lockstep.replication.link;
+
+import io.lockstep.replication.wire.AckLevel;
+import io.lockstep.replication.wire.HelloStatus;
+
+/**
+ * The peer's answer to a {@link SessionHello}. Immutable.
+ *
+ * @param protocolVersion {@link ProtocolVersion#PROTOCOL_VERSION}
+ * @param status whether to send what changed since committedEpoch, or everything, or nothing
+ * @param committedEpoch the replica's epoch; -1: none
+ * @param ackLevel what an acknowledgement will mean
+ * @param code stable name of the refusal, or empty
+ * @param cause the refusal in words, with values and cure, or empty
+ */
+public record SessionReply(
+        int protocolVersion, HelloStatus status, long committedEpoch, AckLevel ackLevel, String code, String cause) {}
