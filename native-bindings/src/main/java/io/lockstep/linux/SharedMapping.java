@@ -28,7 +28,7 @@ public final class SharedMapping implements AutoCloseable {
     /**
      * Maps a file for reading and writing, after creating it (mode 0600) if it is not there and giving it this length.
      *
-     * @param populate whether to fault all its pages in now
+     * @param populate whether to take all its pages from the file system and fault them in now
      */
     public static SharedMapping create(Path path, long lengthBytes, boolean populate) throws LinuxException {
         int fd = Descriptors.open(path.toString(), Libc.O_RDWR | Libc.O_CREAT, 0600);
@@ -36,6 +36,11 @@ public final class SharedMapping implements AutoCloseable {
             // SAFETY: no memory is passed.
             if (Libc.ftruncate(fd, lengthBytes) != 0) {
                 throw new LinuxException("ftruncate(" + path + ", " + lengthBytes + ")", Libc.errno());
+            }
+            // A full tmpfs must show here: later it would be a SIGBUS, which ends the JVM.
+            // SAFETY: no memory is passed.
+            if (populate && Libc.fallocate(fd, 0, 0, lengthBytes) != 0) {
+                throw new LinuxException("fallocate(" + path + ", " + lengthBytes + ")", Libc.errno());
             }
             return map(path, fd, lengthBytes, PROT_READ | PROT_WRITE, populate);
         } finally {

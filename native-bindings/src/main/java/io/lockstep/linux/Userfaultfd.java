@@ -21,6 +21,7 @@ public final class Userfaultfd implements AutoCloseable {
     /** userfaultfd(2)'s flag: only faults of user mode, which needs no privilege. */
     public static final int UFFD_USER_MODE_ONLY = 1;
 
+    private static final long SYS_USERFAULTFD = 323;
     private static final long UFFD_API = 0xAA;
     private static final long UFFDIO_API = 0xC018AA3FL;
     private static final long UFFDIO_REGISTER = 0xC020AA00L;
@@ -33,6 +34,16 @@ public final class Userfaultfd implements AutoCloseable {
     /** Takes the descriptor over. */
     public Userfaultfd(int fd) {
         this.fd = fd;
+    }
+
+    /** One of this process, for user mode only. */
+    public static Userfaultfd create() throws LinuxException {
+        // SAFETY: no memory is passed.
+        long fd = Libc.syscall(SYS_USERFAULTFD, Libc.O_CLOEXEC | Libc.O_NONBLOCK | UFFD_USER_MODE_ONLY, 0, 0, 0, 0, 0);
+        if (fd < 0) {
+            throw new LinuxException("userfaultfd(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)", Libc.errno());
+        }
+        return new Userfaultfd((int) fd);
     }
 
     /** The descriptor's number in this process. */

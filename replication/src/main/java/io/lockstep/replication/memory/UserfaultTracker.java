@@ -1,0 +1,266 @@
+package io.lockstep.replication.memory;
+
+import io.lockstep.linux.Descriptors;
+import io.lockstep.linux.Errno;
+import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.PagemapScan;
+import io.lockstep.linux.Pidfd;
+import io.lockstep.linux.ProcMaps;
+import io.lockstep.linux.ProcessIdentity;
+import io.lockstep.linux.RemoteSyscall;
+import io.lockstep.linux.Userfaultfd;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Asynchronous userfaultfd write protection and PAGEMAP_SCAN; Linux 6.7. The userfaultfd belongs to QEMU's address space: QEMU creates
+ * it by an injected system call and keeps it when this process dies, so that a successor adopts it with all its state.
+ *
+ * <p>The first scan after {@link #attach} lists what is mapped, not what has content: pages of a shared file that QEMU never touched are
+ * missing. The first copy takes every page, whatever the scan says.
+ *
+ * <p>Not reported: holes punched in shared memory ({@link DiscardWatch}), writes through another mapping of it.
+ */
+public final class UserfaultTracker implements DirtyTracker {
+    /** Its name in configuration and reports. */
+    public static final String NAME = "userfaultfd-wp";
+
+    private static final String LINK = "anon_inode:[userfaultfd]";
+
+    private final ProcessIdentity process;
+    private final List<MemoryRegion> regions;
+    private final int remoteFd;
+    private final Userfaultfd userfaultfd;
+    private final PagemapScan scan;
+    private final ScanVector vector;
+    private boolean open = true;
+
+    private UserfaultTracker(
+            ProcessIdentity process,
+            List<MemoryRegion> regions,
+            int remoteFd,
+            Userfaultfd userfaultfd,
+            PagemapScan scan,
+            ScanVector vector) {
+        this.process = process;
+        this.regions = List.copyOf(regions);
+        this.remoteFd = remoteFd;
+        this.userfaultfd = userfaultfd;
+        this.scan = scan;
+        this.vector = vector;
+    }
+
+    /**
+     * Creates the userfaultfd in the process, some milliseconds of one of its threads, and watches the regions. A descriptor that an
+     * earlier agent left there and that {@link #adopt} refused is removed first.
+     *
+     * @param vector where scans leave what they found; in a ledger if it is to outlive this process
+     */
+    public static UserfaultTracker attach(long pid, List<MemoryRegion> regions, ScanVector vector) throws IOException {
+        ProcessIdentity process = ProcessIdentity.of(pid);
+        for (int leftover : descriptors(pid)) {
+            if (ours(pid, leftover)) {
+                RemoteSyscall.close(pid, leftover);
+            }
+        }
+        int remoteFd = RemoteSyscall.userfaultfd(pid);
+        boolean done = false;
+        try {
+            UserfaultTracker tracker = over(process, regions, remoteFd, true, vector);
+            done = true;
+            return tracker;
+        } finally {
+            if (!done) {
+                // Closing its last descriptor also ends what was registered.
+                RemoteSyscall.close(pid, remoteFd);
+            }
+        }
+    }
+
+    /**
+     * Takes over what an earlier agent's tracker left in the process. Nothing written since that one's last scan is lost.
+     *
+     * @return empty if there is no userfaultfd of an agent's in the process that watches exactly these regions
+     */
+    public static Optional<UserfaultTracker> adopt(long pid, List<MemoryRegion> regions, ScanVector vector)
+            throws IOException {
+        ProcessIdentity process = ProcessIdentity.of(pid);
+        if (!watchedExactly(pid, regions)) {
+            return Optional.empty();
+        }
+        for (int remoteFd : descriptors(pid)) {
+            if (!ours(pid, remoteFd)) {
+                continue;
+            }
+            try {
+                // Registering again what this very descriptor watches changes nothing; for any other one it is EBUSY.
+                return Optional.of(over(process, regions, remoteFd, false, vector));
+            } catch (LinuxException e) {
+                if (e.errno() != Errno.EBUSY) {
+                    throw e;
+                }
+            }
+        }
+        return Optional.empty();
+    }
+
+    private static UserfaultTracker over(
+            ProcessIdentity process, List<MemoryRegion> regions, int remoteFd, boolean fresh, ScanVector vector)
+            throws IOException {
+        Userfaultfd userfaultfd;
+        try (Pidfd pidfd = Pidfd.open(process.pid())) {
+            userfaultfd = new Userfaultfd(pidfd.getfd(remoteFd));
+        }
+        PagemapScan scan = null;
+        boolean done = false;
+        try {
+            if (fresh) {
+                userfaultfd.enable(Userfaultfd.FEATURES_ASYNC_TRACKING);
+            }
+            for (MemoryRegion region : regions) {
+                userfaultfd.registerWriteProtect(
+                        region.hostAddress(), region.block().lengthBytes());
+            }
+            scan = new PagemapScan(process.pid());
+            done = true;
+            return new UserfaultTracker(process, regions, remoteFd, userfaultfd, scan, vector);
+        } finally {
+            if (!done) {
+                userfaultfd.close();
+            }
+        }
+    }
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public void scanAndArm(DirtyRanges into) throws LinuxException {
+        scan(into, true);
+    }
+
+    @Override
+    public void peek(DirtyRanges into) throws LinuxException {
+        scan(into, false);
+    }
+
+    private void scan(DirtyRanges into, boolean protect) throws LinuxException {
+        ScanVector out = vector;
+        for (int i = 0, count = regions.size(); i < count; i++) {
+            MemoryRegion region = regions.get(i);
+            long end = region.hostEnd();
+            for (long at = region.hostAddress(); at < end; at = scan.walkEnd()) {
+                // SAFETY: the vector's memory is entryCount entries long and lives at least as long as the vector,
+                // which we hold.
+                int found = scan.written(at, end, protect, out.address(), out.entryCount());
+                out.moveTo(into, found);
+            }
+        }
+    }
+
+    @Override
+    public boolean armsAtomically() {
+        return true;
+    }
+
+    @Override
+    public boolean survivesRestart() {
+        return true;
+    }
+
+    @Override
+    public void detach() throws LinuxException {
+        try {
+            if (!process.alive()) {
+                return;
+            }
+            for (MemoryRegion region : regions) {
+                userfaultfd.unregister(region.hostAddress(), region.block().lengthBytes());
+            }
+            if (Descriptors.target(process.pid(), remoteFd).equals(LINK)) {
+                RemoteSyscall.close(process.pid(), remoteFd);
+            }
+        } catch (LinuxException e) {
+            if (e.errno() != Errno.ESRCH) {
+                throw e;
+            }
+        } catch (IOException e) {
+            LinuxException failure = new LinuxException("detach from pid " + process.pid(), Errno.EIO);
+            failure.initCause(e);
+            throw failure;
+        } finally {
+            close();
+        }
+    }
+
+    @Override
+    public void close() {
+        if (open) {
+            open = false;
+            scan.close();
+            userfaultfd.close();
+        }
+    }
+
+    /** Whether the watched mappings of the process are these regions, whole, and nothing else. */
+    private static boolean watchedExactly(long pid, List<MemoryRegion> regions) throws IOException {
+        long watchedBytes = 0;
+        long coveredBytes = 0;
+        for (ProcMaps.Mapping map : ProcMaps.detailed(pid)) {
+            if (!map.vmFlags().contains("uw")) {
+                continue;
+            }
+            watchedBytes += map.length();
+            for (MemoryRegion region : regions) {
+                long start = Math.max(map.start(), region.hostAddress());
+                long end = Math.min(map.end(), region.hostEnd());
+                coveredBytes += Math.max(0, end - start);
+            }
+        }
+        long wantedBytes = regions.stream()
+                .mapToLong(region -> region.block().lengthBytes())
+                .sum();
+        return watchedBytes == wantedBytes && coveredBytes == wantedBytes;
+    }
+
+    /** The process's userfaultfds. */
+    static List<Integer> descriptors(long pid) throws IOException {
+        List<Integer> found = new ArrayList<>();
+        try (DirectoryStream<Path> links = Files.newDirectoryStream(Path.of("/proc/" + pid + "/fd"))) {
+            for (Path link : links) {
+                int fd = Integer.parseInt(link.getFileName().toString());
+                if (Descriptors.target(pid, fd).equals(LINK)) {
+                    found.add(fd);
+                }
+            }
+        }
+        return found;
+    }
+
+    /**
+     * Whether a userfaultfd has the features that an agent asks for, or none yet, when the agent died in between. QEMU's own ones
+     * (postcopy, background snapshot) are not asynchronous. {@code fs/userfaultfd.c}: {@code API: aa:FEATURES:SUPPORTED}.
+     */
+    static boolean ours(long pid, int fd) throws IOException {
+        try {
+            for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/fdinfo/" + fd))) {
+                if (line.startsWith("API:")) {
+                    String[] fields = line.substring(4).trim().split(":", -1);
+                    long features = Long.parseUnsignedLong(fields[1], 16);
+                    return (features & Userfaultfd.FEATURE_WP_ASYNC) != 0;
+                }
+            }
+            return false;
+        } catch (NoSuchFileException e) {
+            return false;
+        }
+    }
+}
