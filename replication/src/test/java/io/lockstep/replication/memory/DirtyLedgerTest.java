@@ -138,8 +138,7 @@ class DirtyLedgerTest {
             assertThatThrownBy(() -> ledger.endScan(3)).hasMessage("epoch 3 is not being scanned");
             assertThatThrownBy(() -> ledger.acked(2)).hasMessage("epoch 2 acknowledged while it is being scanned");
             ledger.endScan(2);
-            assertThatThrownBy(() -> ledger.beginScan(3))
-                    .hasMessage("no free slot for epoch 3: 3 epochs in flight");
+            assertThatThrownBy(() -> ledger.beginScan(3)).hasMessage("no free slot for epoch 3: 3 epochs in flight");
             ledger.reset();
             assertThat(ledger.hasFreeSlot()).isTrue();
         }
