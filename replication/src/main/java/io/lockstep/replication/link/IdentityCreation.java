@@ -37,6 +37,8 @@ final class IdentityCreation {
     private static final FileAttribute<Set<PosixFilePermission>> OWNER_DIRECTORY =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
 
+    private static final Object IN_PROCESS = new Object();
+
     private final Path directory;
 
     IdentityCreation(Path directory) {
@@ -44,6 +46,13 @@ final class IdentityCreation {
     }
 
     void run() throws LockstepException {
+        // A file lock keeps other processes out, and fails between threads of one process.
+        synchronized (IN_PROCESS) {
+            createUnlessThere();
+        }
+    }
+
+    private void createUnlessThere() throws LockstepException {
         try {
             Files.createDirectories(directory, OWNER_DIRECTORY);
             Path lockFile = directory.resolve(".identity.lock");

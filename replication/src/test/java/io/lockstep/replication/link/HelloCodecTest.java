@@ -1,8 +1,11 @@
 package io.lockstep.replication.link;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.HelloStatus;
 import java.util.List;
@@ -10,41 +13,148 @@ import org.agrona.ExpandableArrayBuffer;
 import org.junit.jupiter.api.Test;
 
 class HelloCodecTest {
-    static final SessionHello HELLO = new SessionHello(
-            ProtocolVersion.PROTOCOL_VERSION,
-            0x1122334455667788L,
-            -2,
-            41,
-            42,
-            300,
-            2000,
-            64055,
-            0xffff_fffeL,
-            List.of(
-                    new RamBlock(0, "pc.ram", 256L << 20, 4096, true),
-                    new RamBlock(1, "0000:00:02.0/vga.vram", 16L << 20, 4096, false),
-                    new RamBlock(2, "/rom@etc/acpi/tables", 131072, 4096, false)),
-            "vm één",
-            "0.1.0",
-            "7.2.22",
-            "pc-q35-7.2",
-            List.of("/usr/bin/qemu-system-x86_64", "-name", "vm één", "", "-m", "256"),
-            "/");
+    static final SessionHello HELLO = hello(1, "pc.ram", "vm één", List.of("/usr/bin/qemu", "-name", "één", "", "-S"));
+
+    private final ExpandableArrayBuffer buffer = new ExpandableArrayBuffer();
+
+    static SessionHello hello(int version, String block, String vm, List<String> command) {
+        return new SessionHello(
+                version,
+                0x1122334455667788L,
+                -2,
+                41,
+                42,
+                300,
+                2000,
+                64055,
+                0xffff_fffeL,
+                List.of(
+                        new RamBlock(0, block, 256L << 20, 4096, true),
+                        new RamBlock(1, "0000:00:02.0/vga.vram", 16L << 20, 4096, false),
+                        new RamBlock(2, "/rom@etc/acpi/tables", 131072, 2 << 20, false)),
+                vm,
+                "0.1.0",
+                "7.2.22",
+                "pc-q35-7.2",
+                command,
+                "/");
+    }
+
+    private void assertHelloRefused(SessionHello hello, Kind kind, String code, String message) throws Exception {
+        int length = HelloCodec.encode(hello, buffer);
+        assertThatThrownBy(() -> HelloCodec.decodeHello(buffer, 0, length))
+                .isInstanceOfSatisfying(LinkException.class, e -> {
+                    assertThat(e.kind()).isEqualTo(kind);
+                    assertThat(e.code()).isEqualTo(code);
+                    assertThat(e).hasMessage(message);
+                });
+    }
 
     @Test
     void shouldReturnTheSameHelloWhenEncodedAndDecoded() throws Exception {
-        ExpandableArrayBuffer buffer = new ExpandableArrayBuffer();
         int length = HelloCodec.encode(HELLO, buffer);
         assertThat(HelloCodec.decodeHello(buffer, 0, length)).isEqualTo(HELLO);
+        assertThat(HELLO.ramBytes()).isEqualTo((272L << 20) + 131072);
     }
 
     @Test
     void shouldReturnTheSameReplyWhenEncodedAndDecoded() throws Exception {
         for (HelloStatus status : List.of(HelloStatus.RESUME, HelloStatus.FULL, HelloStatus.REFUSED)) {
             SessionReply reply = new SessionReply(1, status, 7, AckLevel.JOURNAL, "peer-shm-too-small", "why");
-            ExpandableArrayBuffer buffer = new ExpandableArrayBuffer();
             int length = HelloCodec.encode(reply, buffer);
             assertThat(HelloCodec.decodeReply(buffer, 0, length)).isEqualTo(reply);
         }
+    }
+
+    @Test
+    void shouldRefuseWhenThePeerSpeaksAnotherVersion() throws Exception {
+        assertHelloRefused(
+                hello(2, "pc.ram", "vm", List.of()),
+                Kind.VERSION,
+                "protocol-too-new",
+                "peer's protocol version 2 > 1. Upgrade lockstep on this host.");
+        assertHelloRefused(
+                hello(0, "pc.ram", "vm", List.of()),
+                Kind.VERSION,
+                "protocol-too-old",
+                "peer's protocol version 0 < 1. Upgrade lockstep on the peer.");
+    }
+
+    @Test
+    void shouldKeepThePeersWordsWhenItRefusesForTheVersionsSake() throws Exception {
+        SessionReply reply = new SessionReply(2, HelloStatus.REFUSED, -1, AckLevel.MEMORY, "protocol-too-old", "1 < 2");
+        int length = HelloCodec.encode(reply, buffer);
+        assertThat(HelloCodec.decodeReply(buffer, 0, length)).isEqualTo(reply);
+        SessionReply other = new SessionReply(2, HelloStatus.FULL, -1, AckLevel.MEMORY, "", "");
+        int otherLength = HelloCodec.encode(other, buffer);
+        assertThatThrownBy(() -> HelloCodec.decodeReply(buffer, 0, otherLength))
+                .hasMessage("peer's protocol version 2 > 1. Upgrade lockstep on this host.");
+    }
+
+    @Test
+    void shouldRefuseWhenABlockComesTwiceOrHasNoName() throws Exception {
+        assertHelloRefused(
+                hello(1, "/rom@etc/acpi/tables", "vm", List.of()),
+                Kind.CORRUPT,
+                "hello-ram-blocks",
+                "RAM block name '/rom@etc/acpi/tables' is empty or comes twice");
+        assertHelloRefused(
+                hello(1, "", "vm", List.of()),
+                Kind.CORRUPT,
+                "hello-ram-blocks",
+                "RAM block name '' is empty or comes twice");
+    }
+
+    @Test
+    void shouldRefuseWhenThereIsNoBlock() throws Exception {
+        SessionHello none =
+                new SessionHello(1, 1, 1, -1, -1, 1, 1, 0, 0, List.of(), "vm", "0.1.0", "7.2", "pc", List.of("q"), "/");
+        assertHelloRefused(none, Kind.CORRUPT, "hello-ram-blocks", "RAM block count 0 not in 1..4096");
+    }
+
+    @Test
+    void shouldRefuseToSendWhatTheProtocolCannotCarry() {
+        assertNotSent(
+                hello(1, "pc.ram", "v".repeat(256), List.of()),
+                "message-field-too-long",
+                "VM name has 256 bytes > 255 that the protocol carries. Shorten it.");
+        assertNotSent(
+                hello(1, "b".repeat(300), "vm", List.of()),
+                "message-field-too-long",
+                "RAM block name has 300 bytes > 255 that the protocol carries. Shorten it.");
+        String half = "x".repeat(600_000);
+        assertNotSent(
+                hello(1, "pc.ram", "vm", List.of(half, half)),
+                "message-field-too-long",
+                "command line has 1200002 bytes > 1048576 that the protocol carries. Shorten it.");
+        assertNotSent(
+                hello(1, "pc.ram", "vm", List.of("x".repeat(1_048_575))),
+                "hello-too-long",
+                "Hello of VM vm has 1048784 bytes > 1048576: its command line has 1048576. Shorten it.");
+        assertNotSent(
+                hello(1, "pc.ram", "vm", List.of("a\0b")),
+                "hello-value",
+                "an argument of the command line holds a NUL");
+    }
+
+    private void assertNotSent(SessionHello hello, String code, String message) {
+        assertThatThrownBy(() -> HelloCodec.encode(hello, buffer))
+                .isInstanceOfSatisfying(
+                        LockstepException.class, e -> assertThat(e.code()).isEqualTo(code))
+                .hasMessage(message);
+    }
+
+    @Test
+    void shouldRefuseAFieldThatIsTooLongWhenThePeerSendsIt() throws Exception {
+        int length = HelloCodec.encode(hello(1, "pc.ram", "v".repeat(255), List.of()), buffer);
+        byte[] bytes = new byte[length + 1];
+        buffer.getBytes(0, bytes, 0, length);
+        String text = new String(bytes, java.nio.charset.StandardCharsets.ISO_8859_1);
+        int name = text.indexOf("vvvv");
+        System.arraycopy(bytes, name, bytes, name + 1, length - name);
+        bytes[name - 4] = 0;
+        bytes[name - 3] = 1;
+        assertThatThrownBy(() -> HelloCodec.decodeHello(new org.agrona.concurrent.UnsafeBuffer(bytes), 0, bytes.length))
+                .hasMessage("VM name has 256 bytes > 255");
     }
 }
