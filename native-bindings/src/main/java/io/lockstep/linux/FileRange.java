@@ -74,6 +74,17 @@ public final class FileRange implements AutoCloseable {
         }
     }
 
+    /** Takes the memory or disk space for a part of the file at once; what it held stays, new parts read as zeros. */
+    public void reserve(long offset, long length) throws LinuxException {
+        // SAFETY: no memory is passed.
+        while (Libc.fallocate(fd, 0, offset, length) != 0) {
+            int errno = Libc.errno();
+            if (errno != Errno.EINTR) {
+                throw new LinuxException("fallocate(" + path + ", " + offset + ", " + length + ")", errno);
+            }
+        }
+    }
+
     /** Makes a part of the file a hole, which reads as zeros and takes no memory. */
     public void punchHole(long offset, long length) throws LinuxException {
         // SAFETY: no memory is passed.

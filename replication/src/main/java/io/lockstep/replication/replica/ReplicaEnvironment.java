@@ -1,0 +1,22 @@
+package io.lockstep.replication.replica;
+
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What all replicas of a host share.
+ *
+ * @param standbys starts QEMU
+ * @param fence null: nothing is promoted on silence
+ * @param nowNs monotonic, as {@link System#nanoTime()}
+ * @param wallMs milliseconds since 1970
+ * @param boot this boot of the host
+ */
+record ReplicaEnvironment(
+        ReplicaConfig config,
+        StandbyFactory standbys,
+        @Nullable Fence fence,
+        ReplicaListener listener,
+        LongSupplier nowNs,
+        LongSupplier wallMs,
+        ReplicaMarker.BootId boot) {}

@@ -1,0 +1,254 @@
+package io.lockstep.replication.replica;
+
+import io.lockstep.linux.FileRange;
+import io.lockstep.linux.LinuxException;
+import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.pipeline.PageHash;
+import io.lockstep.replication.pipeline.PageSink;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.agrona.BufferUtil;
+import org.agrona.concurrent.UnsafeBuffer;
+
+/**
+ * The replica's memory: one file per RAM block, written with pwrite(2) and never mapped here, so that it costs this process nothing.
+ *
+ * <p>Consecutive pages are gathered and written at once; {@link #flush()} writes what is gathered. Pages known to be zero are not written
+ * again as zeros. All methods are synchronized: the applier writes, the keeper of the standby reads. Nothing is allocated per page.
+ */
+final class ReplicaFiles implements PageSink, AutoCloseable {
+    static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
+
+    private static final int GATHER_BYTES = 256 << 10; // 64 pages: the system call is under 2 % of the copy
+
+    private final List<RamBlock> blocks;
+    private final List<Path> paths;
+    private final FileRange[] files;
+    private final PageSet[] zero;
+    private final PageSet[] changed;
+    private final ByteBuffer gathered = BufferUtil.allocateDirectAligned(GATHER_BYTES, PAGE_BYTES);
+    private final UnsafeBuffer gatheredBuffer = new UnsafeBuffer(gathered);
+    private final long gatheredAddress = BufferUtil.address(gathered);
+    private final ByteBuffer page = BufferUtil.allocateDirectAligned(PAGE_BYTES, PAGE_BYTES);
+    private final long pageAddress = BufferUtil.address(page);
+    private int gatheredBlock = -1;
+    private int gatheredPage;
+    private int gatheredCount;
+    private boolean closed;
+
+    private ReplicaFiles(List<RamBlock> blocks, List<Path> paths, FileRange[] files, boolean fresh) {
+        this.blocks = blocks;
+        this.paths = paths;
+        this.files = files;
+        zero = new PageSet[files.length];
+        changed = new PageSet[files.length];
+        for (int i = 0; i < files.length; i++) {
+            zero[i] = new PageSet(blocks.get(i).pageCount());
+            changed[i] = new PageSet(blocks.get(i).pageCount());
+            if (fresh) {
+                zero[i].addAll();
+            }
+            changed[i].addAll();
+        }
+    }
+
+    /** Path of a block's file. */
+    static Path path(Path directory, int block) {
+        return directory.resolve("block-" + block + ".ram");
+    }
+
+    /**
+     * Makes the files and takes their memory.
+     *
+     * @throws LinuxException ENOSPC if there is not enough
+     */
+    static ReplicaFiles create(Path directory, List<RamBlock> blocks, int uid, int gid) throws IOException {
+        FileRange[] files = new FileRange[blocks.size()];
+        List<Path> paths = paths(directory, blocks);
+        boolean done = false;
+        try {
+            for (int i = 0; i < files.length; i++) {
+                Files.deleteIfExists(paths.get(i));
+                files[i] = FileRange.create(paths.get(i), blocks.get(i).lengthBytes());
+                files[i].reserve(0, blocks.get(i).lengthBytes());
+                Files.setAttribute(paths.get(i), "unix:uid", uid);
+                Files.setAttribute(paths.get(i), "unix:gid", gid);
+            }
+            done = true;
+            return new ReplicaFiles(blocks, paths, files, true);
+        } finally {
+            if (!done) {
+                closeAll(files);
+                for (Path path : paths) {
+                    Files.deleteIfExists(path);
+                }
+            }
+        }
+    }
+
+    /**
+     * Opens the files of an earlier process.
+     *
+     * @throws IOException if one is missing or has another length
+     */
+    static ReplicaFiles open(Path directory, List<RamBlock> blocks) throws IOException {
+        FileRange[] files = new FileRange[blocks.size()];
+        List<Path> paths = paths(directory, blocks);
+        boolean done = false;
+        try {
+            for (int i = 0; i < files.length; i++) {
+                files[i] = FileRange.open(paths.get(i), true);
+                long length = files[i].lengthBytes();
+                if (length != blocks.get(i).lengthBytes()) {
+                    throw new IOException("length of " + paths.get(i) + " " + length + " != "
+                            + blocks.get(i).lengthBytes());
+                }
+            }
+            done = true;
+            return new ReplicaFiles(blocks, paths, files, false);
+        } finally {
+            if (!done) {
+                closeAll(files);
+            }
+        }
+    }
+
+    /** The session's blocks. */
+    List<RamBlock> blocks() {
+        return blocks;
+    }
+
+    /** Their files, in the same order. */
+    List<Path> paths() {
+        return paths;
+    }
+
+    @Override
+    public synchronized void read(int block, int number, ByteBuffer into) throws IOException {
+        if (block == gatheredBlock && number >= gatheredPage && number < gatheredPage + gatheredCount) {
+            flush();
+        }
+        // SAFETY: the caller's buffer is direct and has 4096 bytes from position 0 on, PageSink's contract.
+        readFully(block, BufferUtil.address(into), PAGE_BYTES, number);
+    }
+
+    @Override
+    public synchronized void write(int block, int number, ByteBuffer content) throws IOException {
+        int at = gather(block, number);
+        gatheredBuffer.putBytes(at, content, 0, PAGE_BYTES);
+        zero[block].remove(number);
+    }
+
+    @Override
+    public synchronized void zero(int block, int number) throws IOException {
+        if (zero[block].add(number)) {
+            int at = gather(block, number);
+            gatheredBuffer.setMemory(at, PAGE_BYTES, (byte) 0);
+        }
+    }
+
+    /** Writes what is gathered. */
+    synchronized void flush() throws IOException {
+        if (gatheredCount > 0) {
+            int count = gatheredCount;
+            gatheredCount = 0;
+            // SAFETY: gathered is this object's, and count pages of it are filled, at most GATHER_BYTES.
+            files[gatheredBlock].write(gatheredAddress, (long) count * PAGE_BYTES, (long) gatheredPage * PAGE_BYTES);
+        }
+    }
+
+    /** XXH64 of a page, as the primary computes it. */
+    synchronized long hash(int block, int number) throws IOException {
+        flush();
+        readFully(block, pageAddress, PAGE_BYTES, number);
+        return PageHash.of(page, 0);
+    }
+
+    /**
+     * Takes the next run of pages of a block that changed since they were last taken, and counts them as taken.
+     *
+     * @param from first page to look at
+     * @param into direct; gets the content of the run from position 0 on, as many pages as fit; its limit is set
+     * @return the run's first page; -1 if there is none
+     */
+    synchronized int takeChanged(int block, int from, ByteBuffer into) throws IOException {
+        flush();
+        into.clear();
+        int first = changed[block].next(from);
+        if (first < 0) {
+            into.limit(0);
+            return -1;
+        }
+        int fits = into.capacity() / PAGE_BYTES;
+        int count = 0;
+        while (count < fits && changed[block].remove(first + count)) {
+            count++;
+        }
+        // SAFETY: the buffer is direct and count pages fit in its capacity.
+        readFully(block, BufferUtil.address(into), count * PAGE_BYTES, first);
+        into.limit(count * PAGE_BYTES);
+        return first;
+    }
+
+    /** Pages that no standby has been given: all of a new one's. */
+    synchronized int changedCount(int block) {
+        return changed[block].count();
+    }
+
+    /** Counts all pages as changed: the standby is a new process. */
+    synchronized void allChanged() {
+        for (PageSet set : changed) {
+            set.addAll();
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            closeAll(files);
+        }
+    }
+
+    private int gather(int block, int number) throws IOException {
+        if (closed) {
+            throw new IOException("the replica's files are closed");
+        }
+        if (block != gatheredBlock
+                || number != gatheredPage + gatheredCount
+                || gatheredCount == GATHER_BYTES / PAGE_BYTES) {
+            flush();
+            gatheredBlock = block;
+            gatheredPage = number;
+        }
+        changed[block].add(number);
+        return gatheredCount++ * PAGE_BYTES;
+    }
+
+    private void readFully(int block, long address, int length, int firstPage) throws IOException {
+        if (closed) {
+            throw new IOException("the replica's files are closed");
+        }
+        // SAFETY: each caller says why length bytes at address are its own.
+        long count = files[block].read(address, length, (long) firstPage * PAGE_BYTES);
+        if (count != length) {
+            throw new IOException(
+                    "read of " + paths.get(block) + " page " + firstPage + ": " + count + " bytes != " + length);
+        }
+    }
+
+    private static List<Path> paths(Path directory, List<RamBlock> blocks) {
+        return blocks.stream().map(block -> path(directory, block.index())).toList();
+    }
+
+    private static void closeAll(FileRange[] files) {
+        for (FileRange file : files) {
+            if (file != null) {
+                file.close();
+            }
+        }
+    }
+}

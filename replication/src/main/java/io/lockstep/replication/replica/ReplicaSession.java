@@ -1,0 +1,201 @@
+package io.lockstep.replication.replica;
+
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.link.ControlCodec;
+import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.ControlMessage.Goodbye;
+import io.lockstep.replication.link.ControlMessage.LinkError;
+import io.lockstep.replication.link.ControlMessage.Promoted;
+import io.lockstep.replication.link.ControlMessage.Released;
+import io.lockstep.replication.link.ControlMessage.SwitchoverAbort;
+import io.lockstep.replication.link.ControlMessage.SwitchoverCommit;
+import io.lockstep.replication.link.ControlMessage.SwitchoverPrepare;
+import io.lockstep.replication.link.ControlMessage.VmDied;
+import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.link.LinkException.Kind;
+import io.lockstep.replication.link.LiveSender;
+import io.lockstep.replication.link.SessionDispatcher;
+import io.lockstep.replication.link.SessionHandler;
+import io.lockstep.replication.link.SessionHello;
+import io.lockstep.replication.wire.EpochBeginDecoder;
+import io.lockstep.replication.wire.EpochEndDecoder;
+import java.io.IOException;
+import java.net.NoRouteToHostException;
+import java.util.Locale;
+import java.util.concurrent.locks.LockSupport;
+import org.agrona.DirectBuffer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** One connection of a primary, from its accepted Hello to its end. One thread, but for {@link #send} and {@link #end}. */
+final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
+    private static final Logger LOG = LoggerFactory.getLogger(ReplicaSession.class);
+    private static final long WAIT_MS_MAX = 20; // silence is noticed this much late, and a switch of sessions too
+    private static final long DRAIN_MESSAGES_MAX = 1 << 20; // more than any socket buffer holds
+
+    private final Replica replica;
+    private final FrameChannel channel;
+    private final SessionDispatcher dispatcher = new SessionDispatcher(this);
+    private final LiveSender live;
+    private final long waitMs;
+    private volatile boolean ended;
+
+    ReplicaSession(Replica replica, FrameChannel channel, SessionHello hello) {
+        this.replica = replica;
+        this.channel = channel;
+        live = new LiveSender(channel);
+        waitMs = Math.max(1, Math.min(WAIT_MS_MAX, hello.failureTimeoutMs() / 8));
+    }
+
+    long lastReceivedNs() {
+        return channel.lastReceivedNs();
+    }
+
+    /** Serves the connection until it ends. */
+    void run(java.util.function.LongSupplier nowNs) {
+        try {
+            while (!ended) {
+                poll(waitMs, nowNs.getAsLong());
+            }
+        } catch (LinkException e) {
+            onLinkException(e);
+            while (!ended) { // a host that cannot be reached: the silence goes on without a connection
+                LockSupport.parkNanos(this, waitMs * 1_000_000);
+                replica.quiet(this, nowNs.getAsLong());
+            }
+        } finally {
+            channel.close();
+        }
+    }
+
+    /** Takes at most one message; tells the replica if there was none. */
+    boolean poll(long timeoutMs, long nowNs) throws LinkException {
+        boolean received = channel.receive(dispatcher, timeoutMs);
+        if (received) {
+            replica.heard(this);
+        } else if (!ended) {
+            replica.quiet(this, nowNs);
+        }
+        return received;
+    }
+
+    /** The connection failed: ends the session, or leaves it open, silent, if the host cannot be reached. */
+    void onLinkException(LinkException e) {
+        if (ended) {
+            return;
+        }
+        if (e.kind() == Kind.TIMEOUT || unreachable(e)) {
+            LOG.warn("{}: {}", replica.vm(), e.getMessage());
+            return;
+        }
+        ended = true;
+        if (e.kind() != Kind.CLOSED) {
+            replica.sessionError(channel, e.code(), String.valueOf(e.getMessage()));
+            send(new LinkError(e.code(), String.valueOf(e.getMessage())));
+        }
+        channel.close();
+        replica.closed(this, String.valueOf(e.getMessage()));
+    }
+
+    /** Takes what the host sent before it was fenced. */
+    void drain() {
+        try {
+            long messages = 0;
+            while (!ended && messages++ < DRAIN_MESSAGES_MAX && channel.receive(dispatcher, 0)) {
+                LOG.debug("{}: one more message of the fenced host", replica.vm());
+            }
+        } catch (LinkException e) {
+            LOG.debug("{}: connection of the fenced host ended: {}", replica.vm(), e.getMessage());
+        }
+    }
+
+    /** Sends and forgets: a connection that fails is noticed by the session's thread. Any thread. */
+    void send(ControlMessage message) {
+        try {
+            ControlCodec.send(channel, message);
+        } catch (LinkException e) {
+            LOG.debug("{}: {} not sent: {}", replica.vm(), message, e.getMessage());
+        }
+    }
+
+    /** Says that the guest runs here, and ends. */
+    void promoted(long epoch, long tookNs) {
+        send(new Promoted(epoch, tookNs));
+        end();
+    }
+
+    /** Ends the session; any thread. */
+    void end() {
+        ended = true;
+        channel.close();
+    }
+
+    @Override
+    public void ack(long epoch, long appliedEpoch) throws LinkException {
+        ReplicaStore.Content content = replica.content();
+        long bytes = content == null ? 0 : content.journal().bytes();
+        long epochs = content == null ? 0 : content.journal().epochCount();
+        live.epochAck(epoch, appliedEpoch, bytes, epochs);
+    }
+
+    @Override
+    public void onHeartbeat(long sentNs) throws LinkException {
+        live.heartbeatReply(sentNs, replica.standbyReady());
+    }
+
+    @Override
+    public void onStream(int templateId, DirectBuffer buffer, int offset, int length) throws LinkException {
+        synchronized (replica) {
+            if (ended) {
+                return;
+            }
+            replica.receiver().onStream(templateId, buffer, offset, length);
+            if (templateId == EpochBeginDecoder.TEMPLATE_ID || templateId == EpochEndDecoder.TEMPLATE_ID) {
+                replica.progress(templateId == EpochEndDecoder.TEMPLATE_ID);
+            }
+        }
+    }
+
+    @Override
+    public void onControl(ControlMessage message) throws LinkException {
+        if (message instanceof VmDied died) {
+            replica.vmDied(died);
+        } else if (message instanceof Goodbye goodbye) {
+            replica.goodbye(goodbye.reason());
+        } else if (message instanceof Released released) {
+            release(released);
+        } else if (message instanceof SwitchoverPrepare prepare) {
+            ControlCodec.send(channel, replica.switchoverPrepare(prepare.epoch()));
+        } else if (message instanceof SwitchoverCommit commit) {
+            replica.switchoverCommit(commit.epoch());
+        } else if (message instanceof SwitchoverAbort abort) {
+            replica.switchoverAbort(abort.reason());
+        } else if (message instanceof LinkError error) {
+            throw new LinkException(Kind.REFUSED, error.code(), "the primary ended the session: " + error.cause());
+        } else {
+            SessionHandler.super.onControl(message);
+        }
+    }
+
+    private void release(Released released) throws LinkException {
+        try {
+            replica.released(released.discard(), released.reason());
+            end();
+        } catch (LockstepException e) {
+            throw new LinkException(Kind.REFUSED, e.code(), String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /** Whether the network, not the other host, ended the connection: a host that lives closes or resets it. */
+    private static boolean unreachable(LinkException e) {
+        if (e.kind() != Kind.CLOSED || !(e.getCause() instanceof IOException cause)) {
+            return false;
+        }
+        String text = String.valueOf(cause.getMessage()).toLowerCase(Locale.ROOT);
+        return cause instanceof NoRouteToHostException
+                || text.contains("timed out")
+                || text.contains("unreachable")
+                || text.contains("no route");
+    }
+}

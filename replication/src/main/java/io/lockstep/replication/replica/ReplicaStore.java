@@ -1,0 +1,289 @@
+package io.lockstep.replication.replica;
+
+import io.lockstep.linux.Errno;
+import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.ProcessIdentity;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.journal.EpochJournal;
+import io.lockstep.replication.link.SessionHello;
+import io.lockstep.replication.replica.ReplicaMarker.BootId;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.function.LongSupplier;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * All that one replica keeps on disk and tmpfs: metadata, memory files, their marker, the journal.
+ *
+ * <p>Invariants. A full copy begins by removing the marker, and the marker is made last: files without a marker are nobody's. Files of
+ * another boot, another VM process or other sizes are never continued. The memory of a promoted VM is never deleted while it runs.
+ *
+ * <p>One thread at a time.
+ */
+final class ReplicaStore implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(ReplicaStore.class);
+    private static final String STANDBY = "standby";
+
+    private final ReplicaConfig config;
+    private final LongSupplier wallMs;
+    private final BootId boot;
+    private final Path stateDirectory;
+    private final Path memoryDirectory;
+    private @Nullable ReplicaMeta meta;
+    private @Nullable Content content;
+
+    /** What is open while there is a replica. */
+    record Content(ReplicaFiles files, ReplicaMarker marker, EpochJournal journal) {}
+
+    ReplicaStore(ReplicaConfig config, String vm, BootId boot, LongSupplier wallMs) {
+        this.config = config;
+        this.wallMs = wallMs;
+        this.boot = boot;
+        String name = VmDirectory.encode(vm);
+        stateDirectory = config.stateDirectory().resolve(name);
+        memoryDirectory = config.memoryDirectory().resolve(name);
+    }
+
+    /** The metadata; null before the first full copy began. */
+    @Nullable
+    ReplicaMeta meta() {
+        return meta;
+    }
+
+    /** The open replica; null if there is none. */
+    @Nullable
+    Content content() {
+        return content;
+    }
+
+    /** Where the memory files are. */
+    Path memoryDirectory() {
+        return memoryDirectory;
+    }
+
+    /**
+     * Opens what an earlier process left. The replica is then as the marker says; the journal may hold more.
+     *
+     * @return false if there is nothing to continue: no replica, another boot, or files missing; or if the VM was promoted
+     */
+    boolean open() throws LockstepException {
+        try {
+            if (!Files.exists(ReplicaMeta.path(stateDirectory))) {
+                return false;
+            }
+            ReplicaMeta loaded = ReplicaMeta.load(stateDirectory);
+            meta = loaded;
+            if (loaded.role() == ReplicaMeta.Role.PROMOTED) {
+                return false;
+            }
+            return openContent(loaded.hello());
+        } catch (IOException e) {
+            throw new LockstepException("replica-io", "Replica " + stateDirectory + " cannot be opened: " + e, e);
+        }
+    }
+
+    /**
+     * Begins a full copy: removes what there was, and takes the memory.
+     *
+     * @throws LockstepException {@code peer-shm-too-small}, {@code peer-disk-too-small}, {@code peer-owner}, {@code replica-io}
+     */
+    Content create(SessionHello hello, String fingerprint) throws LockstepException {
+        try {
+            discardContent();
+            directories();
+            checkDisk();
+            checkMemory(hello);
+            ReplicaMeta fresh = new ReplicaMeta(ReplicaMeta.Role.REPLICA, -1, 0, 0, fingerprint, hello);
+            fresh.store(stateDirectory);
+            meta = fresh;
+            EpochJournal journal = EpochJournal.open(journalDirectory(), config.journal(), wallMs);
+            boolean done = false;
+            try {
+                ReplicaFiles files = createFiles(hello);
+                ReplicaMarker marker = ReplicaMarker.create(memoryDirectory, hello.vmIdHigh(), hello.vmIdLow(), boot);
+                Content made = new Content(files, marker, journal);
+                content = made;
+                done = true;
+                return made;
+            } finally {
+                if (!done) {
+                    journal.close();
+                }
+            }
+        } catch (IOException e) {
+            throw new LockstepException("replica-io", "Replica " + memoryDirectory + " cannot be made: " + e, e);
+        }
+    }
+
+    /** Changes the metadata; durable when it returns. */
+    void store(ReplicaMeta changed) throws LockstepException {
+        try {
+            changed.store(stateDirectory);
+            meta = changed;
+        } catch (IOException e) {
+            throw new LockstepException("replica-io", ReplicaMeta.path(stateDirectory) + " cannot be written: " + e, e);
+        }
+    }
+
+    /** Notes which process maps the memory files, so that a later process of this agent can end it. */
+    void noteStandby(long pid) throws IOException {
+        ProcessIdentity identity = ProcessIdentity.of(pid);
+        Files.writeString(memoryDirectory.resolve(STANDBY), identity.pid() + " " + identity.startTicks());
+    }
+
+    /** Ends the standby that an earlier process of this agent left, if it still waits. */
+    void endStaleStandby() {
+        try {
+            String[] fields = Files.readString(memoryDirectory.resolve(STANDBY)).split(" ", -1);
+            ProcessIdentity identity = new ProcessIdentity(Long.parseLong(fields[0]), Long.parseLong(fields[1]));
+            if (identity.alive()) {
+                ProcessHandle.of(identity.pid()).ifPresent(ProcessHandle::destroyForcibly);
+                LOG.info("{}: standby of an earlier process ended, pid {}", memoryDirectory, identity.pid());
+            }
+            Files.deleteIfExists(memoryDirectory.resolve(STANDBY));
+        } catch (NoSuchFileException e) {
+            LOG.debug("{}: no standby was left", memoryDirectory);
+        } catch (IOException | RuntimeException e) {
+            LOG.warn("{}: a standby of an earlier process may be left: {}", memoryDirectory, e.toString());
+        }
+    }
+
+    /** Closes and removes everything. */
+    void discard() throws LockstepException {
+        try {
+            discardContent();
+            Files.deleteIfExists(ReplicaMeta.path(stateDirectory));
+            Files.deleteIfExists(stateDirectory);
+            meta = null;
+        } catch (IOException e) {
+            throw new LockstepException("replica-io", "Replica " + stateDirectory + " cannot be removed: " + e, e);
+        }
+    }
+
+    @Override
+    public void close() {
+        Content open = content;
+        if (open != null) {
+            content = null;
+            open.journal().close();
+            open.files().close();
+            open.marker().close();
+        }
+    }
+
+    private boolean openContent(SessionHello hello) throws LockstepException {
+        ReplicaMarker marker = null;
+        ReplicaFiles files = null;
+        try {
+            marker = ReplicaMarker.open(memoryDirectory);
+            if (!marker.matches(hello.vmIdHigh(), hello.vmIdLow(), boot)) {
+                throw new IOException("the memory files are of another boot or another VM process");
+            }
+            files = ReplicaFiles.open(memoryDirectory, hello.ramBlocks());
+            content = new Content(files, marker, EpochJournal.open(journalDirectory(), config.journal(), wallMs));
+            return true;
+        } catch (IOException e) {
+            LOG.warn("replica {} is lost, the VM is copied again: {}", memoryDirectory, e.getMessage());
+            return false;
+        } finally {
+            if (content == null) {
+                if (files != null) {
+                    files.close();
+                }
+                if (marker != null) {
+                    marker.close();
+                }
+            }
+        }
+    }
+
+    private ReplicaFiles createFiles(SessionHello hello) throws IOException, LockstepException {
+        try {
+            return ReplicaFiles.create(
+                    memoryDirectory, hello.ramBlocks(), (int) hello.qemuUid(), (int) hello.qemuGid());
+        } catch (LinuxException e) {
+            if (e.errno() == Errno.ENOSPC || e.errno() == Errno.ENOMEM) {
+                throw tooSmall(freeMemory(), hello.ramBytes());
+            }
+            throw e;
+        } catch (java.nio.file.FileSystemException e) {
+            throw new LockstepException(
+                    "peer-owner",
+                    "The replica's memory cannot be given to QEMU's user " + hello.qemuUid() + ":" + hello.qemuGid()
+                            + ": " + e.getReason() + ". Run the agent as root, or QEMU as the agent's user.",
+                    e);
+        }
+    }
+
+    private void checkMemory(SessionHello hello) throws IOException, LockstepException {
+        long needed = hello.ramBytes();
+        long free = freeMemory();
+        if (free < needed) {
+            throw tooSmall(free, needed);
+        }
+    }
+
+    private long freeMemory() throws IOException {
+        return Files.getFileStore(memoryDirectory).getUsableSpace();
+    }
+
+    private LockstepException tooSmall(long free, long needed) {
+        return new LockstepException(
+                "peer-shm-too-small",
+                "Free memory in " + memoryDirectory + " " + free + " < " + needed
+                        + " bytes of the VM's RAM. Enlarge it (mount -o remount,size=... " + mountName()
+                        + ") or set replica.directory on the peer.");
+    }
+
+    private Path mountName() {
+        return memoryDirectory.startsWith("/dev/shm") ? Path.of("/dev/shm") : config.memoryDirectory();
+    }
+
+    private void checkDisk() throws IOException, LockstepException {
+        long needed = config.journal().bytesMax();
+        long free = Files.getFileStore(stateDirectory).getUsableSpace();
+        if (free < needed) {
+            throw new LockstepException(
+                    "peer-disk-too-small",
+                    "Free space in " + stateDirectory + " " + free + " < " + needed
+                            + " bytes of journalBytesMax. Free space there, or lower journalBytesMax on the peer.");
+        }
+    }
+
+    private void directories() throws IOException {
+        Files.createDirectories(stateDirectory);
+        Files.createDirectories(memoryDirectory);
+        // The standby's user must get to its files, which are its own, and see nothing else.
+        var passable = PosixFilePermissions.fromString("rwx--x--x");
+        Files.setPosixFilePermissions(config.memoryDirectory(), passable);
+        Files.setPosixFilePermissions(memoryDirectory, passable);
+        Files.setPosixFilePermissions(stateDirectory, PosixFilePermissions.fromString("rwx------"));
+    }
+
+    private void discardContent() throws IOException {
+        close();
+        Files.deleteIfExists(ReplicaMarker.path(memoryDirectory));
+        if (Files.isDirectory(memoryDirectory)) {
+            List<Path> left;
+            try (Stream<Path> files = Files.list(memoryDirectory)) {
+                left = files.toList();
+            }
+            for (Path file : left) {
+                Files.deleteIfExists(file);
+            }
+            Files.deleteIfExists(memoryDirectory);
+        }
+        EpochJournal.delete(journalDirectory());
+    }
+
+    private Path journalDirectory() {
+        return stateDirectory.resolve("journal");
+    }
+}

@@ -1,0 +1,36 @@
+package io.lockstep.replication.replica;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+
+/** A VM's name as the name of its directories: letters, digits, dash, underscore and inner dots stay, other bytes become %XX. */
+final class VmDirectory {
+    private VmDirectory() {}
+
+    static String encode(String vm) {
+        StringBuilder name = new StringBuilder();
+        for (byte b : vm.getBytes(StandardCharsets.UTF_8)) {
+            boolean plain =
+                    (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') || b == '-' || b == '_';
+            if (plain || (b == '.' && !name.isEmpty())) {
+                name.append((char) b);
+            } else {
+                name.append(String.format("%%%02X", b & 0xff));
+            }
+        }
+        return name.toString();
+    }
+
+    static String decode(String name) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        for (int i = 0; i < name.length(); i++) {
+            if (name.charAt(i) == '%' && i + 2 < name.length()) {
+                bytes.write(Integer.parseInt(name, i + 1, i + 3, 16));
+                i += 2;
+            } else {
+                bytes.write(name.charAt(i));
+            }
+        }
+        return bytes.toString(StandardCharsets.UTF_8);
+    }
+}
