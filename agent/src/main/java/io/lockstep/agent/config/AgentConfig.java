@@ -1,0 +1,111 @@
+package io.lockstep.agent.config;
+
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/** The configuration in force, checked whole; immutable. */
+public record AgentConfig(
+        Listen listen,
+        Epoch epoch,
+        Pipeline pipeline,
+        Link link,
+        Replica replica,
+        Journal journal,
+        Fence fence,
+        Watchdog watchdog,
+        Map<String, Peer> peers,
+        Map<String, Vm> vms) {
+
+    /** Most bytes of a configuration file: a thousand VMs with their command lines have about a tenth of it. */
+    static final int FILE_BYTES_MAX = 4 << 20;
+
+    /** Where primaries connect to. */
+    public record Listen(String address, int port) {}
+
+    /** How epochs are made; see the default file for each. */
+    public record Epoch(
+            int epochMs,
+            int pauseMsMax,
+            int verifyPauseMsMax,
+            int epochsInFlightMax,
+            int scrubPagesPerEpoch,
+            String tracker) {}
+
+    /** Sizes of each protected VM's pipeline. */
+    public record Pipeline(int ringSlots, long pageCacheBytes, int encoderThreads) {}
+
+    /** When the other side counts as silent, gone, dead. */
+    public record Link(int heartbeatMs, int failureTimeoutMs, int agentRestartMs, int reconnectMs) {}
+
+    /**
+     * Replica memory.
+     *
+     * @param ackLevel {@code memory} or {@code journal}
+     */
+    public record Replica(Path directory, String ackLevel) {}
+
+    /** Bounds of each VM's journal. */
+    public record Journal(long bytesMax, long ageMsMax, long segmentBytes) {}
+
+    /** @param command empty: silence never promotes */
+    public record Fence(List<String> command, int timeoutMs) {}
+
+    /** How long an agent may stand still. */
+    public record Watchdog(int timeoutMs) {}
+
+    /** @param fingerprint {@code sha256:} and 64 hexadecimal digits */
+    public record Peer(String host, int port, String fingerprint) {}
+
+    /**
+     * What differs for one VM.
+     *
+     * @param epochMs as in {@link Epoch} unless given
+     * @param tracker as in {@link Epoch} unless given
+     * @param standbyCommand empty: derived from the primary's
+     * @param standbyReplacements texts of the primary's command line and what stands for them in the standby's, in file order
+     */
+    public record Vm(
+            int epochMs, String tracker, List<String> standbyCommand, Map<String, String> standbyReplacements) {}
+
+    /** The settings of a VM: its own table, or the defaults. */
+    public Vm vm(String name) {
+        Vm vm = vms.get(name);
+        return vm != null ? vm : new Vm(epoch.epochMs, epoch.tracker, List.of(), Map.of());
+    }
+
+    /**
+     * Reads the file under a root; where there is none, every key has its default.
+     *
+     * @throws LockstepException {@code configuration-invalid}, naming file, line, column and what is wrong
+     */
+    public static AgentConfig load(AgentPaths paths) throws LockstepException {
+        Path file = paths.configuration();
+        try {
+            if (Files.size(file) > FILE_BYTES_MAX) {
+                throw new LockstepException(
+                        "configuration-invalid",
+                        file + " has " + Files.size(file) + " bytes > " + FILE_BYTES_MAX + ".");
+            }
+            return parse(file.toString(), Files.readString(file), paths);
+        } catch (NoSuchFileException e) {
+            return parse(file.toString(), "", paths);
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "configuration-unreadable",
+                    "cannot read " + file + ": " + e
+                            + ". Correct its owner or mode, or its encoding, which must be UTF-8.",
+                    e);
+        }
+    }
+
+    /** As {@link #load}, from a text. */
+    public static AgentConfig parse(String file, String text, AgentPaths paths) throws LockstepException {
+        return new ConfigReader(TomlDocument.parse(file, text), paths).read();
+    }
+}

@@ -1,0 +1,214 @@
+package io.lockstep.agent.config;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Every key that the configuration file may hold: its table, type, default, range and what the commented default file says of it. */
+// Every Object is a String, a Long or a List.of of nothing: immutable.
+@SuppressWarnings("ImmutableEnumChecker")
+enum ConfigKey {
+    LISTEN_ADDRESS("listen", "address", "0.0.0.0", "Address to listen on for primaries."),
+    LISTEN_PORT("listen", "port", 7500, 1, 65_535, "TCP port to listen on for primaries."),
+
+    EPOCH_MS("epoch", "epochMs", 25, 1, 10_000, "Target time from one epoch's boundary to the next, milliseconds."),
+    PAUSE_MS_MAX(
+            "epoch",
+            "pauseMsMax",
+            500,
+            10,
+            60_000,
+            "A pause that lasts longer is let go, and its epoch joins the next one, milliseconds."),
+    VERIFY_PAUSE_MS_MAX(
+            "epoch",
+            "verifyPauseMsMax",
+            30_000,
+            10,
+            600_000,
+            "The same for the one stop of 'lockstep verify', which reads all of memory, milliseconds."),
+    EPOCHS_IN_FLIGHT_MAX(
+            "epoch", "epochsInFlightMax", 4, 1, 4, "Boundaries that may wait for the peer's acknowledgement, count."),
+    SCRUB_PAGES_PER_EPOCH(
+            "epoch",
+            "scrubPagesPerEpoch",
+            8,
+            0,
+            4096,
+            "Pages hashed on both sides at each boundary, in turn; 0 turns scrubbing off, count."),
+    TRACKER(
+            "epoch",
+            "tracker",
+            "auto",
+            List.of("auto", "userfaultfd-wp", "soft-dirty", "content-hash"),
+            "How written pages are found; auto takes the first that this kernel has."),
+
+    RING_SLOTS(
+            "pipeline",
+            "ringSlots",
+            8192,
+            256,
+            1 << 20,
+            "Page slots of 4 KiB of each protected VM's ring, a power of two; also the most pages copied in one pause, count."),
+    PAGE_CACHE_BYTES(
+            "pipeline",
+            "pageCacheBytes",
+            64L << 20,
+            1L << 20,
+            64L << 30,
+            "Memory of each protected VM for what was last sent, against which deltas are found, bytes."),
+    ENCODER_THREADS("pipeline", "encoderThreads", 2, 1, 64, "Threads of each protected VM that encode pages, count."),
+
+    HEARTBEAT_MS(
+            "link",
+            "heartbeatMs",
+            50,
+            1,
+            10_000,
+            "A heartbeat is sent when nothing else was for so long, milliseconds."),
+    FAILURE_TIMEOUT_MS(
+            "link",
+            "failureTimeoutMs",
+            1000,
+            20,
+            600_000,
+            "Silence after which the other host counts as dead; at least twice heartbeatMs, milliseconds."),
+    AGENT_RESTART_MS(
+            "link",
+            "agentRestartMs",
+            10_000,
+            100,
+            600_000,
+            "How long a peer waits for the primary's agent after its connection ended without a goodbye, milliseconds."),
+    RECONNECT_MS("link", "reconnectMs", 200, 10, 60_000, "Time between two attempts to reach a peer, milliseconds."),
+
+    REPLICA_DIRECTORY(
+            "replica",
+            "directory",
+            "",
+            "Where replica memory is kept, on tmpfs or hugetlbfs; empty: /dev/shm/lockstep, apart for each --root."),
+    ACK_LEVEL(
+            "replica",
+            "ackLevel",
+            "memory",
+            List.of("memory", "journal"),
+            "An epoch is acknowledged when it is in memory, or when it is synced to the journal's disk."),
+
+    JOURNAL_BYTES_MAX("journal", "bytesMax", 1L << 30, 1L << 20, 1L << 50, "Bound of each VM's journal, bytes."),
+    JOURNAL_AGE_MS_MAX(
+            "journal",
+            "ageMsMax",
+            600_000,
+            1_000,
+            366L * 86_400_000,
+            "Epochs older than this are dropped, but for the newest, milliseconds."),
+    JOURNAL_SEGMENT_BYTES(
+            "journal",
+            "segmentBytes",
+            64L << 20,
+            1L << 20,
+            1L << 34,
+            "Size of the files that a journal is dropped in; at most a quarter of bytesMax, bytes."),
+
+    FENCE_COMMAND(
+            "fence",
+            "command",
+            "Program and arguments that make sure that the other host cannot run the VM; exit status 0 says that it cannot. Its"
+                    + " environment has LOCKSTEP_VM and LOCKSTEP_PEER. Empty: silence never promotes a replica by itself."),
+    FENCE_TIMEOUT_MS(
+            "fence",
+            "timeoutMs",
+            30_000,
+            10,
+            600_000,
+            "The fence command is ended, and has failed, after this, milliseconds."),
+
+    WATCHDOG_TIMEOUT_MS(
+            "watchdog",
+            "timeoutMs",
+            1000,
+            100,
+            60_000,
+            "An agent whose duty cycles stand still for so long is ended and started again by its supervisor, milliseconds."),
+
+    PEER_ADDRESS("peers.*", "address", null, "Host and port of the peer's agent, e.g. \"host-b:7500\"."),
+    PEER_FINGERPRINT("peers.*", "fingerprint", null, "What 'lockstep identity' prints on the peer."),
+
+    VM_EPOCH_MS("vms.*", "epochMs", 0, 0, 10_000, "As epoch.epochMs, for this VM; 0: as there, milliseconds."),
+    VM_TRACKER(
+            "vms.*",
+            "tracker",
+            "",
+            List.of("", "auto", "userfaultfd-wp", "soft-dirty", "content-hash"),
+            "As epoch.tracker, for this VM; empty: as there."),
+    VM_STANDBY_COMMAND(
+            "vms.*",
+            "standbyCommand",
+            "On the peer: the standby's program and arguments, in place of those derived from the primary's. 'lockstep protect"
+                    + " --dry-run' prints the derived ones."),
+    VM_STANDBY_REPLACEMENTS(
+            "vms.*",
+            "standbyReplacements",
+            "On the peer: pairs of a text in the primary's command line and what stands for it in the standby's, alternating.");
+
+    /** What a value must be. */
+    enum Type {
+        TEXT,
+        INTEGER,
+        TEXTS
+    }
+
+    final String table;
+    final String key;
+    final Type type;
+    final @Nullable Object fallback;
+    final long min;
+    final long max;
+    final List<String> choices;
+    final String comment;
+
+    /** A text; without a fallback it is required. */
+    ConfigKey(String table, String key, @Nullable String fallback, String comment) {
+        this(table, key, Type.TEXT, fallback, 0, 0, List.of(), comment);
+    }
+
+    ConfigKey(String table, String key, String fallback, List<String> choices, String comment) {
+        this(table, key, Type.TEXT, fallback, 0, 0, choices, comment);
+    }
+
+    ConfigKey(String table, String key, long fallback, long min, long max, String comment) {
+        this(table, key, Type.INTEGER, fallback, min, max, List.of(), comment);
+    }
+
+    /** A list of texts, empty unless given. */
+    ConfigKey(String table, String key, String comment) {
+        this(table, key, Type.TEXTS, List.of(), 0, 0, List.of(), comment);
+    }
+
+    ConfigKey(
+            String table,
+            String key,
+            Type type,
+            @Nullable Object fallback,
+            long min,
+            long max,
+            List<String> choices,
+            String comment) {
+        this.table = table;
+        this.key = key;
+        this.type = type;
+        this.fallback = fallback;
+        this.min = min;
+        this.max = max;
+        this.choices = choices;
+        this.comment = comment;
+    }
+
+    /** The part of the table's name before the name that the operator chose. */
+    String group() {
+        return perName() ? table.substring(0, table.length() - 2) : table;
+    }
+
+    /** Whether there is one such table for each name. */
+    boolean perName() {
+        return table.endsWith(".*");
+    }
+}

@@ -1,0 +1,259 @@
+package io.lockstep.agent.config;
+
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.config.AgentConfig.Epoch;
+import io.lockstep.replication.LockstepException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/** Checks a configuration file against {@link ConfigKey} and makes an {@link AgentConfig} of it; every complaint names its place. */
+final class ConfigReader {
+    private static final Pattern FINGERPRINT = Pattern.compile("sha256:[0-9a-f]{64}");
+
+    private final TomlDocument document;
+    private final AgentPaths paths;
+    private final ConfigTable common = new ConfigTable();
+    private final Map<String, ConfigTable> peers = new LinkedHashMap<>();
+    private final Map<String, ConfigTable> vms = new LinkedHashMap<>();
+
+    ConfigReader(TomlDocument document, AgentPaths paths) {
+        this.document = document;
+        this.paths = paths;
+    }
+
+    AgentConfig read() throws LockstepException {
+        for (Map.Entry<String, Object> entry : document.tables().entrySet()) {
+            readGroup(entry.getKey(), entry.getValue());
+        }
+        checkCombinations();
+        Epoch epoch = new Epoch(
+                common.integer(ConfigKey.EPOCH_MS),
+                common.integer(ConfigKey.PAUSE_MS_MAX),
+                common.integer(ConfigKey.VERIFY_PAUSE_MS_MAX),
+                common.integer(ConfigKey.EPOCHS_IN_FLIGHT_MAX),
+                common.integer(ConfigKey.SCRUB_PAGES_PER_EPOCH),
+                common.text(ConfigKey.TRACKER));
+        String directory = common.text(ConfigKey.REPLICA_DIRECTORY);
+        return new AgentConfig(
+                new AgentConfig.Listen(common.text(ConfigKey.LISTEN_ADDRESS), common.integer(ConfigKey.LISTEN_PORT)),
+                epoch,
+                new AgentConfig.Pipeline(
+                        common.integer(ConfigKey.RING_SLOTS),
+                        common.bytes(ConfigKey.PAGE_CACHE_BYTES),
+                        common.integer(ConfigKey.ENCODER_THREADS)),
+                new AgentConfig.Link(
+                        common.integer(ConfigKey.HEARTBEAT_MS),
+                        common.integer(ConfigKey.FAILURE_TIMEOUT_MS),
+                        common.integer(ConfigKey.AGENT_RESTART_MS),
+                        common.integer(ConfigKey.RECONNECT_MS)),
+                new AgentConfig.Replica(
+                        directory.isEmpty() ? paths.replicas() : Path.of(directory), common.text(ConfigKey.ACK_LEVEL)),
+                new AgentConfig.Journal(
+                        common.bytes(ConfigKey.JOURNAL_BYTES_MAX),
+                        common.bytes(ConfigKey.JOURNAL_AGE_MS_MAX),
+                        common.bytes(ConfigKey.JOURNAL_SEGMENT_BYTES)),
+                new AgentConfig.Fence(
+                        common.texts(ConfigKey.FENCE_COMMAND), common.integer(ConfigKey.FENCE_TIMEOUT_MS)),
+                new AgentConfig.Watchdog(common.integer(ConfigKey.WATCHDOG_TIMEOUT_MS)),
+                peers(),
+                vms(epoch));
+    }
+
+    private void readGroup(String group, Object value) throws LockstepException {
+        Set<String> groups = Arrays.stream(ConfigKey.values())
+                .map(ConfigKey::group)
+                .collect(Collectors.toCollection(LinkedHashSet::new));
+        if (!groups.contains(group)) {
+            throw wrong(
+                    List.of(group),
+                    (value instanceof Map ? "unknown table [" + group + "]" : "unknown key " + group)
+                            + "; the nearest is [" + NearestName.of(group, groups) + "]");
+        }
+        Map<?, ?> table = table(List.of(group), value);
+        List<ConfigKey> keys = Arrays.stream(ConfigKey.values())
+                .filter(key -> key.group().equals(group))
+                .toList();
+        if (!keys.get(0).perName()) {
+            readTable(List.of(group), table, keys, common);
+            return;
+        }
+        for (Map.Entry<?, ?> entry : table.entrySet()) {
+            String name = (String) entry.getKey();
+            ConfigTable values = new ConfigTable();
+            readTable(List.of(group, name), table(List.of(group, name), entry.getValue()), keys, values);
+            (group.equals(ConfigKey.PEER_ADDRESS.group()) ? peers : vms).put(name, values);
+        }
+    }
+
+    private Map<?, ?> table(List<String> path, Object value) throws LockstepException {
+        if (value instanceof Map<?, ?> table) {
+            return table;
+        }
+        throw wrong(path, String.join(".", path) + " is a value, and must be a table [" + String.join(".", path) + "]");
+    }
+
+    private void readTable(List<String> path, Map<?, ?> table, List<ConfigKey> keys, ConfigTable into)
+            throws LockstepException {
+        Map<String, ConfigKey> byName = new LinkedHashMap<>();
+        keys.forEach(key -> byName.put(key.key, key));
+        for (Map.Entry<?, ?> entry : table.entrySet()) {
+            String name = (String) entry.getKey();
+            List<String> place = new ArrayList<>(path);
+            place.add(name);
+            ConfigKey key = byName.get(name);
+            if (key == null) {
+                throw wrong(place, "unknown key " + name + "; the nearest is " + NearestName.of(name, byName.keySet()));
+            }
+            into.put(key, checked(place, key, entry.getValue()));
+        }
+        for (ConfigKey key : keys) {
+            if (key.fallback == null && !into.has(key)) {
+                throw wrong(path, "[" + String.join(".", path) + "] has no " + key.key);
+            }
+        }
+    }
+
+    private Object checked(List<String> place, ConfigKey key, Object value) throws LockstepException {
+        switch (key.type) {
+            case INTEGER -> {
+                if (!(value instanceof Long number)) {
+                    throw wrong(place, key.key + " is not an integer: " + value);
+                }
+                if (number < key.min || number > key.max) {
+                    throw wrong(place, key.key + " " + number + " is not in " + key.min + ".." + key.max);
+                }
+            }
+            case TEXT -> {
+                if (!(value instanceof String text)) {
+                    throw wrong(place, key.key + " is not a text in quotes: " + value);
+                }
+                if (!key.choices.isEmpty() && !key.choices.contains(text)) {
+                    throw wrong(
+                            place,
+                            key.key + " \"" + text + "\" is none of "
+                                    + key.choices.stream()
+                                            .filter(choice -> !choice.isEmpty())
+                                            .collect(Collectors.joining(", ")));
+                }
+            }
+            case TEXTS -> {
+                if (!(value instanceof List<?> list) || !list.stream().allMatch(String.class::isInstance)) {
+                    throw wrong(place, key.key + " is not an array of texts: " + value);
+                }
+            }
+        }
+        return value;
+    }
+
+    private void checkCombinations() throws LockstepException {
+        int heartbeatMs = common.integer(ConfigKey.HEARTBEAT_MS);
+        int failureTimeoutMs = common.integer(ConfigKey.FAILURE_TIMEOUT_MS);
+        if (failureTimeoutMs < 2 * heartbeatMs) {
+            throw wrong(
+                    place(ConfigKey.FAILURE_TIMEOUT_MS, ConfigKey.HEARTBEAT_MS),
+                    "failureTimeoutMs " + failureTimeoutMs + " < 2 × heartbeatMs " + heartbeatMs
+                            + ": one late heartbeat would count as a dead host");
+        }
+        int ringSlots = common.integer(ConfigKey.RING_SLOTS);
+        if (Integer.bitCount(ringSlots) != 1) {
+            throw wrong(
+                    place(ConfigKey.RING_SLOTS),
+                    "ringSlots " + ringSlots + " is no power of two; the next one is "
+                            + Integer.highestOneBit(ringSlots) * 2);
+        }
+        long segmentBytes = common.bytes(ConfigKey.JOURNAL_SEGMENT_BYTES);
+        long bytesMax = common.bytes(ConfigKey.JOURNAL_BYTES_MAX);
+        if (segmentBytes > bytesMax / 4) {
+            throw wrong(
+                    place(ConfigKey.JOURNAL_SEGMENT_BYTES, ConfigKey.JOURNAL_BYTES_MAX),
+                    "segmentBytes " + segmentBytes + " > a quarter of bytesMax " + bytesMax
+                            + ": too little would remain when a segment is dropped");
+        }
+    }
+
+    private Map<String, AgentConfig.Peer> peers() throws LockstepException {
+        Map<String, AgentConfig.Peer> result = new LinkedHashMap<>();
+        Map<String, String> byFingerprint = new HashMap<>();
+        for (Map.Entry<String, ConfigTable> entry : peers.entrySet()) {
+            String name = entry.getKey();
+            String address = entry.getValue().text(ConfigKey.PEER_ADDRESS);
+            int colon = address.lastIndexOf(':');
+            int port = colon > 0 ? port(address.substring(colon + 1)) : -1;
+            if (port < 0) {
+                throw wrong(
+                        List.of("peers", name, "address"),
+                        "address \"" + address + "\" is not a host, a colon and a port in 1..65535");
+            }
+            String fingerprint = entry.getValue().text(ConfigKey.PEER_FINGERPRINT);
+            if (!FINGERPRINT.matcher(fingerprint).matches()) {
+                throw wrong(
+                        List.of("peers", name, "fingerprint"),
+                        "fingerprint \"" + fingerprint + "\" is not sha256: and 64 lower-case hexadecimal digits");
+            }
+            String other = byFingerprint.put(fingerprint, name);
+            if (other != null) {
+                throw wrong(
+                        List.of("peers", name, "fingerprint"),
+                        "peer " + name + " has the fingerprint of peer " + other + ": each host has its own");
+            }
+            String host = address.substring(0, colon).replaceAll("^\\[(.*)\\]$", "$1");
+            result.put(name, new AgentConfig.Peer(host, port, fingerprint));
+        }
+        return result;
+    }
+
+    private static int port(String digits) {
+        int port = digits.matches("[0-9]{1,5}") ? Integer.parseInt(digits) : -1;
+        return port >= 1 && port <= 65_535 ? port : -1;
+    }
+
+    private Map<String, AgentConfig.Vm> vms(Epoch epoch) throws LockstepException {
+        Map<String, AgentConfig.Vm> result = new LinkedHashMap<>();
+        for (Map.Entry<String, ConfigTable> entry : vms.entrySet()) {
+            ConfigTable table = entry.getValue();
+            List<String> pairs = table.texts(ConfigKey.VM_STANDBY_REPLACEMENTS);
+            if (pairs.size() % 2 != 0) {
+                throw wrong(
+                        List.of("vms", entry.getKey(), ConfigKey.VM_STANDBY_REPLACEMENTS.key),
+                        "standbyReplacements has " + pairs.size() + " texts, and must have pairs");
+            }
+            Map<String, String> replacements = new LinkedHashMap<>();
+            for (int i = 0; i < pairs.size(); i += 2) {
+                replacements.put(pairs.get(i), pairs.get(i + 1));
+            }
+            int epochMs = table.integer(ConfigKey.VM_EPOCH_MS);
+            String tracker = table.text(ConfigKey.VM_TRACKER);
+            result.put(
+                    entry.getKey(),
+                    new AgentConfig.Vm(
+                            epochMs == 0 ? epoch.epochMs() : epochMs,
+                            tracker.isEmpty() ? epoch.tracker() : tracker,
+                            table.texts(ConfigKey.VM_STANDBY_COMMAND),
+                            replacements));
+        }
+        return result;
+    }
+
+    /** The first of the keys that the file holds. */
+    private List<String> place(ConfigKey... keys) {
+        for (ConfigKey key : keys) {
+            if (common.has(key)) {
+                return List.of(key.table, key.key);
+            }
+        }
+        return List.of();
+    }
+
+    private LockstepException wrong(List<String> path, String what) {
+        return new LockstepException("configuration-invalid", document.place(path) + ": " + what + ".");
+    }
+}
