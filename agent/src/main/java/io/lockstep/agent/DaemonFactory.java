@@ -1,0 +1,10 @@
+package io.lockstep.agent;
+
+import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.replication.LockstepException;
+
+/** Starts the daemon. Found through {@link java.util.ServiceLoader}, so that the command line does not load what it does not run. */
+public interface DaemonFactory {
+    /** Returns once protection is attached again; the VMs of a daemon that died run unprotected until then. */
+    Daemon start(AgentPaths paths, AgentConfig config) throws LockstepException;
+}

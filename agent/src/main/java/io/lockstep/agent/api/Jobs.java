@@ -1,0 +1,124 @@
+package io.lockstep.agent.api;
+
+import io.lockstep.agent.Progress;
+import io.lockstep.agent.view.ErrorView;
+import io.lockstep.replication.LockstepException;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Runs verbs on their own threads, at most one for each VM; remembers the last ones. Any thread. */
+final class Jobs implements AutoCloseable {
+    /** Verbs at a time: each waits for a VM or a peer and has a thread. */
+    static final int RUNNING_MAX = 32;
+
+    /** Ended jobs that can still be asked for. */
+    static final int ENDED_MAX = 256;
+
+    private static final Logger LOG = LoggerFactory.getLogger(Jobs.class);
+
+    /** What a job does. */
+    @FunctionalInterface
+    interface Verb {
+        @Nullable
+        Object run(Progress progress) throws LockstepException, InterruptedException;
+    }
+
+    private final Map<String, Job> jobs = new LinkedHashMap<>();
+    private final ExecutorService threads;
+    private long lastId;
+
+    Jobs() {
+        threads = new ThreadPoolExecutor(0, RUNNING_MAX, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), task -> {
+            Thread thread = new Thread(task, "job");
+            thread.setDaemon(true);
+            return thread;
+        });
+    }
+
+    /**
+     * Starts a verb.
+     *
+     * @throws LockstepException {@code vm-busy} or {@code too-many-jobs}
+     */
+    synchronized Job start(String verb, String vm, Verb body) throws LockstepException {
+        int running = 0;
+        for (Job job : jobs.values()) {
+            if (job.running()) {
+                running++;
+                if (job.vm.equals(vm)) {
+                    throw new LockstepException(
+                            "vm-busy",
+                            job.verb + " of " + vm + " runs as job " + job.id + ". Wait until it has ended.");
+                }
+            }
+        }
+        if (running >= RUNNING_MAX) {
+            throw new LockstepException(
+                    "too-many-jobs", running + " jobs run >= " + RUNNING_MAX + ". Wait until one has ended.");
+        }
+        Job job = new Job(Long.toString(++lastId), verb, vm, System.currentTimeMillis(), System::nanoTime);
+        jobs.put(job.id, job);
+        forgetOldest();
+        threads.execute(() -> run(job, body));
+        return job;
+    }
+
+    synchronized Job get(String id) throws LockstepException {
+        Job job = jobs.get(id);
+        if (job == null) {
+            throw new LockstepException(
+                    "no-such-job",
+                    "no job " + id + "; the agent has restarted, or " + ENDED_MAX + " later ones have ended.");
+        }
+        return job;
+    }
+
+    /** Oldest first. */
+    synchronized List<Job> all() {
+        return new ArrayList<>(jobs.values());
+    }
+
+    /** Interrupts what runs. */
+    @Override
+    public void close() {
+        threads.shutdownNow();
+    }
+
+    private static void run(Job job, Verb body) {
+        try {
+            job.done(body.run(job));
+        } catch (LockstepException e) {
+            job.failed(new ErrorView(e.code(), String.valueOf(e.getMessage()), System.currentTimeMillis()));
+            LOG.info("{} of {} refused: {}: {}", job.verb, job.vm, e.code(), e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            job.failed(new ErrorView("agent-stops", "the agent stops.", System.currentTimeMillis()));
+        } catch (RuntimeException | Error e) {
+            job.failed(new ErrorView("internal-error", e + ". See the agent's log.", System.currentTimeMillis()));
+            LOG.error("{} of {} failed: {}", job.verb, job.vm, e, e);
+        }
+    }
+
+    private void forgetOldest() {
+        int ended = 0;
+        for (Job job : jobs.values()) {
+            ended += job.running() ? 0 : 1;
+        }
+        for (Iterator<Job> oldest = jobs.values().iterator(); ended > ENDED_MAX && oldest.hasNext(); ) {
+            if (!oldest.next().running()) {
+                oldest.remove();
+                ended--;
+            }
+        }
+    }
+}

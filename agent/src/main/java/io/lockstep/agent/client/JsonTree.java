@@ -1,0 +1,117 @@
+package io.lockstep.agent.client;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A JSON document to read fields from; immutable. Fields that are missing read as empty, so that a newer command understands an older agent.
+ */
+public final class JsonTree {
+    private static final JsonFactory FACTORY = new JsonFactory();
+    private static final JsonTree MISSING = new JsonTree(null);
+
+    private final @Nullable Object value;
+
+    private JsonTree(@Nullable Object value) {
+        this.value = value;
+    }
+
+    /** @throws IOException if the text is not JSON */
+    public static JsonTree parse(String text) throws IOException {
+        try (JsonParser parser = FACTORY.createParser(text)) {
+            parser.nextToken();
+            return new JsonTree(value(parser));
+        }
+    }
+
+    /** A field of an object. */
+    public JsonTree get(String field) {
+        Object child = value instanceof Map<?, ?> map ? map.get(field) : null;
+        return child == null ? MISSING : new JsonTree(child);
+    }
+
+    /** Whether there is anything but null here. */
+    public boolean present() {
+        return value != null;
+    }
+
+    /** The elements of an array. */
+    public List<JsonTree> elements() {
+        List<JsonTree> elements = new ArrayList<>();
+        if (value instanceof List<?> list) {
+            list.forEach(element -> elements.add(new JsonTree(element)));
+        }
+        return elements;
+    }
+
+    /** Text, number or boolean as text; empty if missing. */
+    public String text() {
+        return value == null ? "" : value.toString();
+    }
+
+    /** A whole number; 0 if missing. */
+    public long integer() {
+        return value instanceof Number number ? number.longValue() : 0;
+    }
+
+    /** A number; 0 if missing. */
+    public double number() {
+        return value instanceof Number number ? number.doubleValue() : 0;
+    }
+
+    /** False if missing. */
+    public boolean bool() {
+        return value instanceof Boolean bool && bool;
+    }
+
+    private static @Nullable Object value(JsonParser parser) throws IOException {
+        JsonToken token = parser.currentToken();
+        if (token == null) {
+            throw new IOException("empty JSON");
+        }
+        switch (token) {
+            case START_OBJECT -> {
+                Map<String, Object> fields = new LinkedHashMap<>();
+                while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                    String name = parser.currentName();
+                    parser.nextToken();
+                    Object field = value(parser);
+                    if (field != null) {
+                        fields.put(name, field);
+                    }
+                }
+                return fields;
+            }
+            case START_ARRAY -> {
+                List<Object> elements = new ArrayList<>();
+                while (parser.nextToken() != JsonToken.END_ARRAY) {
+                    Object element = value(parser);
+                    elements.add(element == null ? "" : element);
+                }
+                return elements;
+            }
+            case VALUE_NUMBER_INT -> {
+                return parser.getLongValue();
+            }
+            case VALUE_NUMBER_FLOAT -> {
+                return parser.getDoubleValue();
+            }
+            case VALUE_TRUE, VALUE_FALSE -> {
+                return parser.getBooleanValue();
+            }
+            case VALUE_NULL -> {
+                return null;
+            }
+            default -> {
+                return parser.getText();
+            }
+        }
+    }
+}

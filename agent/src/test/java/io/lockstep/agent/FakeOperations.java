@@ -1,0 +1,172 @@
+package io.lockstep.agent;
+
+import io.lockstep.agent.view.AgentView;
+import io.lockstep.agent.view.DifferingPage;
+import io.lockstep.agent.view.DryRun;
+import io.lockstep.agent.view.EncodingBytes;
+import io.lockstep.agent.view.ErrorView;
+import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.InitialSync;
+import io.lockstep.agent.view.JournalEpoch;
+import io.lockstep.agent.view.PeerView;
+import io.lockstep.agent.view.Promotion;
+import io.lockstep.agent.view.ProtectRequest;
+import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.agent.view.Quantiles;
+import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.agent.view.Role;
+import io.lockstep.agent.view.Scrub;
+import io.lockstep.agent.view.StateView;
+import io.lockstep.agent.view.Switchover;
+import io.lockstep.agent.view.Verification;
+import io.lockstep.agent.view.VmSelector;
+import io.lockstep.agent.view.VmSummary;
+import io.lockstep.replication.LockstepException;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
+
+/** A host with one VM to protect ({@code web1}), one replica ({@code db1}), and answers that never change. */
+public final class FakeOperations implements VmOperations {
+    public static final String FINGERPRINT = "sha256:" + "a".repeat(64);
+
+    /** What the last protect asked for. */
+    public final AtomicReference<ProtectRequest> request = new AtomicReference<>();
+
+    /** Protect of {@code slow} ends when this is counted down. */
+    public final CountDownLatch slowProtect = new CountDownLatch(1);
+
+    /** Pages that verify finds. */
+    public volatile List<DifferingPage> differing = List.of();
+
+    @Override
+    public AgentView agent() {
+        return new AgentView(
+                "0.1.0", ProcessHandle.current().pid(), "/", "0.0.0.0:7500", FINGERPRINT, 1_000, 300, "17");
+    }
+
+    @Override
+    public List<VmSummary> vms() {
+        return List.of(
+                new VmSummary(4711, "web1", "/run/web1.qmp", 256L << 20, "kvm", 64055, Role.NONE, "unprotected"),
+                new VmSummary(0, "db1", null, 1L << 30, null, 0, Role.REPLICA, "standing-by"));
+    }
+
+    @Override
+    public List<ProtectionStatus> protections() {
+        return List.of(protection("web1"));
+    }
+
+    @Override
+    public List<ReplicaView> replicas() {
+        return List.of(new ReplicaView(
+                "db1",
+                new StateView(2, "standing-by", 1_000, "epoch 7 committed"),
+                new PeerView("b", "host-b:7500", FINGERPRINT, true),
+                1L << 30,
+                7,
+                6,
+                true,
+                99,
+                8,
+                4096,
+                1.5,
+                null,
+                new ErrorView("link-corrupt", "frame 3: checksum 1 != 2.", 1_000)));
+    }
+
+    @Override
+    public DryRun dryRun(ProtectRequest request) throws LockstepException {
+        refuseUnknown(request.vm().value());
+        return new DryRun("web1", 4711, "soft-dirty", 256L << 20, 6, "7.2.0", List.of("qemu", "-name", "it's", "-S"));
+    }
+
+    @Override
+    public ProtectionStatus protect(ProtectRequest request, Progress progress)
+            throws LockstepException, InterruptedException {
+        this.request.set(request);
+        refuseUnknown(request.vm().value());
+        if (request.vm().value().equals("broken")) {
+            throw new IllegalStateException("broken on purpose");
+        }
+        progress.report("initial-copy", 1 << 20, 4 << 20);
+        if (request.vm().value().equals("slow")) {
+            slowProtect.await();
+        }
+        return protection(request.vm().value());
+    }
+
+    @Override
+    public void unprotect(String vm, Progress progress) throws LockstepException {
+        refuseUnknown(vm);
+    }
+
+    @Override
+    public Verification verify(String vm, Progress progress) throws LockstepException {
+        refuseUnknown(vm);
+        return new Verification(vm, 12, 65_536, differing.size(), 41.25, differing);
+    }
+
+    @Override
+    public Switchover switchover(String vm, Progress progress) throws LockstepException {
+        refuseUnknown(vm);
+        return new Switchover(vm, 13, 12.5, "b");
+    }
+
+    @Override
+    public Promotion failover(String vm, boolean force, Progress progress) throws LockstepException {
+        refuseUnknown(vm);
+        if (!force) {
+            throw new LockstepException("no-fence", "no fence command is configured. Use --force.");
+        }
+        return new Promotion(7, "forced", 0, 21.5, 99, "/run/db1.qmp", 2_000);
+    }
+
+    @Override
+    public List<JournalEpoch> journal(String vm, int limit) throws LockstepException {
+        refuseUnknown(vm);
+        return List.of(
+                        new JournalEpoch(7, 1_700_000_000_000L, 12, 34_567),
+                        new JournalEpoch(6, 1_700_000_000_000L - 25, 1, 99))
+                .subList(0, Math.min(2, limit));
+    }
+
+    @Override
+    public Floor measureFloor(VmSelector vm, int samples, Progress progress) {
+        return new Floor(vm.value(), samples, new Quantiles(3.1, 4.2, 5.3));
+    }
+
+    private static void refuseUnknown(String vm) throws LockstepException {
+        if (vm.equals("ghost")) {
+            throw new LockstepException(
+                    "no-such-vm", "no VM named ghost runs here. 'lockstep vms' lists those that do.");
+        }
+    }
+
+    private static ProtectionStatus protection(String vm) {
+        return new ProtectionStatus(
+                vm,
+                4711,
+                Role.PRIMARY,
+                new StateView(2, "protected", 1_000, "epoch 1 acknowledged"),
+                new PeerView("b", "host-b:7500", FINGERPRINT, true),
+                "userfaultfd-wp",
+                256L << 20,
+                6,
+                41,
+                40,
+                25,
+                new Quantiles(25.1, 26.2, 30.3),
+                new Quantiles(3.4, 4.5, 9.9),
+                new Quantiles(1.1, 2.2, 3.3),
+                new Quantiles(120, 480, 500),
+                123L << 20,
+                EncodingBytes.NONE,
+                new InitialSync(256L << 20, 256L << 20, 640.5, 419_000_000, 0, 3, true),
+                new Scrub(320, 0),
+                null,
+                1,
+                1,
+                1);
+    }
+}
