@@ -1,0 +1,44 @@
+package io.lockstep.agent.cli;
+
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.AgentProcess;
+import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.supervisor.JvmCommand;
+import io.lockstep.agent.supervisor.Supervisor;
+import io.lockstep.replication.LockstepException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code lockstep agent}. */
+@Command(name = "agent", description = "Run the agent in the foreground, until SIGTERM.")
+final class AgentCommand implements Callable<Integer> {
+    @Mixin
+    RootOption root = new RootOption();
+
+    @Option(
+            names = "--supervised",
+            description = "In a process of its own, started again when it dies or hangs, as systemd would do it.")
+    boolean supervised;
+
+    @Override
+    public Integer call() throws LockstepException {
+        return supervised ? supervise(root.paths()) : AgentProcess.run(root.paths());
+    }
+
+    private static int supervise(AgentPaths paths) throws LockstepException {
+        AgentConfig config = AgentConfig.load(paths);
+        Path project = Path.of(System.getProperty("lockstep.project", "."));
+        List<String> command = new ArrayList<>(JvmCommand.agent(project.resolve("agent/jvm.options")));
+        command.add(AgentProcess.class.getName());
+        command.add(paths.root().toString());
+        Supervisor supervisor = new Supervisor(
+                command, paths.run().resolve("notify.sock"), config.watchdog().timeoutMs());
+        Runtime.getRuntime().addShutdownHook(new Thread(supervisor::stop, "stop"));
+        return supervisor.run();
+    }
+}

@@ -1,0 +1,77 @@
+package io.lockstep.agent.cli;
+
+import io.lockstep.agent.client.AgentNotRunningException;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+
+/** {@code lockstep}: the command line. */
+@Command(
+        name = "lockstep",
+        description = "Keeps a running virtual machine alive through the death of its host.",
+        version = "lockstep 0.1.0",
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {
+            AgentCommand.class,
+            VmsCommand.class,
+            DoctorCommand.class,
+            IdentityCommand.class,
+            ProtectCommand.class,
+            UnprotectCommand.class,
+            StatusCommand.class,
+            VerifyCommand.class,
+            SwitchoverCommand.class,
+            FailoverCommand.class,
+            JournalCommand.class,
+        },
+        footer = {
+            "",
+            "Exit status: 0 done; 1 failed; 2 wrong usage; 3 refused before anything was touched; 4 no agent answers; 5 verify found"
+                    + " differences."
+        })
+public final class Main {
+    private Main() {}
+
+    /** Exits with one of {@link ExitCode}. */
+    public static void main(String[] arguments) {
+        System.exit(commandLine().execute(arguments));
+    }
+
+    /** The parser, with the exit statuses and messages of every command. */
+    static CommandLine commandLine() {
+        CommandLine commandLine = new CommandLine(new Main());
+        commandLine.setCaseInsensitiveEnumValuesAllowed(true);
+        for (CommandLine command : commandLine.getSubcommands().values()) {
+            command.getCommandSpec().mixinStandardHelpOptions(true);
+        }
+        commandLine.getCommandSpec().mixinStandardHelpOptions(true);
+        commandLine.setParameterExceptionHandler(Main::usage);
+        commandLine.setExecutionExceptionHandler(Main::failure);
+        return commandLine;
+    }
+
+    private static int usage(ParameterException e, String[] arguments) {
+        CommandLine command = e.getCommandLine();
+        String name = command.getCommandSpec().qualifiedName();
+        command.getErr().println(name + ": " + e.getMessage() + ". '" + name + " --help' shows the options.");
+        return ExitCode.USAGE;
+    }
+
+    private static int failure(Exception e, CommandLine command, CommandLine.ParseResult result) {
+        String name = command.getCommandSpec().qualifiedName();
+        String message =
+                e instanceof LockstepException || e instanceof RequestFailedException || e instanceof IOException
+                        ? String.valueOf(e.getMessage())
+                        : e.toString();
+        command.getErr().println(name + ": " + message);
+        if (e instanceof RequestFailedException failed) {
+            return failed.exitCode;
+        }
+        if (e instanceof AgentNotRunningException) {
+            return ExitCode.AGENT_NOT_RUNNING;
+        }
+        return e instanceof LockstepException ? ExitCode.REFUSED : ExitCode.FAILED;
+    }
+}

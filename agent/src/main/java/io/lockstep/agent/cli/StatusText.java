@@ -1,0 +1,138 @@
+package io.lockstep.agent.cli;
+
+import io.lockstep.agent.client.JsonTree;
+import java.util.Locale;
+
+/** A paragraph of {@code key:value} for each protection and replica. */
+final class StatusText {
+    private StatusText() {}
+
+    static String protection(JsonTree p) {
+        StringBuilder text = new StringBuilder();
+        line(
+                text,
+                "%s role:primary state:%s pid:%s tracker:%s",
+                p.get("vm").text(),
+                state(p),
+                p.get("pid").text(),
+                p.get("tracker").text());
+        JsonTree peer = p.get("peer");
+        line(
+                text,
+                "  peer:%s address:%s connected:%s",
+                peer.get("name").text(),
+                peer.get("address").text(),
+                peer.get("connected").bool() ? "yes" : "no");
+        line(
+                text,
+                "  epoch:%s acked:%s epochs of %s p99 %s  pause p50 %s p99 %s max %s  ack p50 %s p99 %s",
+                p.get("epoch").text(),
+                p.get("ackedEpoch").text(),
+                Text.ms(p.get("epochMs").get("p50").number()),
+                Text.ms(p.get("epochMs").get("p99").number()),
+                Text.ms(p.get("pauseMs").get("p50").number()),
+                Text.ms(p.get("pauseMs").get("p99").number()),
+                Text.ms(p.get("pauseMs").get("max").number()),
+                Text.ms(p.get("ackMs").get("p50").number()),
+                Text.ms(p.get("ackMs").get("p99").number()));
+        line(
+                text,
+                "  memory:%s in %s blocks  dirty p50 %s max %s pages an epoch  sent %s",
+                Text.bytes(p.get("ramBytes").number()),
+                p.get("ramBlocks").text(),
+                count(p.get("dirtyPages").get("p50")),
+                count(p.get("dirtyPages").get("max")),
+                Text.bytes(p.get("linkBytes").number()));
+        JsonTree sync = p.get("initialSync");
+        if (sync.get("complete").bool()) {
+            line(
+                    text,
+                    "  full copy: %s in %s, %s/s, %s passes",
+                    Text.bytes(sync.get("bytesDone").number()),
+                    Text.duration(sync.get("ms").integer()),
+                    Text.bytes(sync.get("bytesPerSecond").number()),
+                    sync.get("passes").text());
+        } else if (sync.get("bytesTotal").integer() > 0) {
+            line(
+                    text,
+                    "  full copy: %s of %s, %s/s, %s left",
+                    Text.bytes(sync.get("bytesDone").number()),
+                    Text.bytes(sync.get("bytesTotal").number()),
+                    Text.bytes(sync.get("bytesPerSecond").number()),
+                    Text.duration(sync.get("remainingMs").integer()));
+        }
+        line(
+                text,
+                "  scrubbed:%s mismatches:%s restarts:%s resumed:%s full-copies:%s",
+                p.get("scrub").get("pages").text(),
+                p.get("scrub").get("mismatches").text(),
+                p.get("restarts").text(),
+                p.get("resumedWithoutFullCopy").text(),
+                p.get("fullCopies").text());
+        reason(text, p);
+        return text.append('\n').toString();
+    }
+
+    static String replica(JsonTree r) {
+        StringBuilder text = new StringBuilder();
+        line(text, "%s role:replica state:%s", r.get("vm").text(), state(r));
+        JsonTree primary = r.get("primary");
+        line(
+                text,
+                "  primary:%s address:%s connected:%s",
+                primary.get("name").text(),
+                primary.get("address").text(),
+                primary.get("connected").bool() ? "yes" : "no");
+        line(
+                text,
+                "  committed:%s applied:%s standby:%s journal: %s epochs, %s",
+                r.get("committedEpoch").text(),
+                r.get("appliedEpoch").text(),
+                r.get("standbyReady").bool()
+                        ? "ready pid:" + r.get("standbyPid").text()
+                        : "not ready",
+                r.get("journalEpochs").text(),
+                Text.bytes(r.get("journalBytes").number()));
+        JsonTree promotion = r.get("promotion");
+        if (promotion.present()) {
+            line(
+                    text,
+                    "  promoted from epoch %s (%s): detected in %s, resumed in %s, pid:%s qmp:%s",
+                    promotion.get("epoch").text(),
+                    promotion.get("reason").text(),
+                    Text.ms(promotion.get("detectMs").number()),
+                    Text.ms(promotion.get("resumeMs").number()),
+                    promotion.get("pid").text(),
+                    promotion.get("qmpPath").text());
+        }
+        reason(text, r);
+        return text.append('\n').toString();
+    }
+
+    private static String state(JsonTree view) {
+        return view.get("state").get("name").text();
+    }
+
+    private static String count(JsonTree number) {
+        return String.format(Locale.ROOT, "%.0f", number.number());
+    }
+
+    private static void reason(StringBuilder text, JsonTree view) {
+        String reason = view.get("state").get("reason").text();
+        if (!reason.isEmpty()) {
+            line(text, "  since: %s", reason);
+        }
+        JsonTree error = view.get("lastError");
+        if (error.present()) {
+            line(
+                    text,
+                    "  last error: %s: %s",
+                    error.get("code").text(),
+                    error.get("message").text());
+        }
+    }
+
+    private static void line(StringBuilder text, String format, Object... values) {
+        text.append(String.format(Locale.ROOT, format, values)).append('\n');
+    }
+}

@@ -1,0 +1,228 @@
+package io.lockstep.agent.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.FakeOperations;
+import io.lockstep.agent.api.ApiServer;
+import io.lockstep.agent.doctor.Finding;
+import io.lockstep.agent.view.DifferingPage;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+@Timeout(60)
+class MainTest {
+    @TempDir
+    Path root;
+
+    private final FakeOperations operations = new FakeOperations();
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+    private List<Finding> findings = List.of();
+    private ApiServer server;
+
+    @BeforeEach
+    void start() throws Exception {
+        server = ApiServer.start(
+                operations, () -> findings, AgentPaths.under(root).socket());
+    }
+
+    @AfterEach
+    void stop() {
+        operations.slowProtect.countDown();
+        server.close();
+    }
+
+    @Test
+    void shouldListVms() {
+        assertThat(run("vms")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("""
+                NAME  PID   ROLE     STATE        MEMORY   ACCEL  UID    QMP
+                web1  4711  none     unprotected  256 MiB  kvm    64055  /run/web1.qmp
+                db1   -     replica  standing-by  1.0 GiB  -      0      -
+                """);
+    }
+
+    @Test
+    void shouldShowStatusInParagraphs() {
+        assertThat(run("status")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("""
+                web1 role:primary state:protected pid:4711 tracker:userfaultfd-wp
+                  peer:b address:host-b:7500 connected:yes
+                  epoch:41 acked:40 epochs of 25.1 ms p99 26.2 ms  pause p50 3.4 ms p99 4.5 ms max 9.9 ms  ack p50 1.1 ms p99 2.2 ms
+                  memory:256 MiB in 6 blocks  dirty p50 120 max 500 pages an epoch  sent 123 MiB
+                  full copy: 256 MiB in 0.6 s, 400 MiB/s, 3 passes
+                  scrubbed:320 mismatches:0 restarts:1 resumed:1 full-copies:1
+                  since: epoch 1 acknowledged
+
+                db1 role:replica state:standing-by
+                  primary:b address:host-b:7500 connected:yes
+                  committed:7 applied:6 standby:ready pid:99 journal: 8 epochs, 4.0 KiB
+                  since: epoch 7 committed
+                  last error: link-corrupt: frame 3: checksum 1 != 2.
+
+                """);
+        assertThat(run("status", "other")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("other is not replicated to or from this host. 'lockstep vms' lists its VMs.\n");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"vms", "status", "doctor", "journal db1", "verify web1", "protect web1 --dry-run", "identity"})
+    void shouldPrintJsonOnEveryReadingCommand(String command) throws Exception {
+        List<String> arguments = new ArrayList<>(List.of(command.split(" ")));
+        arguments.add("--json");
+
+        assertThat(run(arguments.toArray(String[]::new))).isEqualTo(ExitCode.OK);
+        assertThat(out.toString().strip()).startsWith("{").endsWith("}").doesNotContain("\n");
+    }
+
+    @Test
+    void shouldProtectAndWait() {
+        assertThat(run("protect", "--name", "web1", "--peer", "b", "--epoch-ms", "10", "--wait"))
+                .isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("web1 is protected: full copy in 0.6 s, tracker userfaultfd-wp.\n");
+        assertThat(operations.request.get().peer()).isEqualTo("b");
+        assertThat(operations.request.get().epochMs()).isEqualTo(10);
+    }
+
+    @Test
+    void shouldReturnOnceTheFirstCopyRuns() {
+        assertThat(run("protect", "slow")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("slow: the first copy runs as job 1. 'lockstep status' shows it.\n");
+    }
+
+    @Test
+    void shouldPrintTheStandbysCommandLine() {
+        assertThat(run("protect", "web1", "--dry-run")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("qemu -name 'it'\\''s' -S\n");
+        assertThat(err)
+                .hasToString(
+                        "web1: pid 4711, QEMU 7.2.0, 256 MiB in 6 blocks, tracker soft-dirty. Nothing was touched.\n");
+    }
+
+    @Test
+    void shouldTellByItsExitStatusWhatVerifyFound() {
+        assertThat(run("verify", "web1")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("web1: epoch 12, 65536 pages compared, 0 differ, paused for 41.3 ms.\n");
+        operations.differing = List.of(new DifferingPage("pc.ram", 0x3000));
+        assertThat(run("verify", "web1")).isEqualTo(ExitCode.DIFFERS);
+        assertThat(out)
+                .hasToString(
+                        "web1: epoch 12, 65536 pages compared, 1 differ, paused for 41.3 ms.\n  pc.ram at 0x3000\n");
+    }
+
+    @Test
+    void shouldMoveAndPromote() {
+        assertThat(run("switchover", "web1")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("web1 runs on b from epoch 13; it stood still for 12.5 ms.\n");
+        assertThat(run("failover", "db1", "--force")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("db1 runs here from epoch 7, resumed in 21.5 ms, pid 99, QMP /run/db1.qmp.\n");
+        assertThat(run("unprotect", "web1")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("web1 is not protected any more.\n");
+    }
+
+    @Test
+    void shouldListTheJournal() {
+        assertThat(run("journal", "db1")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("""
+                EPOCH  TIME                      PAGES  BYTES
+                7      2023-11-14T22:13:20Z      12     34567
+                6      2023-11-14T22:13:19.975Z  1      99
+                """);
+    }
+
+    @Test
+    void shouldExitWith3WhenRefused() {
+        assertThat(run("failover", "db1")).isEqualTo(ExitCode.REFUSED);
+        assertThat(err).hasToString("lockstep failover: no fence command is configured. Use --force.\n");
+        assertThat(run("protect", "ghost")).isEqualTo(ExitCode.REFUSED);
+        assertThat(err)
+                .hasToString("lockstep protect: no VM named ghost runs here. 'lockstep vms' lists those that do.\n");
+    }
+
+    @Test
+    void shouldExitWith1WhenTheAgentFails() {
+        assertThat(run("protect", "broken")).isEqualTo(ExitCode.FAILED);
+        assertThat(err)
+                .hasToString(
+                        "lockstep protect: java.lang.IllegalStateException: broken on purpose. See the agent's log.\n");
+    }
+
+    @Test
+    void shouldExitWith4WhenNoAgentAnswers() {
+        server.close();
+
+        assertThat(run("status")).isEqualTo(ExitCode.AGENT_NOT_RUNNING);
+        assertThat(err)
+                .hasToString("lockstep status: no agent answers at "
+                        + AgentPaths.under(root).socket() + ". Start it with 'lockstep agent', or name its --root.\n");
+    }
+
+    @Test
+    void shouldExitWith2WhenTheCommandLineIsWrong() {
+        assertThat(run("protect", "--pid", "1", "--name", "a")).isEqualTo(ExitCode.USAGE);
+        assertThat(err.toString()).endsWith(". 'lockstep protect --help' shows the options.\n");
+        assertThat(run("protect")).isEqualTo(ExitCode.USAGE);
+        assertThat(run("journal")).isEqualTo(ExitCode.USAGE);
+        assertThat(err)
+                .hasToString(
+                        "lockstep journal: Missing required parameter: 'VM'. 'lockstep journal --help' shows the options.\n");
+    }
+
+    @Test
+    void shouldExamineAndExitWith1WhenSomethingIsMissing() {
+        findings = List.of(new Finding("kvm", "", Finding.Status.WARNING, "there is none", "get one"));
+        assertThat(run("doctor")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("warning  kvm: there is none\n         cure: get one\n");
+        findings = List.of(new Finding("nvme", "web1", Finding.Status.MISSING, "it has one", "use virtio"));
+        assertThat(run("doctor")).isEqualTo(ExitCode.FAILED);
+        assertThat(out).hasToString("missing  nvme of web1: it has one\n         cure: use virtio\n");
+    }
+
+    @Test
+    void shouldExamineByItselfWhenNoAgentAnswers() {
+        server.close();
+
+        assertThat(run("doctor")).isEqualTo(ExitCode.FAILED);
+        assertThat(out.toString())
+                .contains("warning  agent: no agent answers at "
+                        + AgentPaths.under(root).socket())
+                .contains("missing  identity: no identity at ");
+    }
+
+    @Test
+    void shouldPrintTheSameIdentityEveryTimeWithoutAnAgent() {
+        server.close();
+        assertThat(run("identity")).isEqualTo(ExitCode.OK);
+        String first = out.toString();
+
+        assertThat(first).matches("sha256:[0-9a-f]{64}\n");
+        assertThat(run("identity")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString(first);
+    }
+
+    private int run(String... arguments) {
+        out.getBuffer().setLength(0);
+        err.getBuffer().setLength(0);
+        CommandLine commandLine = Main.commandLine();
+        commandLine.setOut(new PrintWriter(out, true));
+        commandLine.setErr(new PrintWriter(err, true));
+        List<String> all = new ArrayList<>(Arrays.asList(arguments));
+        all.add(1, "--root");
+        all.add(2, root.toString());
+        return commandLine.execute(all.toArray(String[]::new));
+    }
+}
