@@ -1,4 +1,4 @@
-/** Benchmarks: what each step costs. */
+/** Benchmarks: what each step costs, beside the limit that the machine sets. */
 @NullMarked
 package io.lockstep.perf;
 

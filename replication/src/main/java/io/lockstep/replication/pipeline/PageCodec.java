@@ -23,6 +23,9 @@ public final class PageCodec {
     /** Do not give it a place in the cache: it is one of very many (first copy). A place that it has is kept up to date. */
     public static final int FLAG_PASSING = 4;
 
+    /** Prices are in ns a byte times this, so that integers do. */
+    public static final long PRICE_SCALE = LinkPrice.SCALE;
+
     private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
     /** LZ4's own bound for 4096 bytes is 4128; with less room it would throw. */
     private static final int SCRATCH_BYTES = 4160;
@@ -55,8 +58,8 @@ public final class PageCodec {
         this.clock = clock;
     }
 
-    /** Tells what a byte on the link costs now, ns × {@link LinkPrice#SCALE}. */
-    void price(long scaledNsPerByte) {
+    /** Tells what a byte costs now on its way to the peer: ns × {@link #PRICE_SCALE}, at least 1; LZ4 must save more than it costs. */
+    public void price(long scaledNsPerByte) {
         worth.price(scaledNsPerByte);
     }
 
