@@ -36,7 +36,20 @@ public final class PagemapScan implements AutoCloseable {
     /** @param pid the process to look at; needs the rights of ptrace(2) over it */
     public PagemapScan(long pid) throws LinuxException {
         this.pid = pid;
-        this.fd = Descriptors.open("/proc/" + pid + "/pagemap", Libc.O_RDWR, 0);
+        this.fd = openPagemap(pid);
+    }
+
+    /** For writing, since scans protect pages; but the file's mode lets only root do so, and the kernel asks for no more than reading. */
+    private static int openPagemap(long pid) throws LinuxException {
+        String path = "/proc/" + pid + "/pagemap";
+        try {
+            return Descriptors.open(path, Libc.O_RDWR, 0);
+        } catch (LinuxException e) {
+            if (e.errno() != Errno.EACCES) {
+                throw e;
+            }
+            return Descriptors.open(path, Libc.O_RDONLY, 0);
+        }
     }
 
     /**
