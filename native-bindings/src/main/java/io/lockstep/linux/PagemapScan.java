@@ -68,7 +68,7 @@ public final class PagemapScan implements AutoCloseable {
     /** Lists ranges that have all of the given categories, and of the inverted ones none; as {@link #written} without protecting. */
     public int having(long categories, long inverted, long start, long end, long vector, int entryCount)
             throws LinuxException {
-        return scan(0, start, end, inverted, categories, vector, entryCount);
+        return scan(0, start, end, inverted, categories | inverted, vector, entryCount);
     }
 
     /** Where the last scan stopped: its end, or the first address that it has not looked at. */

@@ -2,53 +2,104 @@ package io.lockstep.replication.memory;
 
 import io.lockstep.linux.FileRange;
 import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.PagemapScan;
 import io.lockstep.replication.RamBlock;
 import java.nio.file.Path;
 
 /**
  * Finds pages of one shared, file-backed RAM block that became holes since it was last asked. Balloon, free-page reporting and
- * virtio-mem punch them, the pages read as zeros afterwards, and no tracker reports it. To be asked at a stop, when a device that
- * discards is there; the caller decides.
+ * virtio-mem punch them, the pages read as zeros afterwards, and no tracker reports it. Needed only when a device that discards is there;
+ * the caller decides.
+ *
+ * <p>May be asked at a stop or while the VM runs: a hole punched meanwhile is found the next time, and a page that was written again is
+ * the tracker's. What it finds is read like any written page, at the stop of its epoch. At a stop it costs about 0.8 ms for 256 MiB.
+ *
+ * <p>A punched page is not mapped, so QEMU's page table is looked at first (PAGEMAP_SCAN), and the file only where that has nothing and
+ * content was before: asking the file alone, page by page, takes five times as long.
  *
  * <p>Not seen is a page that was discarded and then read, but not written, before the next question: it is there again, as zeros. The
  * guest's drivers discard only pages whose content means nothing to it, and write them before they use them.
  */
 public final class DiscardWatch implements AutoCloseable {
+    private static final int ENTRIES = 1024;
+
     private final FileRange file;
     private final long fileOffset;
+    private final MemoryRegion region;
     private final int pageCount;
     private final int firstFlat;
+    private final PagemapScan scan;
+    private final ScanVector vector = new ScanVector(ENTRIES);
+    /** Pages of the block that were mapped, or in the file, when it was last asked. */
     private final PageBitmap populated;
 
+    private boolean first = true;
+
     /**
-     * Opens the block's file by QEMU's own descriptor: a file position of our own, QEMU's stays.
+     * Opens the block's file by QEMU's own descriptor, with a file position of our own. Reads nothing yet.
      *
      * @param fd the descriptor in QEMU, e.g. of its memfd
      * @param fileOffset where the block begins in the file, in bytes
      */
     public DiscardWatch(long pid, int fd, long fileOffset, PageIndex index, int block) throws LinuxException {
-        this.file = FileRange.open(Path.of("/proc/" + pid + "/fd/" + fd), false);
+        this.region = index.regions().get(block);
         this.fileOffset = fileOffset;
-        this.pageCount = index.regions().get(block).block().pageCount();
+        this.pageCount = region.block().pageCount();
         this.firstFlat = index.flat(block, 0);
         this.populated = new PageBitmap((pageCount + 63) / 64 * 64);
+        this.file = FileRange.open(Path.of("/proc/" + pid + "/fd/" + fd), false);
+        boolean done = false;
+        try {
+            this.scan = new PagemapScan(pid);
+            done = true;
+        } finally {
+            if (!done) {
+                file.close();
+            }
+        }
     }
 
-    /** Adds the pages that became holes, by flat index, to a bitmap; the first time none, it only looks. */
+    /**
+     * Adds the pages that became holes, by flat index, to a bitmap; the first time none, it only looks.
+     *
+     * @return how many
+     */
     public int discarded(PageBitmap into) throws LinuxException {
-        long end = fileOffset + (long) pageCount * RamBlock.PAGE_BYTES;
-        int discardedCount = 0;
-        long at = fileOffset;
-        while (at < end) {
-            long data = Math.min(end, file.nextData(at));
-            discardedCount += hole(page(at), page(data), into);
+        int count = 0;
+        int mapped = 0;
+        long end = region.hostEnd();
+        for (long at = region.hostAddress(); at < end; at = scan.walkEnd()) {
+            // SAFETY: the vector holds ENTRIES entries and lives as long as this object.
+            int found = scan.having(0, PagemapScan.PAGE_IS_PRESENT, at, end, vector.address(), ENTRIES);
+            for (int i = 0; i < found; i++) {
+                int from = (int) ((vector.start(i) - region.hostAddress()) / RamBlock.PAGE_BYTES);
+                int to = (int) ((vector.end(i) - region.hostAddress()) / RamBlock.PAGE_BYTES);
+                populated.set(mapped, from);
+                mapped = to;
+                if (first || populated.nextSet(from) < to) {
+                    count += unmapped(from, to, into);
+                }
+            }
+        }
+        populated.set(mapped, pageCount);
+        first = false;
+        return count;
+    }
+
+    /** Pages that are not mapped are holes, or were swapped out, or are in the file only. */
+    private int unmapped(int from, int end, PageBitmap into) throws LinuxException {
+        int count = 0;
+        int page = from;
+        while (page < end) {
+            int data = Math.min(end, page(file.nextData(offset(page))));
+            count += hole(page, data, into);
             if (data == end) {
                 break;
             }
-            at = Math.min(end, file.nextHole(data));
-            populated.set(page(data), page(at));
+            page = Math.min(end, page(file.nextHole(offset(data))));
+            populated.set(data, page);
         }
-        return discardedCount;
+        return count;
     }
 
     private int hole(int from, int end, PageBitmap into) {
@@ -66,9 +117,14 @@ public final class DiscardWatch implements AutoCloseable {
     @Override
     public void close() {
         file.close();
+        scan.close();
+    }
+
+    private long offset(int page) {
+        return fileOffset + (long) page * RamBlock.PAGE_BYTES;
     }
 
     private int page(long offset) {
-        return (int) ((offset - fileOffset) / RamBlock.PAGE_BYTES);
+        return (int) Math.min(pageCount, (offset - fileOffset) / RamBlock.PAGE_BYTES);
     }
 }

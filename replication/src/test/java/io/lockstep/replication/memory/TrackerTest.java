@@ -158,6 +158,7 @@ class TrackerTest {
             PageBitmap found = new PageBitmap(process.index.limit());
             process.helper.ask("touch 150 100");
             assertThat(watch.discarded(found)).isZero();
+            assertThat(watch.discarded(found)).isZero();
             assertThat(process.helper.ask("punch 160 10")).isEqualTo("0");
             assertThat(process.helper.ask("punch 245 20")).isEqualTo("0");
             assertThat(watch.discarded(found)).isEqualTo(15);
