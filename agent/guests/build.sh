@@ -55,11 +55,10 @@ kernel() {
     mkdir -p "$unpacked.new/packages"
     (
         cd "$unpacked.new/packages"
-        # apt drops to its own user, who may write here or not; both work, the second with a notice.
-        chmod 755 .
-        apt-get download -q "linux-image-$version" >&2 || fail "cannot download linux-image-$version; run: apt-get update"
+        # As root apt would download as a user of its own, who may not write here.
+        apt-get download -q -o APT::Sandbox::User=root "linux-image-$version" >&2 || fail "cannot download linux-image-$version; run: apt-get update"
         # Ubuntu keeps the modules in a package of their own.
-        if apt-cache show "linux-modules-$version" >/dev/null 2>&1; then apt-get download -q "linux-modules-$version" >&2; fi
+        if apt-cache show "linux-modules-$version" >/dev/null 2>&1; then apt-get download -q -o APT::Sandbox::User=root "linux-modules-$version" >&2; fi
         for package in *.deb; do dpkg -x "$package" ..; done
     )
     rm -rf "$unpacked.new/packages"

@@ -1,6 +1,7 @@
 package io.lockstep.agent.cli;
 
 import io.lockstep.agent.client.AgentNotRunningException;
+import io.lockstep.agent.demo.DemoCommand;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import picocli.CommandLine;
@@ -25,6 +26,8 @@ import picocli.CommandLine.ParameterException;
             SwitchoverCommand.class,
             FailoverCommand.class,
             JournalCommand.class,
+            DemoCommand.class,
+            TestCommand.class,
         },
         footer = {
             "",

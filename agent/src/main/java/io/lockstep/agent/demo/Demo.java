@@ -1,0 +1,147 @@
+package io.lockstep.agent.demo;
+
+import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.agent.view.Quantiles;
+import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * One run: two agents, a guest between them, a kill, and the check of every state that the guest printed.
+ *
+ * <p>Invariant: when {@link #run()} returns, or the JVM is told to end, no process of the run is left.
+ */
+final class Demo {
+    private static final Duration BOOT = Duration.ofSeconds(60);
+    /** As many as give a median that does not change with the next run. */
+    private static final int FLOOR_SAMPLES = 40;
+
+    private static final Duration SECOND = Duration.ofSeconds(1);
+
+    private final DemoOptions options;
+    private final DemoOutput output = new DemoOutput();
+
+    Demo(DemoOptions options) {
+        this.options = options;
+    }
+
+    /** Runs it and prints what happens; true only if the guest's state was verified after the kill. */
+    boolean run() throws IOException, InterruptedException {
+        Workspace workspace = new Workspace();
+        Thread interrupted = new Thread(() -> end(workspace, false), "demo-end");
+        Runtime.getRuntime().addShutdownHook(interrupted);
+        boolean verified = false;
+        try {
+            DemoReport report = protectAndKill(workspace);
+            output.table(report);
+            if (options.report() != null) {
+                output.json(report, options.report());
+            }
+            verified = report.guestState().verified();
+        } catch (DemoFailure | LockstepException e) {
+            output.failed(String.valueOf(e.getMessage()), workspace.directory());
+        } finally {
+            if (unhook(interrupted)) {
+                end(workspace, verified);
+            }
+        }
+        return verified;
+    }
+
+    /** False if the JVM is ending, and the hook is at it. */
+    private static boolean unhook(Thread hook) {
+        try {
+            return Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException e) {
+            return false;
+        }
+    }
+
+    private static void end(Workspace workspace, boolean succeeded) {
+        try {
+            workspace.killAll();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        workspace.remove(succeeded);
+    }
+
+    private DemoReport protectAndKill(Workspace workspace)
+            throws IOException, InterruptedException, DemoFailure, LockstepException {
+        try (Hosts hosts = new Hosts(workspace, options);
+                SerialLog serial = new SerialLog(workspace.directory().resolve(Hosts.VM + ".serial"))) {
+            String accelerator = GuestVm.accelerator(options.guests(), workspace.directory());
+            output.line("guest %s under %s, two agents in %s", name(), accelerator, workspace.directory());
+            GuestVm vm = GuestVm.start(options.guest(), Hosts.VM, accelerator, options.guests(), workspace.directory());
+            hosts.start();
+            Deadline.await("the guest's first tick", BOOT, () -> {
+                if (!vm.isAlive()) {
+                    throw new DemoFailure("QEMU ended while the guest booted");
+                }
+                return serial.count() > 0;
+            });
+            HashChain chain = options.guest().chain();
+            ChainCheck check = new ChainCheck(chain);
+            Floor floor = hosts.primary().floor(Hosts.VM, FLOOR_SAMPLES);
+            output.line(
+                    "pause floor %.2f ms (stop, state to tmpfs, cont)",
+                    floor.pauseMs().p50());
+            ProtectionStatus protection = hosts.primary().protect(Hosts.VM, output::progress);
+            output.copied(protection);
+            watch(options.seconds(), hosts, serial, check);
+            ProtectionStatus before = hosts.primary().protection(Hosts.VM);
+            ReplicaView replica = hosts.peer().replica(Hosts.VM);
+            TickWatch ticks = new TickWatch(serial, check, chain.sweepTicks());
+            Outcome outcome = options.kill() == Kill.AGENT
+                    ? new AgentKill(hosts, vm, ticks, output).perform()
+                    : new VmKill(hosts, vm, ticks, output).perform(options.kill());
+            return report(floor, before, replica, outcome);
+        }
+    }
+
+    /** Prints a line a second. */
+    private void watch(int seconds, Hosts hosts, SerialLog serial, ChainCheck check)
+            throws IOException, InterruptedException, DemoFailure, LockstepException {
+        long nextNs = System.nanoTime();
+        for (int second = 1; second <= seconds; second++) {
+            nextNs += SECOND.toNanos();
+            for (long leftNs = nextNs - System.nanoTime(); leftNs > 0; leftNs = nextNs - System.nanoTime()) {
+                LockSupport.parkNanos(leftNs);
+                if (Thread.interrupted()) {
+                    throw new InterruptedException("while the guest was watched");
+                }
+            }
+            check.take(serial.from(check.taken()));
+            output.second(second, hosts.primary().protection(Hosts.VM), check);
+        }
+    }
+
+    private DemoReport report(Floor floor, ProtectionStatus before, ReplicaView replica, Outcome outcome) {
+        Quantiles dirty = before.dirtyPages();
+        return new DemoReport(
+                name(),
+                options.kill().name().toLowerCase(Locale.ROOT),
+                before.ramBytes(),
+                before.tracker(),
+                new DemoReport.Copy(
+                        before.initialSync().bytesDone(), before.initialSync().ms()),
+                before.ackedEpoch() + 1,
+                before.epochMs(),
+                before.pauseMs(),
+                new DemoReport.Median(floor.pauseMs().p50()),
+                new DemoReport.MedianAndMax(dirty.p50(), dirty.max()),
+                before.linkBytes(),
+                new DemoReport.Journal(replica.journalEpochs(), replica.journalBytes()),
+                outcome.failover(),
+                outcome.guestState(),
+                outcome.agentRestart());
+    }
+
+    private String name() {
+        return options.guest().name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,218 @@
+package io.lockstep.agent.demo;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.Progress;
+import io.lockstep.agent.view.AgentView;
+import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.Promotion;
+import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.agent.view.Verification;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** One of the demo's two hosts: an agent under a root of its own, started by its supervisor, and asked over its socket. Single-threaded. */
+final class DemoHost {
+    /** A JVM's start on a machine that is busy with another one and a guest. */
+    private static final Duration START = Duration.ofSeconds(30);
+
+    private static final Progress NO_PROGRESS = (phase, done, total) -> {};
+
+    private final String name;
+    private final Path directory;
+    private final Path launcher;
+    private final AgentPaths paths;
+    private final AgentApi api;
+    private final int port;
+    private @Nullable Process supervisor;
+    private String fingerprint = "";
+
+    /**
+     * @throws IOException if there is no free port
+     */
+    DemoHost(String name, Workspace workspace, Path project) throws IOException {
+        this.name = name;
+        directory = workspace.directory();
+        launcher = project.resolve("lockstep");
+        paths = AgentPaths.under(directory.resolve(name));
+        workspace.owns(paths.replicas());
+        api = new AgentApi(paths.socket());
+        try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = probe.getLocalPort();
+        }
+    }
+
+    /** Where its agent listens for primaries, on the loopback address. */
+    int port() {
+        return port;
+    }
+
+    /** Makes key and certificate, as an operator would. */
+    void createIdentity() throws IOException, InterruptedException, DemoFailure {
+        Process identity =
+                command("identity", "--json").redirectError(log("identity")).start();
+        byte[] printed = identity.getInputStream().readAllBytes();
+        if (identity.waitFor() != 0) {
+            throw new DemoFailure("lockstep identity for " + name + " exited with " + identity.exitValue());
+        }
+        JsonNode json = new ObjectMapper().readTree(printed);
+        fingerprint = json.path("fingerprint").asText();
+    }
+
+    /**
+     * Writes the agent's configuration.
+     *
+     * @param other the other host, which must have its identity
+     * @param otherPort port of the way there
+     */
+    void configure(int epochMs, DemoHost other, int otherPort, Path fence) throws IOException {
+        String text = """
+                [listen]
+                address = "127.0.0.1"
+                port = %d
+
+                [epoch]
+                epochMs = %d
+
+                [fence]
+                command = ["%s"]
+
+                [peers.%s]
+                address = "127.0.0.1:%d"
+                fingerprint = "%s"
+                """.formatted(port, epochMs, fence, other.name, otherPort, other.fingerprint);
+        Path parent = paths.configuration().getParent();
+        if (parent != null) {
+            Files.createDirectories(parent);
+        }
+        Files.writeString(paths.configuration(), text);
+    }
+
+    /** Starts the agent under its supervisor. */
+    void start() throws IOException {
+        supervisor = command("agent", "--supervised")
+                .redirectErrorStream(true)
+                .redirectOutput(log("agent"))
+                .start();
+    }
+
+    private ProcessBuilder command(String verb, String option) {
+        return new ProcessBuilder(
+                        launcher.toString(), verb, "--root", paths.root().toString(), option)
+                .redirectInput(Path.of("/dev/null").toFile());
+    }
+
+    private ProcessBuilder.Redirect log(String what) {
+        return ProcessBuilder.Redirect.appendTo(
+                directory.resolve(name + "." + what + ".log").toFile());
+    }
+
+    /** Returns when the agent answers. */
+    void awaitAgent() throws InterruptedException, DemoFailure {
+        Deadline.await("an answer from the agent of " + name, START, () -> {
+            if (supervisor != null && !supervisor.isAlive()) {
+                throw new DemoFailure("the agent of " + name + " ended with " + supervisor.exitValue());
+            }
+            return Files.exists(paths.socket()) && answers();
+        });
+    }
+
+    private boolean answers() {
+        try {
+            return api.agent().pid() > 0;
+        } catch (LockstepException | IOException e) {
+            return false; // Not yet: whoever waits for the answer has a bound.
+        }
+    }
+
+    /** The processes that make up this host's agent, separated by spaces. */
+    String pids() {
+        Process process = supervisor;
+        return process == null
+                ? ""
+                : Stream.concat(Stream.of(process.toHandle()), process.descendants())
+                        .map(handle -> Long.toString(handle.pid()))
+                        .collect(Collectors.joining(" "));
+    }
+
+    /** SIGKILL to the supervisor and the agent, the supervisor first, or it would start another. */
+    void kill() {
+        Process process = supervisor;
+        if (process != null) {
+            List<ProcessHandle> children = process.descendants().toList();
+            process.destroyForcibly();
+            children.forEach(ProcessHandle::destroyForcibly);
+        }
+    }
+
+    /** About the agent itself. */
+    AgentView agent() throws LockstepException, IOException {
+        return api.agent();
+    }
+
+    /** The least pause of the VM, which is not protected yet. */
+    Floor floor(String vm, int samples) throws LockstepException, IOException, InterruptedException, DemoFailure {
+        return api.run(vm, "floor", "{\"samples\":" + samples + "}", NO_PROGRESS, Floor.class);
+    }
+
+    /** Protects the VM towards the other host. */
+    ProtectionStatus protect(String vm, Progress progress)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
+        return api.run(vm, "protect", "{}", progress, ProtectionStatus.class);
+    }
+
+    /** Compares the whole replica with the VM. */
+    Verification verify(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
+        return api.run(vm, "verify", "{}", NO_PROGRESS, Verification.class);
+    }
+
+    /** How the VM that runs here is protected. */
+    ProtectionStatus protection(String vm) throws LockstepException, IOException, DemoFailure {
+        return api.status().protections().stream()
+                .filter(status -> status.vm().equals(vm))
+                .findFirst()
+                .orElseThrow(() -> new DemoFailure(name + " does not protect " + vm));
+    }
+
+    /** The VM's replica that is held here. */
+    ReplicaView replica(String vm) throws LockstepException, IOException, DemoFailure {
+        return api.status().replicas().stream()
+                .filter(replica -> replica.vm().equals(vm))
+                .findFirst()
+                .orElseThrow(() -> new DemoFailure(name + " holds no replica of " + vm));
+    }
+
+    /** The VM's promotion on this host; null until it was promoted. */
+    @Nullable
+    Promotion promotion(String vm) throws DemoFailure {
+        try {
+            return replica(vm).promotion();
+        } catch (LockstepException | IOException e) {
+            throw new DemoFailure("the status of " + name + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** Whether an agent other than that one answers, and protects the VM with an epoch acknowledged. */
+    boolean protectsAgain(String vm, long formerPid) {
+        try {
+            return api.agent().pid() != formerPid
+                    && api.status().protections().stream()
+                            .anyMatch(status -> status.vm().equals(vm)
+                                    && status.state().name().equals("protected")
+                                    && status.ackedEpoch() >= 0);
+        } catch (LockstepException | IOException e) {
+            return false; // It does not answer yet; the wait has a bound.
+        }
+    }
+}

@@ -1,0 +1,104 @@
+package io.lockstep.agent.demo;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Follows the guest's serial port, which QEMU writes to a file, and keeps every tick with the time at which it came.
+ *
+ * <p>Invariant: ticks are kept in the file's order, and none is dropped. A thread of its own reads; the other methods may be called from any
+ * thread.
+ */
+final class SerialLog implements AutoCloseable {
+    /** Bounds the error of a tick's time. */
+    private static final long POLL_NS = 1_000_000;
+    /** A line of the guests has at most 35 bytes; a kernel's message may be longer, and is of no interest beyond this. */
+    private static final int LINE_BYTES_MAX = 512;
+
+    private final FileChannel file;
+    private final Thread reader;
+    private final List<Tick> ticks = new ArrayList<>();
+    private final StringBuilder line = new StringBuilder(LINE_BYTES_MAX);
+    private volatile boolean closed;
+    private long offset;
+
+    /**
+     * Creates the file and begins to read.
+     *
+     * @throws IOException if the file cannot be created
+     */
+    SerialLog(Path path) throws IOException {
+        file = FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        reader = new Thread(this::read, "serial-log");
+        reader.setDaemon(true);
+        reader.start();
+    }
+
+    /** Bytes in the file now. */
+    long sizeBytes() {
+        try {
+            return file.size();
+        } catch (IOException e) {
+            throw new UncheckedIOException("size of the serial log", e);
+        }
+    }
+
+    /** How many ticks were read so far. */
+    synchronized int count() {
+        return ticks.size();
+    }
+
+    /** The ticks from an index on, as a copy. */
+    synchronized List<Tick> from(int index) {
+        return List.copyOf(ticks.subList(index, ticks.size()));
+    }
+
+    private void read() {
+        ByteBuffer buffer = ByteBuffer.allocate(65536);
+        while (!closed) {
+            try {
+                buffer.clear();
+                if (file.read(buffer, offset) > 0) {
+                    take(buffer.flip(), System.nanoTime());
+                } else {
+                    LockSupport.parkNanos(POLL_NS);
+                }
+            } catch (IOException e) {
+                return; // Closed, which is how this thread ends.
+            }
+        }
+    }
+
+    private void take(ByteBuffer bytes, long nowNs) {
+        String text = StandardCharsets.ISO_8859_1.decode(bytes).toString();
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            offset++;
+            if (c == '\n') {
+                Tick tick = Tick.parse(line.toString().trim(), nowNs, offset);
+                line.setLength(0);
+                if (tick != null) {
+                    synchronized (this) {
+                        ticks.add(tick);
+                    }
+                }
+            } else if (line.length() < LINE_BYTES_MAX) {
+                line.append(c);
+            }
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        closed = true;
+        file.close();
+    }
+}
