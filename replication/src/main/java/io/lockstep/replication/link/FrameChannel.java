@@ -33,6 +33,20 @@ public interface FrameChannel extends AutoCloseable {
     /** The peer's certificate fingerprint, {@code sha256:} and 64 hexadecimal digits; any thread. */
     String peerFingerprint();
 
+    /**
+     * Sends what is buffered, then closes so that the peer gets all of it; waits up to the timeout until the peer has closed too. For last words,
+     * which {@link #close} alone may cut off. Any thread.
+     */
+    default void closeInOrder(long timeoutMs) {
+        try {
+            flush();
+        } catch (LinkException e) {
+            // The peer is gone: there is nobody to be in order with.
+        } finally {
+            close();
+        }
+    }
+
     /** Closes the connection; any thread, any number of times; wakes a blocked sender and receiver. */
     @Override
     void close();

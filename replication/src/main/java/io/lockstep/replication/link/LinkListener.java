@@ -28,7 +28,7 @@ import org.slf4j.LoggerFactory;
  * {@link #HANDSHAKES_PER_ADDRESS_MAX}, no thread that anything else waits for, and a line in the log while there are few of them.
  */
 public final class LinkListener implements AutoCloseable {
-    /** Handshakes at once. Each has a thread and about 4 MiB of buffers: 64 MiB at worst, for the handshake timeout. */
+    /** Handshakes at once. Each has a thread and some 100 KB of buffers: 2 MB at worst, for the handshake timeout. */
     static final int HANDSHAKES_MAX = 16;
 
     /** A host protects at most some dozen VMs here, and dials them one by one after a restart. */
@@ -146,8 +146,8 @@ public final class LinkListener implements AutoCloseable {
     private void handshake(SocketChannel connection) {
         TlsChannel channel = null;
         try {
-            TimedSocket socket = new TimedSocket(connection);
-            channel = TlsChannel.open(socket, identity, allowed.get(), false, timeouts);
+            Set<String> allowedNow = allowed.get();
+            channel = TlsChannel.open(new TimedSocket(connection), identity, allowedNow, false, timeouts);
         } catch (IOException | LinkException e) {
             log.warn("connection refused: " + e.getMessage());
             LOG.debug("connection refused", e);

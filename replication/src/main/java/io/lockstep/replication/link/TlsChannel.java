@@ -110,10 +110,7 @@ public final class TlsChannel implements FrameChannel {
         return socket.remote();
     }
 
-    /**
-     * Sends what is buffered, then closes so that the peer gets all of it: says that nothing more comes and waits, up to the timeout, until the peer
-     * has closed too. {@link #close} alone may cut off what is under way. Any thread.
-     */
+    @Override
     public void closeInOrder(long timeoutMs) {
         long deadlineNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
         try {
@@ -174,7 +171,9 @@ public final class TlsChannel implements FrameChannel {
             return new LinkException(
                     Kind.CLOSED, "link-closed", "the connection to " + socket.remote() + " broke: " + text, e);
         }
-        if (!text.startsWith("Received fatal alert")) {
+        // JDK 21 and newer put the alert's name before it in parentheses.
+        int alert = text.indexOf("Received fatal alert");
+        if (alert < 0) {
             return new LinkException(
                     Kind.CORRUPT, "tls-record", "TLS record from " + socket.remote() + " is wrong: " + text, e);
         }
@@ -185,8 +184,8 @@ public final class TlsChannel implements FrameChannel {
         return new LinkException(
                 Kind.AUTHENTICATION,
                 "peer-refused-identity",
-                "peer " + socket.remote() + " refused this host's certificate " + identity.fingerprint() + ": " + text
-                        + ". Add this fingerprint to the peer's configuration.",
+                "peer " + socket.remote() + " refused this host's certificate " + identity.fingerprint() + ": "
+                        + text.substring(alert) + ". Add this fingerprint to the peer's configuration.",
                 e);
     }
 }

@@ -74,6 +74,8 @@ final class TlsHandshake {
             };
         }
         engine.getSession().invalidate();
+        sender.authenticated();
+        receiver.authenticated();
     }
 
     private HandshakeStatus runTasks() {

@@ -19,15 +19,15 @@ final class TlsReceiver {
     private final SSLEngine engine;
 
     /** What the kernel wrote. */
-    private final ByteBuffer incoming = ByteBuffer.allocateDirect(READ_BYTES);
+    private ByteBuffer incoming;
 
     /** The same on the heap, because the JDK's GCM opens records in place and copies direct buffers piecewise. Ready for reading. */
-    private final ByteBuffer sealed;
+    private ByteBuffer sealed;
 
-    /** Frames in the clear, from {@link #start} to its position: the longest frame, and as much again as one read may bring. */
-    private final ByteBuffer frames = ByteBuffer.allocateDirect(FrameLayout.FRAME_BYTES_MAX + READ_BYTES);
+    /** Frames in the clear, from {@link #start} to its position. */
+    private ByteBuffer frames;
 
-    private final FrameReader reader = new FrameReader(frames);
+    private FrameReader reader;
     private final int contentBytesMax;
     private int start;
     private volatile long lastReceivedNs = System.nanoTime();
@@ -36,8 +36,20 @@ final class TlsReceiver {
         this.socket = socket;
         this.engine = engine;
         contentBytesMax = engine.getSession().getApplicationBufferSize();
-        sealed = ByteBuffer.allocate(READ_BYTES + engine.getSession().getPacketBufferSize())
-                .flip();
+        int recordBytesMax = engine.getSession().getPacketBufferSize();
+        incoming = ByteBuffer.allocate(recordBytesMax);
+        sealed = ByteBuffer.allocate(recordBytesMax).flip();
+        frames = ByteBuffer.allocate(contentBytesMax);
+        reader = new FrameReader(frames);
+    }
+
+    /** Makes room for frames, once the peer has proven who it is: a stranger gets a record's room and no more. */
+    void authenticated() {
+        incoming = ByteBuffer.allocateDirect(READ_BYTES);
+        sealed = ByteBuffer.allocate(READ_BYTES + sealed.capacity()).put(sealed).flip();
+        // The longest frame, and as much again as one read may bring.
+        frames = ByteBuffer.allocateDirect(FrameLayout.FRAME_BYTES_MAX + READ_BYTES);
+        reader = new FrameReader(frames);
     }
 
     long lastReceivedNs() {

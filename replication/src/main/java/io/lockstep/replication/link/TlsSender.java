@@ -27,18 +27,18 @@ final class TlsSender {
     private final long sendTimeoutMs;
     private final ReentrantLock lock = new ReentrantLock();
 
-    /** Frames in the clear: the last one may begin just below the batch's size. */
-    private final ByteBuffer frames = ByteBuffer.allocate(BATCH_BYTES + FrameLayout.FRAME_BYTES_MAX);
+    private final int recordBytesMax;
 
-    private final FrameWriter writer = new FrameWriter(frames);
-
-    /** Sealed records. On the heap, because the JDK's GCM copies direct buffers piecewise. */
-    private final ByteBuffer sealed;
+    /** Sealed records. On the heap, because the JDK's GCM copies direct buffers piecewise: 3.5 KB of garbage a record against 1.4. */
+    private ByteBuffer sealed;
 
     /** The sealed records again, where the kernel can read them. */
-    private final ByteBuffer outgoing;
+    private ByteBuffer outgoing;
 
-    private final int recordBytesMax;
+    /** Frames in the clear; none until the peer is authenticated. */
+    private ByteBuffer frames = NO_DATA;
+
+    private FrameWriter writer = new FrameWriter(NO_DATA);
     private final AtomicLong sentBytes = new AtomicLong();
 
     TlsSender(TimedSocket socket, SSLEngine engine, long sendTimeoutMs) {
@@ -46,8 +46,22 @@ final class TlsSender {
         this.engine = engine;
         this.sendTimeoutMs = sendTimeoutMs;
         recordBytesMax = engine.getSession().getPacketBufferSize();
-        sealed = ByteBuffer.allocate(BATCH_BYTES + recordBytesMax);
-        outgoing = ByteBuffer.allocateDirect(sealed.capacity());
+        sealed = ByteBuffer.allocate(recordBytesMax);
+        outgoing = ByteBuffer.allocate(recordBytesMax);
+    }
+
+    /** Makes room for frames, once the peer has proven who it is: a stranger gets a record's room and no more. */
+    void authenticated() {
+        lock.lock();
+        try {
+            sealed = ByteBuffer.allocate(BATCH_BYTES + recordBytesMax);
+            outgoing = ByteBuffer.allocateDirect(sealed.capacity());
+            // The last frame may begin just below the batch's size.
+            frames = ByteBuffer.allocate(BATCH_BYTES + FrameLayout.FRAME_BYTES_MAX);
+            writer = new FrameWriter(frames);
+        } finally {
+            lock.unlock();
+        }
     }
 
     void send(DirectBuffer message, int offset, int length) throws IOException, LinkException {
