@@ -42,17 +42,19 @@ static void *scribbler(void *seed_value) {
     return NULL;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     char line[512], kind[16], path[400];
     unsigned long a, b;
     pthread_t thread, scribble = 0;
-    /* The work is done by a grandchild of the tests' JVM: of a child that is traced the JVM would believe that it has ended. */
-    pid_t worker = fork();
+    /* The work is done by a grandchild of the tests' JVM: of a child that is traced the JVM would believe that it has ended.
+       Not so with the argument "child". */
+    int child = argc > 1 && !strcmp(argv[1], "child");
+    pid_t worker = child ? 0 : fork();
     if (worker > 0) return waitpid(worker, NULL, 0) < 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    pthread_create(&thread, NULL, sleeper, NULL);
     printf("%d\n", getpid());
     fflush(stdout);
-    pthread_create(&thread, NULL, sleeper, NULL);
     signal(SIGUSR1, on_signal);
     setvbuf(stdout, NULL, _IOLBF, 0);
     while (fgets(line, sizeof line, stdin)) {

@@ -1,6 +1,7 @@
 package io.lockstep.linux;
 
 import static io.lockstep.linux.PageHelper.PAGE;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -101,6 +102,25 @@ class RemoteProcessTest {
         signaller.join();
         assertThat(Integer.parseInt(helper.ask("fds"))).isEqualTo(before);
         assertThat(Integer.parseInt(helper.ask("signals"))).isPositive();
+    }
+
+    @Test
+    void shouldKeepChildAliveInTheEyesOfTheJvmWhenItIsInjected() throws Exception {
+        // As one thread more waits for nothing, that one is traced, and the JVM's wait for the main thread sees none of
+        // it.
+        Process child = new ProcessBuilder(PageHelper.binary().toString(), "child").start();
+        try (var output = child.inputReader(UTF_8);
+                var input = child.outputWriter(UTF_8)) {
+            assertThat(output.readLine()).isEqualTo(Long.toString(child.pid()));
+            int fd = RemoteSyscall.userfaultfd(child.pid());
+            RemoteSyscall.close(child.pid(), fd);
+            assertThat(child.waitFor(100, TimeUnit.MILLISECONDS)).isFalse();
+            input.write("signals\n");
+            input.flush();
+            assertThat(output.readLine()).isEqualTo("0");
+        } finally {
+            child.destroyForcibly();
+        }
     }
 
     @Test
