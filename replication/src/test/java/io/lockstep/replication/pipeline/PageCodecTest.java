@@ -131,7 +131,7 @@ class PageCodecTest {
         int tried = 0;
         for (int i = 0; i < 1_000; i++) {
             if (worth.tryLz4(7, PageModel.PAGE_BYTES)) {
-                worth.result(7, 0);
+                worth.result(7, 0, 3_000);
                 tried++;
             }
         }
@@ -141,12 +141,13 @@ class PageCodecTest {
     @Test
     void shouldTryLz4AgainWhenARegionBeginsToCompress() {
         CodecWorth worth = new CodecWorth();
+        worth.price(LinkPrice.SCALE);
         for (int i = 0; i < 100; i++) {
-            worth.result(7, 0);
+            worth.result(7, 0, 3_000);
         }
         assertThat(worth.tryLz4(7, PageModel.PAGE_BYTES)).isFalse();
         for (int i = 0; i < 16; i++) {
-            worth.result(7, 3_900);
+            worth.result(7, 3_900, 1_000);
         }
         assertThat(worth.tryLz4(7, PageModel.PAGE_BYTES)).isTrue();
     }
@@ -155,7 +156,7 @@ class PageCodecTest {
     void shouldAskMoreOfLz4WhenTheLinkIsCheap() {
         CodecWorth worth = new CodecWorth();
         for (int i = 0; i < 100; i++) {
-            worth.result(7, 2_000);
+            worth.result(7, 2_000, 3_000);
         }
         // 3 µs for 2,000 bytes: worth it at 2 ns a byte, not at 1.
         worth.price(2 * LinkPrice.SCALE);
