@@ -27,7 +27,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 
 /** A host with one VM to protect ({@code web1}), one replica ({@code db1}), and answers that never change. */
-public final class FakeOperations implements VmOperations {
+public class FakeOperations implements VmOperations {
     public static final String FINGERPRINT = "sha256:" + "a".repeat(64);
 
     /** What the last protect asked for. */

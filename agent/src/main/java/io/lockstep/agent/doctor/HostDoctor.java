@@ -26,10 +26,14 @@ public final class HostDoctor implements Doctor {
         Procfs procfs = new Procfs(Path.of("/"));
         List<Finding> findings = new ArrayList<>();
         new KernelChecks(procfs).examine(findings);
+        TrackerChecks.ofThisProcess().examine(findings);
         new PrivilegeChecks(procfs).examine(findings);
         new SoftwareChecks(System.getenv().getOrDefault("PATH", "")).examine(findings);
         new CapacityChecks(procfs, config.replica().directory()).examine(findings);
         new AgentChecks(paths, config, operations != null).examine(findings);
+        if (operations != null) {
+            new VmChecks(operations).examine(findings);
+        }
         return findings;
     }
 }

@@ -1,0 +1,48 @@
+package io.lockstep.agent.doctor;
+
+import io.lockstep.agent.VmOperations;
+import io.lockstep.agent.view.DryRun;
+import io.lockstep.agent.view.ProtectRequest;
+import io.lockstep.agent.view.Role;
+import io.lockstep.agent.view.VmSelector;
+import io.lockstep.agent.view.VmSummary;
+import io.lockstep.replication.LockstepException;
+import java.util.List;
+
+/** Whether each VM that runs here could be protected: what a dry run says. */
+final class VmChecks {
+    private static final String CHECK = "vm";
+
+    private final VmOperations operations;
+
+    VmChecks(VmOperations operations) {
+        this.operations = operations;
+    }
+
+    void examine(List<Finding> findings) {
+        try {
+            for (VmSummary vm : operations.vms()) {
+                if (vm.role() == Role.NONE && vm.pid() > 0) {
+                    findings.add(examine(vm).about(vm.name()));
+                } else if (vm.role() == Role.PRIMARY) {
+                    findings.add(Finding.ok(CHECK, vm.state()).about(vm.name()));
+                }
+            }
+        } catch (LockstepException e) {
+            findings.add(Finding.missing(CHECK, "the VMs cannot be listed: " + e.getMessage(), "See the agent's log."));
+        }
+    }
+
+    private Finding examine(VmSummary vm) {
+        try {
+            VmSelector selector = new VmSelector(VmSelector.Kind.PID, Long.toString(vm.pid()));
+            DryRun dryRun = operations.dryRun(new ProtectRequest(selector, null, 0, null));
+            return Finding.ok(
+                    CHECK,
+                    "QEMU " + dryRun.qemuVersion() + ", " + (dryRun.ramBytes() >> 20) + " MiB, can be protected with "
+                            + dryRun.tracker());
+        } catch (LockstepException e) {
+            return Finding.missing(CHECK, e.code(), String.valueOf(e.getMessage()));
+        }
+    }
+}
