@@ -28,6 +28,7 @@ import picocli.CommandLine.ParameterException;
             JournalCommand.class,
             DemoCommand.class,
             TestCommand.class,
+            WarmUpCommand.class,
         },
         footer = {
             "",

@@ -1,0 +1,65 @@
+package io.lockstep.agent.cli;
+
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.AgentProcess;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/**
+ * Does once what an agent does when it starts, and what its commands do, under a root of its own: run with {@code -XX:ArchiveClassesAtExit},
+ * it leaves the archive that makes the next start fast.
+ */
+@Command(name = "warm-up", hidden = true, description = "Load the classes of an agent and its commands, and end.")
+final class WarmUpCommand implements Callable<Integer> {
+    @Override
+    public Integer call() throws LockstepException, IOException {
+        Path root = Files.createTempDirectory("lockstep-");
+        try {
+            AgentPaths paths = AgentPaths.under(root);
+            Files.createDirectories(paths.configuration().getParent());
+            Files.writeString(paths.configuration(), "[listen]\naddress = \"127.0.0.1\"\nport = " + freePort() + "\n");
+            AgentProcess agent = AgentProcess.start(paths);
+            try {
+                for (String command : List.of("vms", "status", "identity", "doctor")) {
+                    CommandLine commandLine = Main.commandLine();
+                    commandLine.setOut(new PrintWriter(Writer.nullWriter()));
+                    commandLine.setErr(new PrintWriter(Writer.nullWriter()));
+                    commandLine.execute(command, "--root", root.toString());
+                }
+                return ExitCode.OK;
+            } finally {
+                agent.close();
+            }
+        } finally {
+            remove(root);
+        }
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return socket.getLocalPort();
+        }
+    }
+
+    private static void remove(Path root) throws IOException {
+        List<Path> files;
+        try (Stream<Path> walk = Files.walk(root)) {
+            files = walk.sorted(Comparator.reverseOrder()).toList();
+        }
+        for (Path file : files) {
+            Files.deleteIfExists(file);
+        }
+    }
+}
