@@ -58,7 +58,7 @@ final class PageDelta {
                 UnsafeApi.putLong(out + written, UnsafeApi.getLong(page + start));
             } else {
                 // SAFETY: start + length <= 4096 and written + length <= lengthMax, just checked.
-                UnsafeApi.copyMemory(page + start, out + written, length);
+                copy(page + start, out + written, length);
             }
             written += length;
             end = stop;
@@ -136,11 +136,27 @@ final class PageDelta {
             if (page != 0) {
                 // SAFETY: at + run <= length and start + run <= 4096, just checked; no sum overflows, each term is <
                 // 2^16.
-                UnsafeApi.copyMemory(delta + at, page + start, run);
+                copy(delta + at, page + start, run);
             }
             at += run;
             end = start + run;
         }
         return null;
+    }
+
+    /** Most runs are a few words: a call of the copying stub costs more than they do. */
+    private static void copy(long from, long to, int length) {
+        // SAFETY: exactly length bytes are read and written, which the caller has checked.
+        if (length > 8 * WORD) {
+            UnsafeApi.copyMemory(from, to, length);
+            return;
+        }
+        int i = 0;
+        for (; i <= length - WORD; i += WORD) {
+            UnsafeApi.putLong(to + i, UnsafeApi.getLong(from + i));
+        }
+        for (; i < length; i++) {
+            UnsafeApi.putByte(to + i, UnsafeApi.getByte(from + i));
+        }
     }
 }
