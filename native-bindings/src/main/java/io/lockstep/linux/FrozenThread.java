@@ -26,17 +26,27 @@ public final class FrozenThread implements AutoCloseable {
         return new FrozenThread(pid, Tracee.seize(pid));
     }
 
+    /** Stops the thread where it is, also in the middle of a write that waits; {@link #runToClose} lets it go on. */
+    public void stop(long timeoutNs) throws LinuxException {
+        tracee.interrupt();
+        Tracee.Stop stop = tracee.await(System.nanoTime() + timeoutNs);
+        pendingSignal = stop == Tracee.Stop.SIGNAL ? tracee.signal() : 0;
+    }
+
     /**
      * Lets the thread run until it is about to close a pipe, and holds it there. Somebody else must drain the pipe meanwhile, unless all
-     * fits in.
+     * fits in. What is to happen only once the thread cannot pass the close unseen belongs between {@link #stop} and this.
      *
      * @param pipeTarget as {@link Pipe#target()} gives it
      * @throws LinuxException ETIMEDOUT if it did not come there in time (it then runs on after {@link #detach()}), ESRCH if it ended
      */
     public void runToClose(String pipeTarget, long timeoutNs) throws IOException {
         long deadlineNs = System.nanoTime() + timeoutNs;
-        tracee.interrupt();
+        if (!tracee.stopped()) {
+            stop(timeoutNs);
+        }
         while (true) {
+            tracee.runToSyscall(pendingSignal);
             Tracee.Stop stop = tracee.await(deadlineNs);
             pendingSignal = stop == Tracee.Stop.SIGNAL ? tracee.signal() : 0;
             if (stop == Tracee.Stop.SYSCALL_ENTRY
@@ -45,8 +55,6 @@ public final class FrozenThread implements AutoCloseable {
                 held = true;
                 return;
             }
-            tracee.runToSyscall(pendingSignal);
-            pendingSignal = 0;
         }
     }
 

@@ -10,6 +10,7 @@ public final class Pipe implements AutoCloseable {
     private static final int F_SETFL = 4;
     private static final int F_SETPIPE_SZ = 1031;
     private static final long FIONREAD = 0x541B;
+    private static final long SYS_DUP3 = 292;
 
     private final int readFd;
     private final int writeFd;
@@ -87,6 +88,25 @@ public final class Pipe implements AutoCloseable {
             if (errno != Errno.EINTR) {
                 throw new LinuxException("read(pipe " + readFd + ", " + lengthBytes + ")", errno);
             }
+        }
+    }
+
+    /**
+     * Puts {@code /dev/null} in the read end's place: whoever writes gets EPIPE, our own {@link #read} finds the end. Unlike
+     * {@link #closeRead()} also while another thread reads or polls: the number never comes to mean another file.
+     */
+    public synchronized void breakRead() throws LinuxException {
+        if (!readOpen) {
+            return;
+        }
+        int nothing = Descriptors.open("/dev/null", 0, 0);
+        try {
+            // SAFETY: no memory is passed; readFd is ours and open, and the call replaces it atomically.
+            if (Libc.syscall(SYS_DUP3, nothing, readFd, Libc.O_CLOEXEC, 0, 0, 0) < 0) {
+                throw new LinuxException("dup3(" + nothing + ", pipe " + readFd + ")", Libc.errno());
+            }
+        } finally {
+            Descriptors.close(nothing);
         }
     }
 
