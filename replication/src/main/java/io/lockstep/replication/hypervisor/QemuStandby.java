@@ -1,0 +1,359 @@
+package io.lockstep.replication.hypervisor;
+
+import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.ProcessIdentity;
+import io.lockstep.linux.RemoteMemory;
+import io.lockstep.linux.UnixSocket;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.hypervisor.StandbyRecord.Stage;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.agrona.BufferUtil;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A standby that is a real QEMU. Invariants: a process that was told to run is never ended from here, in this life of the agent or a later
+ * one; a process that was not is never left behind unrecorded.
+ */
+public final class QemuStandby implements Standby {
+    /** From start to QMP: QEMU's own start takes 50 to 300 ms, more on a loaded host. */
+    private static final long START_TIMEOUT_NS = 15_000_000_000L;
+    /** Loading takes about 10 ms; this bounds a QEMU that hangs. */
+    private static final long LOAD_TIMEOUT_NS = 10_000_000_000L;
+
+    private static final long POLL_NS = 5_000_000;
+
+    private final StandbySpec spec;
+    private final ProcessIdentity process;
+    private final QmpConnection qmp;
+    private final Map<String, HostRamBlock> blocks;
+    private final RemoteMemory memory;
+    private final Events events = new Events();
+    private final QmpCommand cont;
+    private volatile Stage stage;
+    private volatile boolean failed;
+
+    private QemuStandby(StandbySpec spec, ProcessIdentity process, QmpConnection qmp, Stage stage)
+            throws LockstepException {
+        this.spec = spec;
+        this.process = process;
+        this.qmp = qmp;
+        this.stage = stage;
+        memory = new RemoteMemory(process.pid());
+        cont = qmp.prepare("cont", qmp.arguments());
+        qmp.listener(events);
+        blocks = check();
+        // So that the end of loading is told, not asked for again and again.
+        qmp.execute(
+                "migrate-set-capabilities",
+                Map.of("capabilities", List.of(Map.of("capability", "events", "state", true))));
+    }
+
+    /**
+     * Starts one. A leftover in its directory is ended first.
+     *
+     * @throws LockstepException {@code standby-start-failed}, {@code standby-version-differs}, {@code standby-machine-differs},
+     *     {@code standby-ram-differs}, or {@code standby-promoted} if the leftover was run
+     */
+    public static QemuStandby spawn(StandbySpec spec) throws LockstepException {
+        endLeftover(spec.directory());
+        try {
+            Files.deleteIfExists(spec.commandLine().qmpSocket());
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "standby-start-failed",
+                    "Cannot remove the old " + spec.commandLine().qmpSocket() + ": " + e.getMessage() + ".",
+                    e);
+        }
+        ProcessIdentity process = StandbyProcess.start(spec);
+        try {
+            new StandbyRecord(process, Stage.WAITING).write(spec.directory());
+            awaitSocket(spec, process);
+            return attach(spec, process, Stage.WAITING);
+        } catch (LockstepException e) {
+            boolean ended = e.code().equals("qmp-closed") && !process.alive();
+            StandbyProcess.end(process);
+            throw ended ? StandbyProcess.ended(spec.directory(), "at its start") : e;
+        }
+    }
+
+    /** Takes over a standby that an earlier life of the agent left waiting, if it still fits; ends one that does not. */
+    public static Optional<QemuStandby> adopt(StandbySpec spec) throws LockstepException {
+        Optional<StandbyRecord> found = StandbyRecord.read(spec.directory());
+        if (found.isEmpty()
+                || found.get().stage() != Stage.WAITING
+                || !found.get().process().alive()) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(attach(spec, found.get().process(), Stage.WAITING));
+        } catch (LockstepException e) {
+            endLeftover(spec.directory());
+            return Optional.empty();
+        }
+    }
+
+    /** The process of a standby in this directory that was told to run and still does. */
+    public static Optional<ProcessIdentity> promoted(Path directory) throws LockstepException {
+        return StandbyRecord.read(directory)
+                .filter(r -> r.stage() == Stage.RUN && r.process().alive())
+                .map(StandbyRecord::process);
+    }
+
+    /** Ends a standby of an earlier life; refuses if it was told to run. */
+    public static void endLeftover(Path directory) throws LockstepException {
+        Optional<StandbyRecord> found = StandbyRecord.read(directory);
+        if (found.isEmpty()) {
+            return;
+        }
+        ProcessIdentity process = found.get().process();
+        if (found.get().stage() == Stage.RUN && process.alive()) {
+            throw new LockstepException(
+                    "standby-promoted",
+                    "The standby in " + directory + " (pid " + process.pid()
+                            + ") was promoted and runs the VM. Shut that down first, or protect it from here.");
+        }
+        StandbyProcess.end(process);
+        StandbyRecord.remove(directory);
+    }
+
+    private static QemuStandby attach(StandbySpec spec, ProcessIdentity process, Stage stage) throws LockstepException {
+        QmpConnection qmp = QmpConnection.open(spec.commandLine().qmpSocket(), START_TIMEOUT_NS);
+        try {
+            return new QemuStandby(spec, process, qmp, stage);
+        } catch (LockstepException e) {
+            qmp.close();
+            throw e;
+        }
+    }
+
+    private static void awaitSocket(StandbySpec spec, ProcessIdentity process) throws LockstepException {
+        long deadlineNs = System.nanoTime() + START_TIMEOUT_NS;
+        while (!Files.exists(spec.commandLine().qmpSocket())) {
+            if (!process.alive()) {
+                throw StandbyProcess.ended(spec.directory(), "at its start");
+            }
+            if (System.nanoTime() > deadlineNs) {
+                throw new LockstepException(
+                        "standby-start-failed",
+                        "The standby QEMU opened no QMP socket within " + START_TIMEOUT_NS / 1_000_000 + " ms: "
+                                + StandbyProcess.log(spec.directory()) + ".");
+            }
+            LockSupport.parkNanos(POLL_NS);
+        }
+    }
+
+    /** Compares version, machine type and RAM with the primary's. */
+    private Map<String, HostRamBlock> check() throws LockstepException {
+        if (!qmp.version().equals(spec.version())) {
+            throw new LockstepException(
+                    "standby-version-differs",
+                    "standby QEMU " + qmp.version() + " != primary QEMU " + spec.version()
+                            + ". Install the same version on both hosts.");
+        }
+        String machine = DeviceState.machineType(qmp);
+        if (!machine.equals(spec.machineType())) {
+            throw new LockstepException(
+                    "standby-machine-differs",
+                    "standby machine " + machine + " != primary machine " + spec.machineType()
+                            + ". Correct the override of the standby's command line.");
+        }
+        List<HostRamBlock> found = new RamBlockFinder(qmp, process.pid()).find();
+        long own = found.stream()
+                .map(HostRamBlock::block)
+                .filter(RamBlock::main)
+                .mapToLong(RamBlock::lengthBytes)
+                .sum();
+        long primary = spec.blocks().stream()
+                .filter(RamBlock::main)
+                .mapToLong(RamBlock::lengthBytes)
+                .sum();
+        if (own != primary) {
+            throw differing("standby RAM " + own + " != primary RAM " + primary);
+        }
+        Map<String, HostRamBlock> named =
+                found.stream().collect(Collectors.toMap(b -> b.block().name(), Function.identity()));
+        for (RamBlock block : spec.blocks()) {
+            HostRamBlock there = named.get(block.name());
+            if (there == null) {
+                throw differing("standby RAM blocks "
+                        + named.keySet().stream().sorted().toList() + " != primary RAM block " + block.name());
+            }
+            // QEMU itself resizes the blobs of its firmware configuration when it loads their state.
+            boolean resizable = block.name().startsWith("/rom@");
+            if (there.block().lengthBytes() != block.lengthBytes() && !resizable) {
+                throw differing("standby RAM block " + block.name() + " "
+                        + there.block().lengthBytes() + " != primary RAM block " + block.lengthBytes());
+            }
+        }
+        for (HostRamBlock block : found) {
+            if (spec.blocks().stream()
+                    .noneMatch(b -> b.name().equals(block.block().name()))) {
+                throw differing("standby RAM block " + block.block().name() + " != no such block on the primary");
+            }
+        }
+        return named;
+    }
+
+    private static LockstepException differing(String what) {
+        return new LockstepException(
+                "standby-ram-differs", what + ". Correct the override of the standby's command line.");
+    }
+
+    @Override
+    public boolean ready() {
+        return stage == Stage.WAITING && !failed && process.alive();
+    }
+
+    @Override
+    public long pid() {
+        return process.pid();
+    }
+
+    @Override
+    public void writeBlock(String name, long offsetBytes, ByteBuffer content) throws LockstepException {
+        expect(Stage.WAITING, "write RAM block " + name);
+        HostRamBlock block = blocks.get(name);
+        if (block == null) {
+            throw differing("standby RAM blocks " + blocks.keySet() + " != primary RAM block " + name);
+        }
+        if (offsetBytes < 0
+                || (block.block().lengthBytes() < offsetBytes + content.remaining() && !name.startsWith("/rom@"))) {
+            throw differing("standby RAM block " + name + " " + block.block().lengthBytes() + " != end of content "
+                    + (offsetBytes + content.remaining()));
+        }
+        try {
+            // SAFETY: the direct buffer is the caller's, from position to limit; the kernel checks the remote range.
+            memory.write(
+                    block.hostAddress() + offsetBytes,
+                    BufferUtil.address(content) + content.position(),
+                    content.remaining());
+        } catch (LinuxException e) {
+            throw failure("write RAM block " + name, e);
+        }
+    }
+
+    @Override
+    public void load(ByteBuffer deviceState) throws LockstepException {
+        expect(Stage.WAITING, "load the device state");
+        ByteBuffer stream = DeviceState.loadable(deviceState, spec.machineType());
+        Path socketPath = spec.directory().resolve("load.sock");
+        try {
+            Files.deleteIfExists(socketPath);
+            failed = true;
+            qmp.execute("migrate-incoming", Map.of("uri", "unix:" + socketPath));
+            try (UnixSocket socket = UnixSocket.connect(socketPath.toString())) {
+                socket.send(stream, LOAD_TIMEOUT_NS);
+            }
+            awaitLoaded();
+            Files.deleteIfExists(socketPath);
+        } catch (IOException e) {
+            throw failure("load the device state", e);
+        } catch (LockstepException e) {
+            throw process.alive() ? e : StandbyProcess.ended(spec.directory(), "while it loaded the device state");
+        }
+        failed = false;
+        stage = Stage.LOADED;
+    }
+
+    private void awaitLoaded() throws LockstepException {
+        long deadlineNs = System.nanoTime() + LOAD_TIMEOUT_NS;
+        while (!events.migration.equals("completed")) {
+            if (events.migration.equals("failed") || System.nanoTime() > deadlineNs) {
+                throw new LockstepException(
+                        "standby-load-failed",
+                        "The standby QEMU did not load the device state (" + events.migration + "): see "
+                                + StandbyProcess.log(spec.directory()) + ".");
+            }
+            qmp.await(LOAD_TIMEOUT_NS);
+            qmp.receive();
+        }
+    }
+
+    @Override
+    public void run() throws LockstepException {
+        expect(Stage.LOADED, "run");
+        new StandbyRecord(process, Stage.RUN).write(spec.directory());
+        stage = Stage.RUN;
+        qmp.send(cont);
+        long deadlineNs = System.nanoTime() + LOAD_TIMEOUT_NS;
+        while (!events.running) {
+            if (qmp.reply() == QmpReply.ERROR || System.nanoTime() > deadlineNs) {
+                throw new LockstepException(
+                        "standby-run-failed",
+                        "The standby QEMU (pid " + pid() + ") does not run: " + qmp.errorText() + ".");
+            }
+            qmp.await(LOAD_TIMEOUT_NS);
+            qmp.receive();
+        }
+    }
+
+    /** As if this process died: QEMU stays as it is, for a later {@link #adopt}. */
+    void disconnect() {
+        qmp.close();
+        failed = true;
+    }
+
+    @Override
+    public void close() {
+        qmp.close();
+        if (stage == Stage.RUN) {
+            return;
+        }
+        failed = true;
+        try {
+            StandbyProcess.end(process);
+            StandbyRecord.remove(spec.directory());
+        } catch (LockstepException e) {
+            // It stays recorded, and the next spawn in this directory ends it or says why it cannot.
+            failed = true;
+        }
+    }
+
+    private void expect(Stage expected, String what) throws LockstepException {
+        if (stage != expected || failed) {
+            throw new LockstepException(
+                    "standby-stage",
+                    "Cannot " + what + ": the standby is " + (failed ? "FAILED" : stage) + " != " + expected + ".");
+        }
+    }
+
+    private LockstepException failure(String what, @Nullable IOException cause) {
+        String text = "Cannot " + what + " in the standby (pid " + pid() + ")";
+        return cause == null
+                ? new LockstepException("standby-failed", text + ".")
+                : new LockstepException("standby-failed", text + ": " + cause.getMessage() + ".", cause);
+    }
+
+    /** Only what this class waits for. */
+    private static final class Events implements QmpEventListener {
+        private String migration = "none";
+        private boolean running;
+
+        @Override
+        public void stopped(long nowNs) {
+            running = false;
+        }
+
+        @Override
+        public void resumed(long nowNs) {
+            running = true;
+        }
+
+        @Override
+        public void event(QmpEvent event) {
+            if (event.kind() == QmpEvent.Kind.MIGRATION) {
+                migration = event.data().path("status").asText();
+            }
+        }
+    }
+}

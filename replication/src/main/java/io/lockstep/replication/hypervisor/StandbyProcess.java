@@ -1,0 +1,106 @@
+package io.lockstep.replication.hypervisor;
+
+import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.Pidfd;
+import io.lockstep.linux.ProcessIdentity;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Starts and ends the standby's process. It gets a session of its own, and its output goes to a file: so neither a signal to ours nor our
+ * death ends it.
+ */
+final class StandbyProcess {
+    private static final int SIGKILL = 9;
+    private static final long EXIT_TIMEOUT_NS = 10_000_000_000L;
+    /** How much of its log an error shows. */
+    private static final int LOG_LINES_SHOWN = 5;
+
+    private StandbyProcess() {}
+
+    /** Starts it; it may still fail to come up. */
+    static ProcessIdentity start(StandbySpec spec) throws LockstepException {
+        List<String> command = new ArrayList<>(List.of("setsid"));
+        try {
+            Files.createDirectories(spec.directory());
+            if (ProcessOwner.of(Path.of("/proc/self")).uid() == 0 && spec.uid() > 0) {
+                ProcessOwner owner = new ProcessOwner(spec.uid(), spec.gid());
+                command.addAll(List.of("setpriv", "--reuid", "" + spec.uid(), "--regid", "" + spec.gid()));
+                command.add(isKnown(spec.uid()) ? "--init-groups" : "--clear-groups");
+                owner.own(spec.directory());
+                for (Path file : spec.memoryFiles()) {
+                    owner.own(file);
+                }
+            }
+            command.addAll(spec.commandLine().arguments());
+            Path directory = Files.isDirectory(spec.workingDirectory()) ? spec.workingDirectory() : spec.directory();
+            Process process = new ProcessBuilder(command)
+                    .directory(directory.toFile())
+                    .redirectInput(Path.of("/dev/null").toFile())
+                    .redirectErrorStream(true)
+                    .redirectOutput(log(spec.directory()).toFile())
+                    .start();
+            return ProcessIdentity.of(process.pid());
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "standby-start-failed",
+                    "Cannot start the standby: " + e.getMessage()
+                            + ". Install the same QEMU as on the primary's host, under the same path.",
+                    e);
+        }
+    }
+
+    /** The failure of a standby that ended by itself, with the end of its log. */
+    static LockstepException ended(Path directory, String during) {
+        String tail;
+        try {
+            List<String> lines = Files.readAllLines(log(directory));
+            tail = String.join(" | ", lines.subList(Math.max(0, lines.size() - LOG_LINES_SHOWN), lines.size()));
+        } catch (IOException e) {
+            tail = e.getMessage();
+        }
+        return new LockstepException(
+                "standby-start-failed",
+                "The standby QEMU ended " + during + ": " + tail + ". Its log is " + log(directory)
+                        + "; see the command line with `lockstep protect --dry-run`.");
+    }
+
+    static Path log(Path directory) {
+        return directory.resolve("standby.log");
+    }
+
+    /** SIGKILLs exactly this process, if it is still there, and waits for its end. */
+    static void end(ProcessIdentity identity) throws LockstepException {
+        if (!identity.alive()) {
+            return;
+        }
+        try (Pidfd handle = Pidfd.open(identity.pid())) {
+            // Checked again: the pid may have passed to another process before the handle was open.
+            if (identity.alive()) {
+                handle.sendSignal(SIGKILL);
+                if (!handle.awaitExit(EXIT_TIMEOUT_NS)) {
+                    throw new LockstepException(
+                            "standby-stuck",
+                            "QEMU (pid " + identity.pid() + ") does not end " + EXIT_TIMEOUT_NS / 1_000_000
+                                    + " ms after SIGKILL: a disk or device hangs.");
+                }
+            }
+        } catch (LinuxException e) {
+            if (identity.alive()) {
+                throw new LockstepException(
+                        "standby-stuck", "Cannot end QEMU (pid " + identity.pid() + "): " + e.getMessage() + ".", e);
+            }
+        }
+    }
+
+    /** Whether setpriv can look up the user's groups. */
+    private static boolean isKnown(int uid) throws IOException {
+        return Files.readAllLines(Path.of("/etc/passwd")).stream()
+                .map(line -> line.split(":", -1))
+                .anyMatch(fields -> fields.length > 2 && fields[2].equals(String.valueOf(uid)));
+    }
+}

@@ -1,0 +1,34 @@
+package io.lockstep.replication.hypervisor;
+
+import io.lockstep.replication.RamBlock;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * What a standby must be.
+ *
+ * @param commandLine how it is started
+ * @param directory its own, for sockets, log and record; made if it is not there
+ * @param workingDirectory the primary's; used if it exists here
+ * @param memoryFiles the replica's files, which QEMU must be able to write
+ * @param uid user that the primary's QEMU runs as
+ * @param gid its group
+ * @param blocks the primary's RAM blocks
+ * @param machineType the primary's, resolved
+ * @param version the primary's QEMU
+ */
+public record StandbySpec(
+        StandbyCommandLine commandLine,
+        Path directory,
+        Path workingDirectory,
+        List<Path> memoryFiles,
+        int uid,
+        int gid,
+        List<RamBlock> blocks,
+        String machineType,
+        QemuVersion version) {
+    public StandbySpec {
+        memoryFiles = List.copyOf(memoryFiles);
+        blocks = List.copyOf(blocks);
+    }
+}

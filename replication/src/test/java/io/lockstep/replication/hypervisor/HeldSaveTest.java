@@ -1,0 +1,173 @@
+package io.lockstep.replication.hypervisor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.linux.Pidfd;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+@Tag("system")
+class HeldSaveTest {
+    private static final Logger LOG = LoggerFactory.getLogger(HeldSaveTest.class);
+    private static final long TIMEOUT_NS = 5_000_000_000L;
+    private static final int SAVES = 100;
+
+    private final ByteBuffer state = ByteBuffer.allocateDirect(1 << 20);
+
+    private static void assertRunning(QmpConnection qmp) {
+        Awaitility.await()
+                .atMost(5, TimeUnit.SECONDS)
+                .until(() -> qmp.execute("query-status").path("status").asText().equals("running"));
+    }
+
+    private static long pipesOf(long pid) throws Exception {
+        try (Stream<Path> fds = Files.list(Path.of("/proc/" + pid + "/fd"))) {
+            return fds.filter(fd -> {
+                        try {
+                            return Files.readSymbolicLink(fd).toString().startsWith("pipe:");
+                        } catch (java.io.IOException e) {
+                            return false;
+                        }
+                    })
+                    .count();
+        }
+    }
+
+    @Test
+    void shouldGiveTheWholeStateEachTimeWhenSavedManyTimes() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "q35", "-m", "64", "-vga", "std");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd()) {
+            long pipesBefore = pipesOf(vm.pid());
+            long floorNs = PauseFloor.medianNs(qmp, Path.of("/dev/shm/lockstep-floor-" + vm.pid()), 31);
+            QmpConnectionTest.Recorder recorder = new QmpConnectionTest.Recorder();
+            qmp.listener(recorder);
+            long[] took = new long[SAVES];
+            int voided = 0;
+            try (HeldSave save = new HeldSave(qmp, process)) {
+                for (int i = 0; i < SAVES; i++) {
+                    qmp.await(5_000_000);
+                    save.begin();
+                    assertThat(save.awaitBoundary(TIMEOUT_NS)).isTrue();
+                    state.clear();
+                    HeldSave.Outcome outcome = save.finish(state, TIMEOUT_NS);
+                    save.afterResume();
+                    took[i] = save.resumedNs() - save.beginNs();
+                    if (outcome == HeldSave.Outcome.VOID) {
+                        voided++;
+                        continue;
+                    }
+                    assertThat(outcome).isEqualTo(HeldSave.Outcome.COMPLETE);
+                    assertThat(StandardCharsets.US_ASCII
+                                    .decode(state.slice().limit(4))
+                                    .toString())
+                            .isEqualTo("QEVM");
+                    assertThat(state.get(state.limit() - 1)).isZero();
+                    assertThat(DeviceState.loadable(state, "pc-q35-7.2").remaining())
+                            .isEqualTo(state.remaining() + 20);
+                }
+            }
+            Arrays.sort(took);
+            LOG.info(
+                    "held save: state {} bytes, pause p50 {} us, p99 {} us, floor p50 {} us, voided {}",
+                    state.remaining(),
+                    took[SAVES / 2] / 1000,
+                    took[SAVES - 1] / 1000,
+                    floorNs / 1000,
+                    voided);
+            assertThat(recorder.names.stream().filter("RESUME"::equals).count()).isEqualTo(SAVES);
+            assertThat(voided).isLessThan(SAVES / 10);
+            assertRunning(qmp);
+            assertThat(qmp.execute("query-fdsets")).isEmpty();
+            Awaitility.await().atMost(5, TimeUnit.SECONDS).until(() -> pipesOf(vm.pid()) == pipesBefore);
+        }
+    }
+
+    @Test
+    void shouldLetVmRunOnWhenAbortedInMidSave() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd();
+                HeldSave save = new HeldSave(qmp, process)) {
+            for (int i = 0; i < 5; i++) {
+                save.begin();
+                assertThat(save.awaitBoundary(TIMEOUT_NS)).isTrue();
+                Thread aborter = new Thread(save::abort);
+                aborter.start();
+                aborter.join();
+                state.clear();
+                assertThat(save.finish(state, TIMEOUT_NS)).isEqualTo(HeldSave.Outcome.FAILED);
+                save.afterResume();
+                assertRunning(qmp);
+                save.reopen(TIMEOUT_NS);
+            }
+            assertThat(saveOnce(save)).isEqualTo(HeldSave.Outcome.COMPLETE);
+        }
+    }
+
+    @Test
+    void shouldLetVmRunOnWhenNobodyFinishes() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd();
+                HeldSave save = new HeldSave(qmp, process);
+                PauseGuard guard = new PauseGuard(save, 20_000_000)) {
+            guard.arm(System.nanoTime());
+            save.begin();
+            Awaitility.await().atMost(5, TimeUnit.SECONDS).until(() -> guard.aborts() == 1);
+            state.clear();
+            assertThat(save.finish(state, TIMEOUT_NS)).isEqualTo(HeldSave.Outcome.FAILED);
+            assertRunning(qmp);
+            save.reopen(TIMEOUT_NS);
+            assertThat(saveOnce(save)).isEqualTo(HeldSave.Outcome.COMPLETE);
+        }
+    }
+
+    @Test
+    void shouldSaySoWhenStateIsLargerThanTheBuffer() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd();
+                HeldSave save = new HeldSave(qmp, process)) {
+            save.begin();
+            assertThat(save.awaitBoundary(TIMEOUT_NS)).isTrue();
+            assertThat(save.finish(ByteBuffer.allocateDirect(8192), TIMEOUT_NS)).isEqualTo(HeldSave.Outcome.TOO_LARGE);
+            assertRunning(qmp);
+            save.reopen(TIMEOUT_NS);
+            assertThat(saveOnce(save)).isEqualTo(HeldSave.Outcome.COMPLETE);
+        }
+    }
+
+    @Test
+    void shouldSaySoWhenQemuDiesInMidSave() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd();
+                HeldSave save = new HeldSave(qmp, process)) {
+            save.begin();
+            assertThat(save.awaitBoundary(TIMEOUT_NS)).isTrue();
+            vm.kill();
+            state.clear();
+            assertThat(save.finish(state, TIMEOUT_NS)).isEqualTo(HeldSave.Outcome.DIED);
+        }
+    }
+
+    private HeldSave.Outcome saveOnce(HeldSave save) throws Exception {
+        save.begin();
+        assertThat(save.awaitBoundary(TIMEOUT_NS)).isTrue();
+        state.clear();
+        HeldSave.Outcome outcome = save.finish(state, TIMEOUT_NS);
+        save.afterResume();
+        return outcome;
+    }
+}

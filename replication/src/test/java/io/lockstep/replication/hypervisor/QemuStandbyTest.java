@@ -1,0 +1,233 @@
+package io.lockstep.replication.hypervisor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lockstep.linux.Pidfd;
+import io.lockstep.linux.ProcessIdentity;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+@Tag("system")
+class QemuStandbyTest {
+    private static final Logger LOG = LoggerFactory.getLogger(QemuStandbyTest.class);
+
+    private static TestVm micro(String... more) throws Exception {
+        List<String> arguments =
+                new ArrayList<>(List.of("-m", "64", "-kernel", MicroGuest.elf().toString()));
+        arguments.addAll(List.of("-append", "mb=16 hz=100", "-serial", "file:@DIR@/serial"));
+        arguments.addAll(List.of(more));
+        return TestVm.start(arguments.toArray(String[]::new));
+    }
+
+    private static void awaitTick(Path serial, long tick) {
+        Awaitility.await("tick " + tick)
+                .atMost(30, TimeUnit.SECONDS)
+                .pollInterval(5, TimeUnit.MILLISECONDS)
+                .until(() -> MicroGuest.lastTick(serial) >= tick);
+    }
+
+    private static void roundTrip(TestVm vm, List<String> blocksExpected) throws Exception {
+        Path serial = vm.directory().resolve("serial");
+        try (QmpConnection qmp = vm.connect();
+                Pidfd pidfd = vm.pidfd()) {
+            awaitTick(serial, 20);
+            try (Replica replica = new Replica(vm, qmp)) {
+                assertThat(replica.blocks.stream().map(b -> b.name()).toList()).containsAll(blocksExpected);
+                assertThat(replica.copy(pidfd)).isEqualTo(HeldSave.Outcome.COMPLETE);
+                long copiedAt = MicroGuest.lastTick(serial);
+                awaitTick(serial, copiedAt + 20);
+                long pid;
+                try (QemuStandby standby = QemuStandby.spawn(replica.spec(Map.of()))) {
+                    assertThat(standby.ready()).isTrue();
+                    replica.fill(standby);
+                    vm.kill();
+                    long diedAt = MicroGuest.lastTick(serial);
+                    long startNs = System.nanoTime();
+                    standby.load(replica.state);
+                    long loadedNs = System.nanoTime();
+                    standby.run();
+                    long ranNs = System.nanoTime();
+                    LOG.info("standby: load {} us, run {} us", (loadedNs - startNs) / 1000, (ranNs - loadedNs) / 1000);
+                    pid = standby.pid();
+                    awaitTick(serial, diedAt + 20);
+                }
+                ProcessIdentity promoted = QemuStandby.promoted(replica.directory.resolve("standby"))
+                        .orElseThrow();
+                assertThat(promoted.pid()).isEqualTo(pid);
+                assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of())))
+                        .hasMessage("The standby in " + replica.directory.resolve("standby") + " (pid " + pid
+                                + ") was promoted and runs the VM. Shut that down first, or protect it from here.");
+                assertThat(promoted.alive()).isTrue();
+                StandbyProcess.end(promoted);
+                Map<Long, List<String>> ticks = MicroGuest.ticks(serial);
+                // What the primary did after the copy, the standby did again, and came to the same.
+                assertThat(ticks.values().stream().filter(h -> h.size() > 1).count())
+                        .isGreaterThan(10);
+                assertThat(ticks.values())
+                        .allSatisfy(h -> assertThat(h.stream().distinct()).hasSize(1));
+            }
+        }
+    }
+
+    @Test
+    void shouldGoOnWhereTheCopyWasTakenWhenPcWithVgaAndPrivateMemoryDies() throws Exception {
+        try (TestVm vm = micro("-machine", "pc", "-vga", "std", "-nic", "user,model=virtio-net-pci")) {
+            roundTrip(vm, List.of("pc.ram", "0000:00:02.0/vga.vram", "/rom@etc/acpi/tables"));
+        }
+    }
+
+    @Test
+    void shouldGoOnWhereTheCopyWasTakenWhenQ35WithMemfdDies() throws Exception {
+        try (TestVm vm = micro(
+                "-machine", "q35,memory-backend=ram0", "-object", "memory-backend-memfd,id=ram0,size=64M,share=on")) {
+            roundTrip(vm, List.of("ram0", "pc.bios"));
+        }
+    }
+
+    @Test
+    void shouldRunAsTheUserOfThePrimaryWhenThatIsNotRoot() throws Exception {
+        Assumptions.assumeTrue(System.getProperty("user.name").equals("root"), "only root may change users");
+        Path elf = Path.of("/dev/shm/lockstep-micro-" + ProcessHandle.current().pid() + ".elf");
+        Files.copy(MicroGuest.elf(), elf);
+        elf.toFile().setReadable(true, false);
+        try (TestVm vm = TestVm.startAs(
+                List.of("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"),
+                "-machine",
+                "pc",
+                "-m",
+                "64",
+                "-kernel",
+                elf.toString(),
+                "-append",
+                "mb=16 hz=100",
+                "-serial",
+                "file:@DIR@/serial",
+                "-sandbox",
+                "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")) {
+            assertThat(vm.found().uid()).isEqualTo(65534);
+            roundTrip(vm, List.of("pc.ram"));
+        } finally {
+            Files.delete(elf);
+        }
+    }
+
+    private static String hash(Path file) throws Exception {
+        return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file)));
+    }
+
+    private static void spawnKeepsMemory(TestVm vm) throws Exception {
+        try (QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            for (Path file : replica.files.values()) {
+                byte[] pattern = new byte[(int) Files.size(file)];
+                for (int i = 0; i < pattern.length; i++) {
+                    pattern[i] = (byte) (i * 31 + (i >>> 12));
+                }
+                Files.write(file, pattern);
+            }
+            List<String> before = new ArrayList<>();
+            for (Path file : replica.files.values()) {
+                before.add(hash(file));
+            }
+            try (QemuStandby standby = QemuStandby.spawn(replica.spec(Map.of()))) {
+                assertThat(standby.ready()).isTrue();
+                try (QemuStandby adopted = adoptAfterDeath(standby, replica)) {
+                    assertThat(adopted.pid()).isEqualTo(standby.pid());
+                }
+                assertThat(standby.ready()).isFalse();
+            }
+            List<String> after = new ArrayList<>();
+            for (Path file : replica.files.values()) {
+                after.add(hash(file));
+            }
+            assertThat(after).isEqualTo(before).isNotEmpty();
+            assertThat(Files.exists(replica.directory.resolve("standby/standby.pid")))
+                    .isFalse();
+        }
+    }
+
+    /** As a later life of the agent finds it: the connection gone, the process waiting. */
+    private static QemuStandby adoptAfterDeath(QemuStandby standby, Replica replica) throws Exception {
+        standby.disconnect();
+        return QemuStandby.adopt(replica.spec(Map.of())).orElseThrow();
+    }
+
+    @Test
+    void shouldLeaveTheReplicaAsItIsWhenSpawnedForPcAndKernel() throws Exception {
+        try (TestVm vm = micro("-machine", "pc", "-vga", "std")) {
+            spawnKeepsMemory(vm);
+        }
+    }
+
+    @Test
+    void shouldLeaveTheReplicaAsItIsWhenSpawnedForQ35() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "q35", "-m", "32", "-nic", "user,model=virtio-net-pci")) {
+            spawnKeepsMemory(vm);
+        }
+    }
+
+    @Test
+    void shouldLeaveTheReplicaAsItIsWhenSpawnedForFlashFirmware() throws Exception {
+        Path code = Path.of("/usr/share/OVMF/OVMF_CODE_4M.fd");
+        Assumptions.assumeTrue(Files.exists(code), "package ovmf");
+        try (TestVm vm = TestVm.start(
+                "-machine",
+                "q35",
+                "-m",
+                "64",
+                "-drive",
+                "if=pflash,format=raw,readonly=on,file=" + code,
+                "-drive",
+                "if=pflash,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF_VARS_4M.fd")) {
+            spawnKeepsMemory(vm);
+        }
+    }
+
+    @Test
+    void shouldRefuseStandbyWhenItsMemoryDiffers() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "size=32M");
+                QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            assertThatThrownBy(() -> QemuStandby.spawn(
+                            replica.spec(Map.of("size=33554432", "size=16777216", "size=32M", "size=16M"))))
+                    .hasMessage("standby RAM 16777216 != primary RAM 33554432."
+                            + " Correct the override of the standby's command line.");
+        }
+    }
+
+    @Test
+    void shouldRefuseStandbyWhenItsMachineTypeDiffers() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc-i440fx-7.2", "-m", "32");
+                QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of("pc-i440fx-7.2", "pc-i440fx-7.1"))))
+                    .hasMessage("standby machine pc-i440fx-7.1 != primary machine pc-i440fx-7.2."
+                            + " Correct the override of the standby's command line.");
+        }
+    }
+
+    @Test
+    void shouldShowQemusOwnWordsWhenStandbyDoesNotStart() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "32");
+                QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of("none", "nothing"))))
+                    .hasMessageStartingWith("The standby QEMU ended at its start: ")
+                    .hasMessageContaining("nothing")
+                    .hasMessageEndingWith("standby.log; see the command line with `lockstep protect --dry-run`.");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+package io.lockstep.replication.hypervisor;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.linux.NativeBlock;
+import io.lockstep.linux.RemoteMemory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+class RamBlockFinderTest {
+    private static Map<String, HostRamBlock> find(TestVm vm, QmpConnection qmp) throws Exception {
+        return new RamBlockFinder(qmp, vm.pid())
+                .find().stream().collect(Collectors.toMap(b -> b.block().name(), Function.identity()));
+    }
+
+    private static byte[] read(TestVm vm, long address, int length) throws Exception {
+        NativeBlock block = new NativeBlock(length);
+        new RemoteMemory(vm.pid()).read(address, block.address(), length);
+        byte[] bytes = new byte[length];
+        block.buffer().get(0, bytes);
+        return bytes;
+    }
+
+    private static byte[] memory(TestVm vm, QmpConnection qmp, long physical, int length) throws Exception {
+        Path file = vm.directory().resolve("memory");
+        qmp.execute("pmemsave", Map.of("val", physical, "size", length, "filename", file.toString()));
+        return Files.readAllBytes(file);
+    }
+
+    private static void awaitFirmware(QmpConnection qmp) {
+        Awaitility.await().atMost(20, TimeUnit.SECONDS).until(() -> qmp.hmp("info mtree -f")
+                .contains("vga.vram"));
+    }
+
+    @Test
+    void shouldReadAddressesWhenQemuTellsThem() {
+        List<RamBlockFinder.Listed> blocks = RamBlockFinder.parseBlocks("""
+                              Block Name    PSize              Offset               Used              Total                HVA  RO
+                                  pc.ram    4 KiB  0x0000000000000000 0x0000000004000000 0x0000000004000000 0x00007f0e2be00000  rw
+                                 ram big    2 MiB  0x0000000000000000 0x0000000004000000 0x0000000004000000 0x00007f0e2fe00000  ro
+                """);
+        assertThat(blocks)
+                .containsExactly(
+                        new RamBlockFinder.Listed("pc.ram", 4096, 0, 64 << 20, 64 << 20, 0x7f0e2be00000L),
+                        new RamBlockFinder.Listed("ram big", 2 << 20, 0, 64 << 20, 64 << 20, 0x7f0e2fe00000L));
+    }
+
+    @Test
+    @Tag("system")
+    void shouldFindEveryBlockWhenSeveralRomsHaveOneSize() throws Exception {
+        try (TestVm vm = TestVm.start(
+                        "-machine",
+                        "pc",
+                        "-m",
+                        "64",
+                        "-vga",
+                        "std",
+                        "-nic",
+                        "user,model=virtio-net-pci",
+                        "-nic",
+                        "user,model=e1000",
+                        "-nic",
+                        "user,model=virtio-net-pci",
+                        "-nic",
+                        "user,model=rtl8139");
+                QmpConnection qmp = vm.connect()) {
+            awaitFirmware(qmp);
+            Map<String, HostRamBlock> blocks = find(vm, qmp);
+            assertThat(blocks.keySet())
+                    .contains(
+                            "pc.ram",
+                            "pc.bios",
+                            "pc.rom",
+                            "0000:00:02.0/vga.vram",
+                            "0000:00:02.0/vga.rom",
+                            "/rom@etc/acpi/tables",
+                            "/rom@etc/table-loader",
+                            "/rom@etc/acpi/rsdp",
+                            "0000:00:03.0/virtio-net-pci.rom",
+                            "0000:00:04.0/e1000.rom",
+                            "0000:00:05.0/virtio-net-pci.rom",
+                            "0000:00:06.0/rtl8139.rom");
+            assertThat(blocks.get("pc.ram").block().main()).isTrue();
+            assertThat(blocks.get("pc.bios").block().main()).isFalse();
+            assertThat(blocks.get("pc.ram").block().lengthBytes()).isEqualTo(64 << 20);
+            assertThat(blocks.get("pc.ram").shared()).isFalse();
+            assertThat(blocks.values().stream().map(HostRamBlock::hostAddress).distinct())
+                    .hasSameSizeAs(blocks.values());
+            assertThat(read(vm, blocks.get("pc.ram").hostAddress() + 0xf0000, 65536))
+                    .isEqualTo(memory(vm, qmp, 0xf0000, 65536));
+            assertThat(read(vm, blocks.get("pc.bios").hostAddress(), 262144))
+                    .isEqualTo(memory(vm, qmp, 0xfffc0000L, 262144));
+            // What the guest does not see is told by its content: PCI ROMs hold vendor and device, the ACPI blobs their
+            // names.
+            assertThat(romDevice(vm, blocks.get("0000:00:03.0/virtio-net-pci.rom")))
+                    .isEqualTo(0x10001af4);
+            assertThat(romDevice(vm, blocks.get("0000:00:05.0/virtio-net-pci.rom")))
+                    .isEqualTo(0x10001af4);
+            assertThat(romDevice(vm, blocks.get("0000:00:04.0/e1000.rom"))).isEqualTo(0x100e8086);
+            assertThat(romDevice(vm, blocks.get("0000:00:06.0/rtl8139.rom"))).isEqualTo(0x813910ec);
+            assertThat(romDevice(vm, blocks.get("0000:00:02.0/vga.rom"))).isEqualTo(0x11111234);
+            assertThat(new String(read(vm, blocks.get("/rom@etc/acpi/rsdp").hostAddress(), 8), US_ASCII))
+                    .isEqualTo("RSD PTR ");
+            assertThat(new String(read(vm, blocks.get("/rom@etc/acpi/tables").hostAddress(), 4), US_ASCII))
+                    .isEqualTo("FACS");
+        }
+    }
+
+    /** Device and vendor of a PCI expansion ROM: its PCI data structure, found by the pointer at 0x18. */
+    private static int romDevice(TestVm vm, HostRamBlock block) throws Exception {
+        NativeBlock rom = new NativeBlock(65536);
+        new RemoteMemory(vm.pid()).read(block.hostAddress(), rom.address(), 65536);
+        int data = rom.buffer().getShort(0x18) & 0xffff;
+        assertThat(rom.buffer().getInt(data)).as("PCIR in " + block).isEqualTo(0x52494350);
+        return rom.buffer().getInt(data + 4);
+    }
+
+    @Test
+    @Tag("system")
+    void shouldFindFlashAndMemfdWhenVmHasThem() throws Exception {
+        Path code = Path.of("/usr/share/OVMF/OVMF_CODE_4M.fd");
+        Path vars = Path.of("/usr/share/OVMF/OVMF_VARS_4M.fd");
+        Assumptions.assumeTrue(Files.exists(code), "package ovmf");
+        try (TestVm vm = TestVm.start(
+                        "-machine",
+                        "q35,memory-backend=mem0",
+                        "-m",
+                        "128",
+                        "-object",
+                        "memory-backend-memfd,id=mem0,size=128M,share=on",
+                        "-vga",
+                        "std",
+                        "-drive",
+                        "if=pflash,format=raw,readonly=on,file=" + code,
+                        "-drive",
+                        "if=pflash,format=raw,snapshot=on,file=" + vars);
+                QmpConnection qmp = vm.connect()) {
+            Map<String, HostRamBlock> blocks = find(vm, qmp);
+            assertThat(blocks.keySet()).contains("mem0", "system.flash0", "system.flash1");
+            HostRamBlock main = blocks.get("mem0");
+            assertThat(main.block().main()).isTrue();
+            assertThat(main.shared()).isTrue();
+            assertThat(main.fileOffset()).isZero();
+            assertThat(Files.readSymbolicLink(main.file()).toString()).startsWith("/memfd:memory-backend-memfd");
+            byte[] image = Files.readAllBytes(code);
+            assertThat(read(vm, blocks.get("system.flash0").hostAddress(), image.length))
+                    .isEqualTo(image);
+        }
+    }
+
+    @Test
+    @Tag("system")
+    void shouldFindFileWhenMemoryHasOneUnderTwoNodes() throws Exception {
+        try (TestVm vm = TestVm.start(
+                        "-machine",
+                        "pc",
+                        "-m",
+                        "64",
+                        "-smp",
+                        "2",
+                        "-object",
+                        "memory-backend-file,id=n0,size=32M,share=on,mem-path=@DIR@/n0",
+                        "-object",
+                        "memory-backend-ram,id=n1,size=32M",
+                        "-numa",
+                        "node,memdev=n0,cpus=0",
+                        "-numa",
+                        "node,memdev=n1,cpus=1");
+                QmpConnection qmp = vm.connect()) {
+            Map<String, HostRamBlock> blocks = find(vm, qmp);
+            assertThat(blocks.get("n0").block().main()).isTrue();
+            assertThat(blocks.get("n1").block().main()).isTrue();
+            assertThat(blocks.get("n1").shared()).isFalse();
+            assertThat(Files.readSymbolicLink(blocks.get("n0").file()))
+                    .isEqualTo(vm.directory().resolve("n0"));
+            assertThat(read(vm, blocks.get("n1").hostAddress(), 65536)).isEqualTo(memory(vm, qmp, 32 << 20, 65536));
+        }
+    }
+}
