@@ -1,12 +1,18 @@
 package io.lockstep.agent.demo;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.SerializerProvider;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.ser.std.StdSerializer;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.Quantiles;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -117,7 +123,28 @@ final class DemoOutput {
     }
 
     static String json(DemoReport report) throws JsonProcessingException {
-        return new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(report) + "\n";
+        SimpleModule microseconds = new SimpleModule();
+        microseconds.addSerializer(double.class, new Microseconds());
+        return JsonMapper.builder()
+                        .addModule(microseconds)
+                        .enable(SerializationFeature.INDENT_OUTPUT)
+                        .build()
+                        .writeValueAsString(report)
+                + "\n";
+    }
+
+    /** Three decimals: a microsecond is less than anything here is measured to. */
+    private static final class Microseconds extends StdSerializer<Double> {
+        private static final long serialVersionUID = 1;
+
+        Microseconds() {
+            super(Double.class);
+        }
+
+        @Override
+        public void serialize(Double value, JsonGenerator generator, SerializerProvider provider) throws IOException {
+            generator.writeNumber(BigDecimal.valueOf(value).setScale(3, RoundingMode.HALF_UP));
+        }
     }
 
     /** Why the run failed, and where its logs are. */
