@@ -13,12 +13,9 @@ import java.util.stream.Stream;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 @Tag("system")
 class HeldSaveTest {
-    private static final Logger LOG = LoggerFactory.getLogger(HeldSaveTest.class);
     private static final long TIMEOUT_NS = 5_000_000_000L;
     private static final int SAVES = 100;
 
@@ -78,13 +75,9 @@ class HeldSaveTest {
                 }
             }
             Arrays.sort(took);
-            LOG.info(
-                    "held save: state {} bytes, pause p50 {} us, p99 {} us, floor p50 {} us, voided {}",
-                    state.remaining(),
-                    took[SAVES / 2] / 1000,
-                    took[SAVES - 1] / 1000,
-                    floorNs / 1000,
-                    voided);
+            System.out.printf(
+                    "held save: state %d bytes, pause p50 %d us, p99 %d us, floor p50 %d us, voided %d%n",
+                    state.remaining(), took[SAVES / 2] / 1000, took[SAVES - 1] / 1000, floorNs / 1000, voided);
             assertThat(recorder.names.stream().filter("RESUME"::equals).count()).isEqualTo(SAVES);
             assertThat(voided).isLessThan(SAVES / 10);
             assertRunning(qmp);

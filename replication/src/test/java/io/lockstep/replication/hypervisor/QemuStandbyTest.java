@@ -17,12 +17,9 @@ import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 @Tag("system")
 class QemuStandbyTest {
-    private static final Logger LOG = LoggerFactory.getLogger(QemuStandbyTest.class);
 
     private static TestVm micro(String... more) throws Exception {
         List<String> arguments =
@@ -60,7 +57,8 @@ class QemuStandbyTest {
                     long loadedNs = System.nanoTime();
                     standby.run();
                     long ranNs = System.nanoTime();
-                    LOG.info("standby: load {} us, run {} us", (loadedNs - startNs) / 1000, (ranNs - loadedNs) / 1000);
+                    System.out.printf(
+                            "standby: load %d us, run %d us%n", (loadedNs - startNs) / 1000, (ranNs - loadedNs) / 1000);
                     pid = standby.pid();
                     awaitTick(serial, diedAt + 20);
                 }

@@ -1,0 +1,177 @@
+package io.lockstep.replication.hypervisor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lockstep.replication.LockstepException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class StandbyCommandLineTest {
+    private static final Path DIRECTORY = Path.of("/run/s");
+    private static final String END =
+            " -qmp unix:/run/s/standby.qmp,server=on,wait=off -monitor none -incoming defer -S";
+
+    private static String made(Map<String, Path> memory, String... primary) throws LockstepException {
+        return StandbyCommandLine.of(request(memory, Map.of(), List.of(), primary))
+                .toString();
+    }
+
+    private static StandbyCommandLine.Request request(
+            Map<String, Path> memory, Map<String, String> replacements, List<String> template, String... primary) {
+        return new StandbyCommandLine.Request(
+                List.of(primary),
+                DIRECTORY,
+                memory,
+                Map.of("pc.ram", 64L << 20, "ram0", 64L << 20, "n1", 64L << 20),
+                replacements,
+                template);
+    }
+
+    @Test
+    void shouldKeepTheBlocksNameWhenMemoryWasMadeByDefault() throws Exception {
+        assertThat(made(
+                        Map.of("pc.ram", Path.of("/shm/a,b")),
+                        "qemu-system-x86_64",
+                        "-machine",
+                        "q35",
+                        "-m",
+                        "64",
+                        "-mem-path",
+                        "/dev/hugepages",
+                        "-mem-prealloc"))
+                .isEqualTo(
+                        "qemu-system-x86_64 -machine q35 -m 64 -object memory-backend-file,id=pc.ram,mem-path=/shm/a,,b,"
+                                + "size=67108864,share=on,x-use-canonical-path-for-ramblock-id=off"
+                                + " -machine memory-backend=pc.ram" + END);
+    }
+
+    @Test
+    void shouldReplaceBackendsInPlaceWhenTheyAreExplicit() throws Exception {
+        assertThat(made(
+                        Map.of("ram0", Path.of("/shm/0"), "n1", Path.of("/shm/1")),
+                        "qemu-system-x86_64",
+                        "-M",
+                        "pc",
+                        "-object",
+                        "memory-backend-memfd,id=ram0,size=64M,share=on",
+                        "-object",
+                        "{\"qom-type\":\"memory-backend-ram\",\"id\":\"n1\",\"size\":67108864}",
+                        "-object",
+                        "rng-random,id=r,filename=/dev/urandom",
+                        "-numa",
+                        "node,memdev=ram0"))
+                .isEqualTo("qemu-system-x86_64 -M pc"
+                        + " -object memory-backend-file,id=ram0,mem-path=/shm/0,size=67108864,share=on"
+                        + " -object memory-backend-file,id=n1,mem-path=/shm/1,size=67108864,share=on"
+                        + " -object rng-random,id=r,filename=/dev/urandom -numa node,memdev=ram0" + END);
+    }
+
+    @Test
+    void shouldMoveSocketsAndContinueLogsWhenCharacterDevicesHaveThem() throws Exception {
+        assertThat(made(
+                        Map.of(),
+                        "qemu-system-x86_64",
+                        "-serial",
+                        "file:/var/log/a b",
+                        "-serial",
+                        "unix:/run/vm/s1,server=on,wait=off",
+                        "-serial",
+                        "stdio",
+                        "-chardev",
+                        "file,id=f,path=/var/log/f",
+                        "-chardev",
+                        "socket,id=s,path=/run/vm/agent,server=on,wait=off",
+                        "-chardev",
+                        "socket,id=c,path=/run/vm/client",
+                        "-vnc",
+                        "unix:/run/vm/vnc,share=ignore",
+                        "-D",
+                        "/var/log/qemu"))
+                .isEqualTo("qemu-system-x86_64 -chardev 'file,id=lockstep-serial0,path=/var/log/a b,append=on'"
+                        + " -serial chardev:lockstep-serial0"
+                        + " -chardev socket,id=lockstep-serial1,path=/run/s/s1,server=on,wait=off"
+                        + " -serial chardev:lockstep-serial1 -serial stdio"
+                        + " -chardev file,id=f,path=/var/log/f,append=on"
+                        + " -chardev socket,id=s,path=/run/s/agent,server=on,wait=off"
+                        + " -chardev socket,id=c,path=/run/vm/client -vnc unix:/run/s/vnc,share=ignore"
+                        + " -D /run/s/qemu" + END);
+    }
+
+    @Test
+    void shouldDropWhatBelongsToThePrimarysProcessWhenItIsGiven() throws Exception {
+        assertThat(made(
+                        Map.of(),
+                        "qemu-system-x86_64",
+                        "-name",
+                        "web",
+                        "-S",
+                        "-s",
+                        "-gdb",
+                        "tcp::1",
+                        "-daemonize",
+                        "-pidfile",
+                        "/p",
+                        "-incoming",
+                        "tcp:0:1",
+                        "-loadvm",
+                        "x",
+                        "-qmp",
+                        "unix:/a,server",
+                        "-monitor",
+                        "stdio",
+                        "-chardev",
+                        "socket,id=m,fd=9,server=on",
+                        "-mon",
+                        "chardev=m,mode=control",
+                        "-runas",
+                        "nobody",
+                        "-snapshot",
+                        "disk.img"))
+                .isEqualTo("qemu-system-x86_64 -name web -snapshot disk.img" + END);
+    }
+
+    @Test
+    void shouldRefuseWhenADescriptorOfThePrimarysParentIsUsed() {
+        assertThatThrownBy(() -> made(Map.of(), "qemu-system-x86_64", "-netdev", "tap,fd=31,id=hostnet0"))
+                .hasMessage(
+                        "No standby command line can be made: -netdev tap,fd=31,id=hostnet0 uses a descriptor that the"
+                                + " primary's parent opened. Give one in the configuration: standby.commandLine or"
+                                + " standby.replace.");
+    }
+
+    @Test
+    void shouldRefuseWhenABlockHasNoBackend() {
+        assertThatThrownBy(() -> made(
+                        Map.of("ram9", Path.of("/shm/9")), "qemu-system-x86_64", "-machine", "pc,memory-backend=other"))
+                .hasMessage("No standby command line can be made: no memory backend of the primary's command line makes"
+                        + " RAM block ram9. Give one in the configuration: standby.commandLine or standby.replace.");
+    }
+
+    @Test
+    void shouldUseTheOperatorsLineAndTextsWhenGiven() throws Exception {
+        StandbyCommandLine line = StandbyCommandLine.of(request(
+                Map.of("pc.ram", Path.of("/shm/a")),
+                Map.of("br0", "br1"),
+                List.of(
+                        "my-qemu",
+                        "-object",
+                        "x,mem-path=@memory:pc.ram@",
+                        "-qmp",
+                        "unix:@qmp@",
+                        "-netdev",
+                        "bridge,br=br0"),
+                "qemu-system-x86_64"));
+        assertThat(line.arguments())
+                .containsExactly(
+                        "my-qemu",
+                        "-object",
+                        "x,mem-path=/shm/a",
+                        "-qmp",
+                        "unix:/run/s/standby.qmp",
+                        "-netdev",
+                        "bridge,br=br1");
+    }
+}
