@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import net.openhft.chronicle.bytes.PointerBytesStore;
@@ -63,6 +64,7 @@ public final class EpochJournal implements AutoCloseable {
     private long openEpoch = -1;
     private long openIndex = -1;
     private long openBytes;
+    private final AtomicLong bytes = new AtomicLong();
     private int corruptRecords;
     private boolean closed;
 
@@ -233,13 +235,9 @@ public final class EpochJournal implements AutoCloseable {
         return index.size();
     }
 
-    /** Bytes in all segments. */
-    public synchronized long bytes() {
-        long sum = 0;
-        for (Segment segment : segments) {
-            sum += segment.bytes;
-        }
-        return sum;
+    /** Bytes in all segments; waits for nothing. */
+    public long bytes() {
+        return bytes.get();
     }
 
     /** Records that were found damaged at the start. */
@@ -260,12 +258,11 @@ public final class EpochJournal implements AutoCloseable {
      */
     public synchronized int trim(long keepFrom) throws LockstepException {
         int keepSegment = SegmentClock.segmentOf(keepFrom);
-        long bytes = bytes();
         long now = wallMs.getAsLong();
         int deleted = 0;
         while (!segments.isEmpty()) {
             Segment oldest = segments.getFirst();
-            boolean due = bytes > limits.bytesMax() || now - oldest.lastWallMs > limits.ageMsMax();
+            boolean due = bytes.get() > limits.bytesMax() || now - oldest.lastWallMs > limits.ageMsMax();
             if (!due || oldest == open || oldest.number >= keepSegment) {
                 break;
             }
@@ -275,7 +272,7 @@ public final class EpochJournal implements AutoCloseable {
                 throw new LockstepException("journal-io", "Journal segment cannot be deleted: " + e, e);
             }
             segments.removeFirst();
-            bytes -= oldest.bytes;
+            bytes.addAndGet(-oldest.bytes);
             deleted++;
         }
         if (deleted > 0) {
@@ -326,6 +323,7 @@ public final class EpochJournal implements AutoCloseable {
         source.set(record.address(), length);
         appender.writeBytes(source);
         open.bytes += length;
+        bytes.addAndGet(length);
         return appender.lastIndexAppended();
     }
 
@@ -369,6 +367,7 @@ public final class EpochJournal implements AutoCloseable {
                 while (present && reader.nextHeader(number)) {
                     scanRecord(reader);
                     segment.bytes += reader.recordBytes();
+                    bytes.addAndGet(reader.recordBytes());
                 }
                 segment.lastWallMs = stamp;
                 open = appendTo;

@@ -30,6 +30,7 @@ final class Promotion {
     private final ReplicaStore store;
     private final StandbyKeeper keeper;
     private @Nullable Standby loaded;
+    private boolean toldToRun;
     private @Nullable FutureTask<Boolean> persisting;
 
     Promotion(ReplicaStore store, StandbyKeeper keeper) {
@@ -91,10 +92,16 @@ final class Promotion {
         }
         loaded = null;
         if (runState == RunState.RUNNING) {
+            toldToRun = true;
             standby.run();
         }
         keeper.release();
         return standby;
+    }
+
+    /** Whether a standby was told to run, with or without success: nobody may take the replica for one from then on. */
+    boolean toldToRun() {
+        return toldToRun;
     }
 
     /** Throws a loaded standby away and takes PROMOTED back: it did not run. */

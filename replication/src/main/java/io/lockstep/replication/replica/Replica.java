@@ -552,19 +552,13 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
 
     private void promotionFailed(ReplicaState before, LockstepException cause) {
         error(cause.code(), String.valueOf(cause.getMessage()));
-        if (promotion.held() || !ranMaybe()) {
+        if (!promotion.toldToRun()) {
             switchoverAbort("the promotion failed");
             ReplicaState back = before == ReplicaState.FENCING ? ReplicaState.SILENT : before;
             state(back, now(), "promotion failed: " + cause.getMessage());
         } else {
             state(ReplicaState.FAILED, now(), "the standby may or may not run: " + cause.getMessage());
         }
-    }
-
-    /** Whether PROMOTED is on the disk and the standby was told to run. */
-    private boolean ranMaybe() {
-        ReplicaMeta meta = store.meta();
-        return meta != null && meta.role() == ReplicaMeta.Role.PROMOTED;
     }
 
     /** Snapshot; any thread, waits for nothing. */
