@@ -29,6 +29,7 @@ import org.agrona.concurrent.UnsafeBuffer;
  * <pre>
  *       0 +-----------+---------+----------+-------+------------+--------------+
  *         | magic u64 | version | identity | slots | page limit | entries      |  u32 each but the magic
+ *      32 | last acknowledged epoch + 1 | last scanned epoch + 1, u64 each          |
  *      64 +-----------+---------+----------+-------+------------+--------------+
  *         | slot 0: u64 epoch + 1, or 0 if free | slot 1 | ... | slot N         |  slot N collects what has no other
  *    4096 +---------------------------------------------------------------------+
@@ -57,6 +58,8 @@ public final class DirtyLedger implements AutoCloseable {
     private static final int SLOTS_OFFSET = 16;
     private static final int LIMIT_OFFSET = 20;
     private static final int ENTRIES_OFFSET = 24;
+    private static final int ACKED_OFFSET = 32;
+    private static final int SCANNED_OFFSET = 40;
     private static final int TABLE_OFFSET = 64;
 
     private final Path path;
@@ -176,19 +179,33 @@ public final class DirtyLedger implements AutoCloseable {
     }
 
     /**
-     * Begins the bookkeeping of an epoch; the tracker's scans then go to {@link #sink()}.
+     * Begins the bookkeeping of a scan for an epoch, or goes on with it: an epoch may be scanned several times. The tracker's ranges then go
+     * to {@link #sink()}.
      *
-     * @param epoch 0 or more, above those before
+     * @param epoch 0 or more; that of the last scan, or above all before
      */
     public void beginScan(long epoch) {
-        int slot = freeSlot();
+        int slot = slotOf(epoch);
         if (slot < 0) {
-            throw new IllegalStateException(
-                    "no free slot for epoch " + epoch + ": " + collecting + " epochs in flight");
+            slot = freeSlot();
+            if (slot < 0) {
+                throw new IllegalStateException(
+                        "no free slot for epoch " + epoch + ": " + collecting + " epochs in flight");
+            }
+            header.putLong(SCANNED_OFFSET, epoch + 1);
+            header.putLong(TABLE_OFFSET + slot * Long.BYTES, epoch + 1);
+            VarHandle.fullFence();
         }
-        header.putLong(TABLE_OFFSET + slot * Long.BYTES, epoch + 1);
-        VarHandle.fullFence();
         current = slot;
+    }
+
+    private int slotOf(long epoch) {
+        for (int i = 0; i < collecting; i++) {
+            if (header.getLong(TABLE_OFFSET + i * Long.BYTES) == epoch + 1) {
+                return i;
+            }
+        }
+        return -1;
     }
 
     /** Takes the ranges of scans between {@link #beginScan} and {@link #endScan}. */
@@ -231,12 +248,25 @@ public final class DirtyLedger implements AutoCloseable {
         if (current >= 0 && header.getLong(TABLE_OFFSET + current * Long.BYTES) <= epoch + 1) {
             throw new IllegalStateException("epoch " + epoch + " acknowledged while it is being scanned");
         }
+        // First, so that a peer that holds less than what was freed here is never taken for one that holds enough.
+        header.putLong(ACKED_OFFSET, Math.max(header.getLong(ACKED_OFFSET), epoch + 1));
+        VarHandle.fullFence();
         for (int i = 0; i < collecting; i++) {
             long entry = header.getLong(TABLE_OFFSET + i * Long.BYTES);
             if (entry != 0 && entry <= epoch + 1) {
                 free(i);
             }
         }
+    }
+
+    /** The last epoch given to {@link #acked}, also by an earlier agent; -1 if none. */
+    public long lastAcked() {
+        return header.getLong(ACKED_OFFSET) - 1;
+    }
+
+    /** The last epoch that a scan began for, also by an earlier agent; -1 if none. */
+    public long lastScanned() {
+        return header.getLong(SCANNED_OFFSET) - 1;
     }
 
     /** Puts all pages that are not acknowledged into a bitmap, in addition to what it has. */

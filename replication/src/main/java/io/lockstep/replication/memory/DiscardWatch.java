@@ -36,18 +36,18 @@ public final class DiscardWatch implements AutoCloseable {
     private boolean first = true;
 
     /**
-     * Opens the block's file by QEMU's own descriptor, with a file position of our own. Reads nothing yet.
+     * Opens the block's file once more, with a file position of our own. Reads nothing yet.
      *
-     * @param fd the descriptor in QEMU, e.g. of its memfd
+     * @param path of the memory file, e.g. {@code /proc/PID/fd/N} or {@code /proc/PID/map_files/...} for a memfd
      * @param fileOffset where the block begins in the file, in bytes
      */
-    public DiscardWatch(long pid, int fd, long fileOffset, PageIndex index, int block) throws LinuxException {
+    public DiscardWatch(long pid, Path path, long fileOffset, PageIndex index, int block) throws LinuxException {
         this.region = index.regions().get(block);
         this.fileOffset = fileOffset;
         this.pageCount = region.block().pageCount();
         this.firstFlat = index.flat(block, 0);
         this.populated = new PageBitmap((pageCount + 63) / 64 * 64);
-        this.file = FileRange.open(Path.of("/proc/" + pid + "/fd/" + fd), false);
+        this.file = FileRange.open(path, false);
         boolean done = false;
         try {
             this.scan = new PagemapScan(pid);

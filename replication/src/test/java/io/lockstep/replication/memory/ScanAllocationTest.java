@@ -33,8 +33,12 @@ class ScanAllocationTest {
             try (DirtyLedger ledger = DirtyLedger.open(directory.resolve("ledger"), identity, process.index, 4, 64);
                     DirtyTracker tracker =
                             UserfaultTracker.attach(process.helper.pid(), process.regions, ledger.scanVector());
-                    DiscardWatch discards =
-                            new DiscardWatch(process.helper.pid(), process.helper.fd(), 101 * 4096L, process.index, 1);
+                    DiscardWatch discards = new DiscardWatch(
+                            process.helper.pid(),
+                            Path.of("/proc/" + process.helper.pid() + "/fd/" + process.helper.fd()),
+                            101 * 4096L,
+                            process.index,
+                            1);
                     Pipe pipe = new Pipe(4096)) {
                 process.helper.ask("touch 0 1000");
                 Epochs epochs = new Epochs(process, ledger, tracker, discards, pipe);

@@ -9,6 +9,7 @@ import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.NativeBlock;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.ProcMaps;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -154,7 +155,11 @@ class TrackerTest {
         int fd = process.helper.fd();
         assertThat(Descriptors.target(process.helper.pid(), fd)).startsWith("/memfd:area");
         try (DiscardWatch watch = new DiscardWatch(
-                process.helper.pid(), fd, (WatchedProcess.FIRST_PAGES + 1) * 4096L, process.index, 1)) {
+                process.helper.pid(),
+                Path.of("/proc/" + process.helper.pid() + "/fd/" + fd),
+                (WatchedProcess.FIRST_PAGES + 1) * 4096L,
+                process.index,
+                1)) {
             PageBitmap found = new PageBitmap(process.index.limit());
             process.helper.ask("touch 150 100");
             assertThat(watch.discarded(found)).isZero();

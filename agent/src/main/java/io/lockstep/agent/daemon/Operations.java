@@ -1,0 +1,352 @@
+package io.lockstep.agent.daemon;
+
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.Progress;
+import io.lockstep.agent.VmOperations;
+import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.view.AgentView;
+import io.lockstep.agent.view.DifferingPage;
+import io.lockstep.agent.view.DryRun;
+import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.JournalEpoch;
+import io.lockstep.agent.view.Promotion;
+import io.lockstep.agent.view.ProtectRequest;
+import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.agent.view.Quantiles;
+import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.agent.view.Role;
+import io.lockstep.agent.view.Switchover;
+import io.lockstep.agent.view.Verification;
+import io.lockstep.agent.view.VmSelector;
+import io.lockstep.agent.view.VmSummary;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.hypervisor.HostRamBlock;
+import io.lockstep.replication.hypervisor.PauseFloor;
+import io.lockstep.replication.hypervisor.QemuFinder;
+import io.lockstep.replication.hypervisor.QemuProcess;
+import io.lockstep.replication.link.ControlMessage.VerifyResult;
+import io.lockstep.replication.link.Identity;
+import io.lockstep.replication.memory.TrackerFactory;
+import io.lockstep.replication.memory.TrackerProbe;
+import io.lockstep.replication.protection.AttachedVm;
+import io.lockstep.replication.protection.ProtectedVm;
+import io.lockstep.replication.protection.ProtectionState;
+import io.lockstep.replication.replica.ReplicaHost;
+import io.lockstep.replication.replica.ReplicaStatus;
+import java.lang.management.ManagementFactory;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/** What the management interface can ask of the daemon. */
+final class Operations implements VmOperations {
+    private static final double NS_PER_MS = 1e6;
+
+    /** How often a wait for the first copy reports its progress. */
+    private static final long REPORT_MS = 200;
+
+    private final AgentPaths paths;
+    private final AgentConfig config;
+    private final Identity identity;
+    private final InetSocketAddress address;
+    private final Protections protections;
+    private final ReplicaHost replicas;
+    private final Standbys standbys;
+    private final long startedMs;
+    private final double startMs;
+
+    Operations(
+            AgentPaths paths,
+            AgentConfig config,
+            Identity identity,
+            InetSocketAddress address,
+            Protections protections,
+            ReplicaHost replicas,
+            Standbys standbys,
+            long startedMs) {
+        this.paths = paths;
+        this.config = config;
+        this.identity = identity;
+        this.address = address;
+        this.protections = protections;
+        this.replicas = replicas;
+        this.standbys = standbys;
+        this.startedMs = startedMs;
+        this.startMs = System.currentTimeMillis()
+                - (double) ManagementFactory.getRuntimeMXBean().getStartTime();
+    }
+
+    @Override
+    public AgentView agent() {
+        return new AgentView(
+                AgentVersion.TEXT,
+                ProcessHandle.current().pid(),
+                paths.root().toString(),
+                address.getHostString() + ":" + address.getPort(),
+                identity.fingerprint(),
+                startedMs,
+                startMs,
+                Runtime.version().toString());
+    }
+
+    @Override
+    public List<VmSummary> vms() {
+        List<VmSummary> found = new ArrayList<>();
+        List<ReplicaStatus> held = replicas.status();
+        for (QemuProcess process : new QemuFinder().all()) {
+            boolean standby = held.stream().anyMatch(r -> r.standbyPid() == process.pid() && r.promotion() == null);
+            if (!standby) {
+                found.add(summary(process));
+            }
+        }
+        for (ReplicaStatus replica : held) {
+            if (replica.promotion() == null) {
+                found.add(new VmSummary(
+                        replica.standbyPid(),
+                        replica.vm(),
+                        null,
+                        replica.ramBytes(),
+                        null,
+                        0,
+                        Role.REPLICA,
+                        replica.state().label()));
+            }
+        }
+        return found;
+    }
+
+    private VmSummary summary(QemuProcess process) {
+        String name = Protections.vmName(process);
+        Protections.Held held = protections.find(name);
+        boolean ours = held != null
+                && held.vm().vm().process().identity().equals(process.identity())
+                && !held.vm().ended().isDone();
+        return new VmSummary(
+                process.pid(),
+                name,
+                process.qmpSockets().isEmpty()
+                        ? null
+                        : process.qmpSockets().get(0).toString(),
+                CommandLineFacts.memoryBytes(process),
+                CommandLineFacts.accelerator(process),
+                process.uid(),
+                ours ? Role.PRIMARY : Role.NONE,
+                ours && held != null ? Views.label(held.vm().state()) : "unprotected");
+    }
+
+    @Override
+    public List<ProtectionStatus> protections() {
+        return protections.all().stream()
+                .map(h -> Views.protection(h.vm(), h.entry().restarts()))
+                .toList();
+    }
+
+    @Override
+    public List<ReplicaView> replicas() {
+        return replicas.status().stream().map(this::view).toList();
+    }
+
+    private ReplicaView view(ReplicaStatus status) {
+        String name = "";
+        String where = "";
+        for (var peer : config.peers().entrySet()) {
+            if (peer.getValue().fingerprint().equals(status.fingerprint())) {
+                name = peer.getKey();
+                where = peer.getValue().host() + ":" + peer.getValue().port();
+            }
+        }
+        return Views.replica(status, name, where, standbys.directory(status.vm()));
+    }
+
+    @Override
+    public DryRun dryRun(ProtectRequest request) throws LockstepException {
+        QemuProcess process = process(request.vm());
+        try (AttachedVm vm = AttachedVm.open(process)) {
+            String name = Protections.vmName(process);
+            String tracker =
+                    tracker(vm, request.tracker() == null ? config.vm(name).tracker() : request.tracker());
+            List<RamBlock> blocks =
+                    vm.blocks().stream().map(HostRamBlock::block).toList();
+            Path memory = config.replica().directory().resolve(name);
+            List<Path> files = blocks.stream()
+                    .map(b -> memory.resolve("block-" + b.index()))
+                    .toList();
+            return new DryRun(
+                    name,
+                    process.pid(),
+                    tracker,
+                    vm.ramBytes(),
+                    blocks.size(),
+                    vm.facts().version().toString(),
+                    Standbys.commandLine(config, name, standbys.directory(name), process.commandLine(), blocks, files)
+                            .arguments());
+        }
+    }
+
+    private static String tracker(AttachedVm vm, String wanted) throws LockstepException {
+        StringBuilder reasons = new StringBuilder();
+        for (TrackerProbe probe :
+                TrackerFactory.probe(vm.process().pid(), vm.index().regions())) {
+            if (wanted.equals("auto") || wanted.equals(probe.name())) {
+                if (probe.available()) {
+                    return probe.name();
+                }
+                reasons.append(' ')
+                        .append(probe.name())
+                        .append(": ")
+                        .append(probe.reason())
+                        .append('.');
+            }
+        }
+        throw new LockstepException(
+                "no-tracker",
+                "no way to track the memory of " + vm.process().label() + "." + reasons
+                        + " `lockstep doctor` names the cures.");
+    }
+
+    @Override
+    public ProtectionStatus protect(ProtectRequest request, Progress progress)
+            throws LockstepException, InterruptedException {
+        String peer = protections.peerName(request.peer());
+        QemuProcess process = process(request.vm());
+        AgentConfig.Vm vm = config.vm(Protections.vmName(process));
+        ProtectedVm started = protections.protect(
+                AttachedVm.open(process),
+                peer,
+                request.epochMs() > 0 ? request.epochMs() : vm.epochMs(),
+                request.tracker() == null ? vm.tracker() : request.tracker());
+        try {
+            while (started.state() != ProtectionState.PROTECTED) {
+                long done = started.sync().copiedBytes();
+                progress.report("initial-copy", done, done + started.sync().pendingBytes());
+                LockstepException refusal = started.refusal();
+                if (refusal != null) {
+                    await(started.unprotect());
+                    throw refusal;
+                }
+                if (await(started.ended(), REPORT_MS)) {
+                    throw new LockstepException("protection-ended", started.stateReason());
+                }
+            }
+        } catch (InterruptedException e) {
+            var unused = started.unprotect();
+            throw e;
+        }
+        return Views.protection(started, 0);
+    }
+
+    @Override
+    public void unprotect(String vm, Progress progress) throws LockstepException, InterruptedException {
+        await(active(vm).unprotect());
+    }
+
+    @Override
+    public Verification verify(String vm, Progress progress) throws LockstepException, InterruptedException {
+        ProtectedVm held = active(vm);
+        VerifyResult result = await(held.verify());
+        List<HostRamBlock> blocks = held.vm().blocks();
+        return new Verification(
+                held.ticket().vmName(),
+                result.epoch(),
+                result.pagesCompared(),
+                result.pagesDiffering(),
+                held.lastVerifyPauseNs() / NS_PER_MS,
+                result.differing().stream()
+                        .map(p ->
+                                new DifferingPage(blocks.get(p.block()).block().name(), p.page() * RamBlock.PAGE_BYTES))
+                        .toList());
+    }
+
+    @Override
+    public Switchover switchover(String vm, Progress progress) throws LockstepException, InterruptedException {
+        ProtectedVm held = active(vm);
+        long tookNs = await(held.switchover());
+        return new Switchover(
+                held.ticket().vmName(),
+                held.ackedEpoch(),
+                tookNs / NS_PER_MS,
+                held.peer().name());
+    }
+
+    @Override
+    public Promotion failover(String vm, boolean force, Progress progress) throws LockstepException {
+        return Views.promotion(replicas.failover(vm, force), standbys.directory(vm));
+    }
+
+    @Override
+    public List<JournalEpoch> journal(String vm, int limit) throws LockstepException {
+        Protections.Held held = protections.find(vm);
+        if (held != null && replicas.status().stream().noneMatch(r -> r.vm().equals(vm))) {
+            throw new LockstepException(
+                    "journal-elsewhere",
+                    "the journal of " + vm + " is with its peer "
+                            + held.vm().peer().name() + ": run `lockstep journal " + vm + "` there.");
+        }
+        return replicas.journal(vm, limit).stream()
+                .map(e -> new JournalEpoch(e.epoch(), e.wallMs(), e.pages(), e.bytes()))
+                .toList();
+    }
+
+    @Override
+    public Floor measureFloor(VmSelector selector, int samples, Progress progress) throws LockstepException {
+        QemuProcess process = process(selector);
+        try (AttachedVm vm = AttachedVm.open(process)) {
+            double medianMs =
+                    PauseFloor.medianNs(vm.qmp(), Path.of("/dev/shm/lockstep-floor-" + process.pid()), samples)
+                            / NS_PER_MS;
+            return new Floor(Protections.vmName(process), samples, new Quantiles(medianMs, medianMs, medianMs));
+        }
+    }
+
+    private static QemuProcess process(VmSelector selector) throws LockstepException {
+        QemuFinder finder = new QemuFinder();
+        return switch (selector.kind()) {
+            case PID -> finder.findByPid(Long.parseLong(selector.value()));
+            case NAME -> finder.findByName(selector.value());
+            case QMP -> finder.findBySocket(Path.of(selector.value()));
+        };
+    }
+
+    private ProtectedVm active(String vm) throws LockstepException {
+        for (ProtectedVm held : protections.active()) {
+            boolean named = held.ticket().vmName().equals(vm)
+                    || Long.toString(held.vm().process().pid()).equals(vm)
+                    || held.vm().process().qmpSockets().contains(Path.of(vm).toAbsolutePath());
+            if (named) {
+                return held;
+            }
+        }
+        throw new LockstepException(
+                "not-protected", "no VM " + vm + " is protected here: `lockstep vms` lists what runs here, and how.");
+    }
+
+    private static boolean await(CompletableFuture<?> future, long timeoutMs) throws InterruptedException {
+        try {
+            future.get(timeoutMs, TimeUnit.MILLISECONDS);
+            return true;
+        } catch (TimeoutException e) {
+            return false;
+        } catch (ExecutionException e) {
+            return true;
+        }
+    }
+
+    private static <T> T await(CompletableFuture<T> future) throws LockstepException, InterruptedException {
+        try {
+            return future.get();
+        } catch (ExecutionException e) {
+            @Nullable Throwable cause = e.getCause();
+            if (cause instanceof LockstepException refusal) {
+                throw refusal;
+            }
+            throw new LockstepException("internal", "unexpected: " + cause, e);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+package io.lockstep.agent.daemon;
+
+import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.QemuFinder;
+import io.lockstep.replication.hypervisor.QemuProcess;
+import io.lockstep.replication.link.LinkDialer;
+import io.lockstep.replication.protection.AttachedVm;
+import io.lockstep.replication.protection.PeerAddress;
+import io.lockstep.replication.protection.ProtectedVm;
+import io.lockstep.replication.protection.ProtectionSettings;
+import io.lockstep.replication.protection.ProtectionState;
+import io.lockstep.replication.protection.ProtectionTicket;
+import java.net.InetSocketAddress;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The VMs that run here and are protected, over the agent's restarts. Thread-safe. */
+final class Protections implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Protections.class);
+
+    private final AgentPaths paths;
+    private final AgentConfig config;
+    private final LinkDialer dialer;
+    private final ProtectionStore store;
+    private final Map<String, Held> held = new ConcurrentHashMap<>();
+    private volatile boolean closing;
+
+    /** A protection and what is written down of it. */
+    record Held(ProtectedVm vm, ProtectionStore.Entry entry) {}
+
+    Protections(AgentPaths paths, AgentConfig config, LinkDialer dialer) throws LockstepException {
+        this.paths = paths;
+        this.config = config;
+        this.dialer = dialer;
+        this.store = new ProtectionStore(paths.state().resolve("protections"));
+    }
+
+    /** Goes on with what the agent's life before protected. */
+    void takeUp() throws LockstepException {
+        for (ProtectionStore.Entry entry : store.all()) {
+            try {
+                QemuProcess process = new QemuFinder().findByPid(entry.pid());
+                if (process.identity().startTicks() != entry.startTicks()) {
+                    gone(entry);
+                    continue;
+                }
+                ProtectionStore.Entry again = entry.restarted();
+                store.put(again);
+                start(again, AttachedVm.open(process));
+            } catch (LockstepException e) {
+                if (e.code().equals("vm-not-found")) {
+                    gone(entry);
+                } else {
+                    LOG.warn("{}: protection not taken up: {} ({})", entry.vmName(), e.getMessage(), e.code());
+                }
+            }
+        }
+    }
+
+    /** QEMU ended while no agent looked. */
+    private void gone(ProtectionStore.Entry entry) throws LockstepException {
+        if (entry.handedOverEpoch() >= 0) {
+            LOG.warn(
+                    "{}: this agent died while it handed the VM over with epoch {}; its peer holds that epoch and waits. If the VM does not"
+                            + " run there, `lockstep failover {}` on the peer promotes it without loss.",
+                    entry.vmName(),
+                    entry.handedOverEpoch(),
+                    entry.vmName());
+        } else {
+            LOG.warn(
+                    "{}: QEMU ended while no agent looked; what it did unprotected is lost. `lockstep failover {}"
+                            + " --force` on the peer promotes its last epoch.",
+                    entry.vmName(),
+                    entry.vmName());
+        }
+        store.remove(entry.vmName());
+    }
+
+    /** Protects a VM that was examined; closes it if this throws. */
+    ProtectedVm protect(AttachedVm vm, String peer, int epochMs, String tracker) throws LockstepException {
+        String name = vmName(vm.process());
+        Held present = held.get(name);
+        if (present != null && !present.vm.ended().isDone()) {
+            vm.close();
+            throw new LockstepException(
+                    "already-protected",
+                    name + " is protected already: `lockstep status` shows it, `lockstep unprotect` ends it.");
+        }
+        ProtectionStore.Entry entry = new ProtectionStore.Entry(
+                name,
+                UUID.randomUUID(),
+                vm.process().pid(),
+                vm.process().identity().startTicks(),
+                peer,
+                epochMs,
+                tracker,
+                0,
+                -1);
+        ProtectedVm started = start(entry, vm);
+        try {
+            store.put(entry);
+        } catch (LockstepException e) {
+            var unused = started.unprotect();
+            throw e;
+        }
+        return started;
+    }
+
+    private ProtectedVm start(ProtectionStore.Entry entry, AttachedVm vm) throws LockstepException {
+        AgentConfig.Peer peer;
+        try {
+            peer = peer(entry.peer());
+        } catch (LockstepException e) {
+            vm.close();
+            throw e;
+        }
+        ProtectedVm started = ProtectedVm.start(
+                new ProtectionTicket(entry.vmName(), entry.vmId(), AgentVersion.TEXT),
+                vm,
+                new PeerAddress(entry.peer(), new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()),
+                dialer,
+                settings(entry.epochMs(), entry.tracker()),
+                epoch -> store.put(entry.handedOver(epoch)));
+        held.put(entry.vmName(), new Held(started, entry));
+        var unused = started.ended().thenAccept(state -> ended(entry.vmName(), state));
+        return started;
+    }
+
+    private void ended(String vmName, ProtectionState state) {
+        if (closing && !state.terminal()) {
+            return;
+        }
+        try {
+            store.remove(vmName);
+        } catch (LockstepException e) {
+            LOG.warn("{}: {}", vmName, e.getMessage());
+        }
+    }
+
+    private ProtectionSettings settings(int epochMs, String tracker) {
+        AgentConfig.Epoch epoch = config.epoch();
+        AgentConfig.Link link = config.link();
+        AgentConfig.Pipeline pipeline = config.pipeline();
+        return new ProtectionSettings(
+                epochMs,
+                epoch.pauseMsMax(),
+                epoch.verifyPauseMsMax(),
+                link.heartbeatMs(),
+                link.failureTimeoutMs(),
+                link.agentRestartMs(),
+                link.reconnectMs(),
+                epoch.scrubPagesPerEpoch(),
+                epoch.epochsInFlightMax(),
+                pipeline.ringSlots(),
+                pipeline.pageCacheBytes(),
+                pipeline.encoderThreads(),
+                tracker,
+                config.replica().directory().resolve("ledgers"));
+    }
+
+    /** A peer of the configuration. */
+    AgentConfig.Peer peer(String name) throws LockstepException {
+        AgentConfig.Peer peer = config.peers().get(name);
+        if (peer == null) {
+            throw new LockstepException(
+                    "peer-unknown",
+                    "there is no peer " + name + " in " + paths.configuration() + "; it has "
+                            + config.peers().keySet() + ". Add [peers." + name + "] with address and fingerprint.");
+        }
+        return peer;
+    }
+
+    /** The peer that is meant if none is named. */
+    String peerName(@Nullable String asked) throws LockstepException {
+        if (asked != null) {
+            peer(asked);
+            return asked;
+        }
+        if (config.peers().size() != 1) {
+            throw new LockstepException(
+                    "peer-ambiguous",
+                    "the configuration has " + config.peers().size() + " peers "
+                            + config.peers().keySet() + ": name one with --peer.");
+        }
+        return config.peers().keySet().iterator().next();
+    }
+
+    /** A VM's name in all interfaces. */
+    static String vmName(QemuProcess process) {
+        return process.name().isEmpty() ? "pid-" + process.pid() : process.name();
+    }
+
+    /** By name; null if there is none. */
+    @Nullable
+    Held find(String vmName) {
+        return held.get(vmName);
+    }
+
+    /** All, also those that have ended since this agent started. */
+    List<Held> all() {
+        return List.copyOf(held.values());
+    }
+
+    /** Those whose capture threads run. */
+    List<ProtectedVm> active() {
+        return held.values().stream()
+                .map(Held::vm)
+                .filter(vm -> !vm.ended().isDone())
+                .toList();
+    }
+
+    @Override
+    public void close() {
+        closing = true;
+        active().forEach(ProtectedVm::close);
+    }
+}

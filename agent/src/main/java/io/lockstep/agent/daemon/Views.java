@@ -1,0 +1,136 @@
+package io.lockstep.agent.daemon;
+
+import io.lockstep.agent.view.EncodingBytes;
+import io.lockstep.agent.view.ErrorView;
+import io.lockstep.agent.view.InitialSync;
+import io.lockstep.agent.view.PeerView;
+import io.lockstep.agent.view.Promotion;
+import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.agent.view.Quantiles;
+import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.agent.view.Role;
+import io.lockstep.agent.view.Scrub;
+import io.lockstep.agent.view.StateView;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.StandbyCommandLine;
+import io.lockstep.replication.pipeline.Encoding;
+import io.lockstep.replication.pipeline.PipelineCounters;
+import io.lockstep.replication.protection.EpochStatistics;
+import io.lockstep.replication.protection.ProtectedVm;
+import io.lockstep.replication.protection.ProtectionState;
+import io.lockstep.replication.protection.SyncProgress;
+import io.lockstep.replication.replica.PromotedVm;
+import io.lockstep.replication.replica.ReplicaStatus;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** What the management interface shows of protections and replicas. */
+final class Views {
+    private static final double NS_PER_MS = 1e6;
+    private static final double NS_PER_S = 1e9;
+
+    private Views() {}
+
+    static ProtectionStatus protection(ProtectedVm vm, int restarts) {
+        EpochStatistics statistics = vm.statistics();
+        PipelineCounters counters = vm.counters();
+        LockstepException error = vm.lastError();
+        return new ProtectionStatus(
+                vm.ticket().vmName(),
+                vm.vm().process().pid(),
+                Role.PRIMARY,
+                new StateView(vm.state().code(), label(vm.state()), vm.stateSinceMs(), vm.stateReason()),
+                new PeerView(
+                        vm.peer().name(),
+                        vm.peer().address().getHostString() + ":"
+                                + vm.peer().address().getPort(),
+                        vm.peer().fingerprint(),
+                        vm.state() == ProtectionState.PROTECTED
+                                || vm.state() == ProtectionState.SYNCING
+                                || vm.state() == ProtectionState.SWITCHING_OVER),
+                vm.trackerName(),
+                vm.vm().ramBytes(),
+                vm.vm().blocks().size(),
+                vm.epoch(),
+                vm.ackedEpoch(),
+                vm.settings().epochMs(),
+                milliseconds(statistics.epochNs()),
+                milliseconds(statistics.pauseNs()),
+                milliseconds(statistics.acknowledgeNs()),
+                count(statistics.dirtyPages()),
+                counters.messageBytes(),
+                new EncodingBytes(
+                        counters.bytes(Encoding.ZERO),
+                        counters.bytes(Encoding.DELTA),
+                        counters.bytes(Encoding.LZ4),
+                        counters.bytes(Encoding.RAW),
+                        counters.pages(Encoding.UNCHANGED)),
+                initialSync(vm.sync(), vm.state()),
+                new Scrub(vm.scrubbedPages(), vm.scrubMismatches()),
+                error == null
+                        ? null
+                        : new ErrorView(error.code(), String.valueOf(error.getMessage()), vm.lastErrorMs()),
+                restarts,
+                vm.resumedSessions(),
+                vm.sync().copies());
+    }
+
+    static String label(ProtectionState state) {
+        return state.name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    private static InitialSync initialSync(SyncProgress sync, ProtectionState state) {
+        long done = sync.copiedBytes();
+        long left = sync.pendingBytes();
+        double seconds = sync.tookNs() / NS_PER_S;
+        double rate = seconds > 0 ? done / seconds : 0;
+        boolean complete = sync.copies() > 0 && state == ProtectionState.PROTECTED;
+        long remainingMs = complete ? 0 : rate > 0 ? (long) (left / rate * 1000) : -1;
+        return new InitialSync(
+                done, done + left, sync.tookNs() / NS_PER_MS, rate, remainingMs, sync.passes(), complete);
+    }
+
+    static ReplicaView replica(ReplicaStatus status, String primaryName, String address, Path standbyDirectory) {
+        PromotedVm promoted = status.promotion();
+        return new ReplicaView(
+                status.vm(),
+                new StateView(status.state().code(), status.state().label(), status.sinceMs(), status.reason()),
+                new PeerView(primaryName, address, status.fingerprint(), status.linkSilentNs() >= 0),
+                status.ramBytes(),
+                status.committedEpoch(),
+                status.appliedEpoch(),
+                status.standbyReady(),
+                status.standbyPid(),
+                status.journalEpochs(),
+                status.journalBytes(),
+                status.linkSilentNs() < 0 ? -1 : status.linkSilentNs() / NS_PER_MS,
+                promoted == null ? null : promotion(promoted, standbyDirectory),
+                error(status));
+    }
+
+    private static @Nullable ErrorView error(ReplicaStatus status) {
+        return status.lastErrorCode().isEmpty()
+                ? null
+                : new ErrorView(status.lastErrorCode(), status.lastError(), status.lastErrorMs());
+    }
+
+    static Promotion promotion(PromotedVm promoted, Path standbyDirectory) {
+        return new Promotion(
+                promoted.epoch(),
+                promoted.reason().label(),
+                promoted.detectNs() < 0 ? -1 : promoted.detectNs() / NS_PER_MS,
+                promoted.tookNs() < 0 ? -1 : promoted.tookNs() / NS_PER_MS,
+                promoted.pid(),
+                StandbyCommandLine.qmpSocket(standbyDirectory).toString(),
+                promoted.atMs());
+    }
+
+    private static Quantiles milliseconds(EpochStatistics.Percentiles ns) {
+        return new Quantiles(ns.p50() / NS_PER_MS, ns.p99() / NS_PER_MS, ns.max() / NS_PER_MS);
+    }
+
+    private static Quantiles count(EpochStatistics.Percentiles pages) {
+        return new Quantiles(pages.p50(), pages.p99(), pages.max());
+    }
+}

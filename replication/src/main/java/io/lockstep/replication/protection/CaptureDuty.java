@@ -1,0 +1,489 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.Poll;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.Handover;
+import io.lockstep.replication.hypervisor.HeldSave;
+import io.lockstep.replication.link.ControlCodec;
+import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.ControlMessage.Goodbye;
+import io.lockstep.replication.link.ControlMessage.Promoted;
+import io.lockstep.replication.link.ControlMessage.Released;
+import io.lockstep.replication.link.ControlMessage.ScrubMismatch;
+import io.lockstep.replication.link.ControlMessage.SwitchoverAbort;
+import io.lockstep.replication.link.ControlMessage.SwitchoverCommit;
+import io.lockstep.replication.link.ControlMessage.SwitchoverPrepare;
+import io.lockstep.replication.link.ControlMessage.SwitchoverReady;
+import io.lockstep.replication.link.ControlMessage.VerifyResult;
+import io.lockstep.replication.link.ControlMessage.VmDied;
+import io.lockstep.replication.pipeline.PagePipeline;
+import io.lockstep.replication.pipeline.PipelineException;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.agrona.ExpandableArrayBuffer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The duty cycle of one protected VM: looks at QEMU, the session and the verbs, then lets the {@link EpochLoop} do its next step.
+ *
+ * <pre>
+ *   CONNECTING -> SYNCING -> PROTECTED <-> RECONNECTING (-> SYNCING)
+ *   any -> RELEASED (unprotect, guest shut down) | VM_DIED | FAILED;  PROTECTED -> SWITCHING_OVER -> HANDED_OVER
+ * </pre>
+ *
+ * All methods on the capture thread, but for those that say otherwise.
+ */
+final class CaptureDuty implements Runnable {
+    private static final Logger LOG = LoggerFactory.getLogger(CaptureDuty.class);
+
+    /** The longest sleep: verbs and messages wait no longer. */
+    private static final long IDLE_NS_MAX = 10_000_000;
+
+    /** Last words travel in this time, or the peer's own rules decide. */
+    private static final long LAST_WORDS_MS = 2_000;
+
+    /** Between QEMU closing its monitor and the end of its process. */
+    private static final long QMP_CLOSED_GRACE_NS = 500_000_000L;
+
+    /** Longest wait for each of the peer's answers in a switchover; the VM stands still meanwhile. */
+    private static final long SWITCHOVER_STEP_NS = 10_000_000_000L;
+
+    /** An answer is noticed so late at most. */
+    private static final long AWAIT_SLICE_NS = 200_000;
+
+    private static final int QMP = 0;
+    private static final int PROCESS = 1;
+
+    /** What a verb does on the capture thread. */
+    interface Verb {
+        void run() throws LockstepException, LinuxException;
+    }
+
+    /** Learns how it ended, once, on the capture thread. */
+    interface EndListener {
+        void ended(ProtectionState state, String reason);
+
+        /** QEMU, which stands still at this committed epoch, is about to be ended: from now on the VM is the peer's. */
+        void handingOver(long epoch) throws LockstepException;
+    }
+
+    private final String vmName;
+    private final AttachedVm vm;
+    private final VmEvents events;
+    private final EpochCapture capture;
+    private final EpochLoop loop;
+    private final PagePipeline pipeline;
+    private final SessionInbox inbox;
+    private final EndListener listener;
+    private final Poll poll = new Poll(2);
+    private final ConcurrentLinkedQueue<Verb> verbs = new ConcurrentLinkedQueue<>();
+    private final ExpandableArrayBuffer words = new ExpandableArrayBuffer();
+
+    private volatile ProtectionState state = ProtectionState.CONNECTING;
+    private volatile long stateSinceMs = System.currentTimeMillis();
+    private volatile String stateReason = "protect";
+    private volatile @Nullable LockstepException lastError;
+    private volatile long lastErrorMs;
+    private volatile long progressNs = System.nanoTime();
+    private volatile long ackedEpoch = -1;
+    private volatile long begunEpoch = -1;
+    private final AtomicLong scrubMismatches = new AtomicLong();
+    private final AtomicInteger resumedSessions = new AtomicInteger();
+    private volatile boolean stopping;
+    private boolean sessionUp;
+    private @Nullable VerifyRun verifying;
+    private @Nullable SwitchoverReady switchoverReady;
+    private @Nullable Promoted promoted;
+
+    CaptureDuty(
+            String vmName,
+            AttachedVm vm,
+            VmEvents events,
+            EpochCapture capture,
+            EpochLoop loop,
+            PagePipeline pipeline,
+            SessionInbox inbox,
+            EndListener listener) {
+        this.vmName = vmName;
+        this.vm = vm;
+        this.events = events;
+        this.capture = capture;
+        this.loop = loop;
+        this.pipeline = pipeline;
+        this.inbox = inbox;
+        this.listener = listener;
+        poll.set(QMP, vm.qmp().fd(), Poll.IN);
+        poll.set(PROCESS, vm.pidfd().fd(), Poll.IN);
+    }
+
+    @Override
+    public void run() {
+        try {
+            while (!stopping && !state.terminal()) {
+                long nowNs = System.nanoTime();
+                progressNs = nowNs;
+                cycle(nowNs);
+            }
+        } catch (VmGoneException e) {
+            vmDied();
+        } catch (LockstepException e) {
+            failed(e);
+        } catch (LinuxException e) {
+            failed(new LockstepException("capture-failed", String.valueOf(e.getMessage()), e));
+        } catch (RuntimeException | Error e) {
+            LOG.error("{}: the capture thread failed", vmName, e);
+            failed(new LockstepException("capture-failed", "unexpected: " + e, e));
+        } finally {
+            listener.ended(state, stateReason);
+        }
+    }
+
+    private void cycle(long nowNs) throws LockstepException, LinuxException {
+        lookAtVm(0);
+        lookAtSession(nowNs);
+        for (Verb verb = verbs.poll(); verb != null; verb = verbs.poll()) {
+            verb.run();
+        }
+        if (state.terminal()) {
+            return;
+        }
+        long nextNs = nowNs + IDLE_NS_MAX;
+        if (sessionUp) {
+            try {
+                loop.cycle(nowNs);
+                ackedEpoch = loop.lastAcked();
+                begunEpoch = loop.epoch();
+                nextNs = Math.min(nextNs, loop.nextCycleNs(System.nanoTime()));
+            } catch (PipelineException e) {
+                sessionLost(e);
+            }
+            if (loop.protectedNow() && state != ProtectionState.PROTECTED) {
+                state(ProtectionState.PROTECTED, "epoch " + loop.lastAcked() + " committed");
+            }
+        }
+        lookAtVm(Math.max(0, nextNs - System.nanoTime()));
+    }
+
+    /** Events and the process's end. */
+    private void lookAtVm(long timeoutNs) throws LockstepException, LinuxException {
+        poll.await(timeoutNs);
+        boolean gone = poll.ready(PROCESS) != 0;
+        if (poll.ready(QMP) != 0) {
+            try {
+                vm.qmp().receive();
+            } catch (LockstepException e) {
+                gone |= vm.pidfd().awaitExit(QMP_CLOSED_GRACE_NS);
+                if (!gone) {
+                    throw e;
+                }
+            }
+        }
+        if (!events.ended().isEmpty()) {
+            released(true, "the VM ended: " + events.ended());
+        } else if (gone) {
+            throw new VmGoneException();
+        } else if (!events.changed().isEmpty()) {
+            throw new LockstepException(
+                    "vm-changed", vmName + " changed: " + events.changed() + ". Protect it again to start over.");
+        }
+    }
+
+    private void lookAtSession(long nowNs) throws LinuxException {
+        loop.acknowledged(inbox.ackedEpoch(), inbox.ackedNs());
+        LockstepException ended = inbox.takeEnded();
+        if (ended != null) {
+            sessionLost(ended);
+        }
+        SessionInbox.Established fresh = inbox.takeEstablished();
+        if (fresh != null) {
+            begin(fresh, nowNs);
+        }
+        for (ControlMessage message = inbox.takeMessage(); message != null; message = inbox.takeMessage()) {
+            take(message);
+        }
+    }
+
+    private void begin(SessionInbox.Established fresh, long nowNs) throws LinuxException {
+        try {
+            boolean resumes = loop.attach(
+                    fresh.channel(), fresh.reply().status(), fresh.reply().committedEpoch(), nowNs);
+            sessionUp = true;
+            if (resumes) {
+                resumedSessions.incrementAndGet();
+            }
+            state(
+                    resumes ? ProtectionState.RECONNECTING : ProtectionState.SYNCING,
+                    resumes ? "resumes from epoch " + fresh.reply().committedEpoch() : "full copy");
+        } catch (PipelineException e) {
+            sessionLost(e);
+        }
+    }
+
+    private void sessionLost(LockstepException cause) {
+        error(cause);
+        if (sessionUp) {
+            sessionUp = false;
+            pipeline.abort(cause);
+            try {
+                pipeline.detach(LAST_WORDS_MS);
+            } catch (PipelineException e) {
+                LOG.warn("{}: {}", vmName, e.getMessage());
+            }
+            failVerify(cause);
+            state(ProtectionState.RECONNECTING, String.valueOf(cause.getMessage()));
+        }
+    }
+
+    private void take(ControlMessage message) {
+        if (message instanceof VerifyResult result) {
+            VerifyRun run = verifying;
+            if (run != null) {
+                verifying = null;
+                run.result().complete(result);
+            }
+        } else if (message instanceof ScrubMismatch mismatch) {
+            scrubMismatches.addAndGet(mismatch.differing().size());
+            mismatch.differing().forEach(p -> capture.pending(p.block(), (int) p.page()));
+            error(new LockstepException(
+                    "scrub-mismatch",
+                    mismatch.differing().size() + " pages differed at epoch " + mismatch.epoch() + ", first "
+                            + mismatch.differing().get(0) + ": they are sent again. Report this with the log."));
+        } else if (message instanceof SwitchoverReady ready) {
+            switchoverReady = ready;
+        } else if (message instanceof Promoted done) {
+            promoted = done;
+        } else {
+            LOG.warn("{}: the peer said {}", vmName, message);
+        }
+    }
+
+    // ------------------------------------------------------------------ verbs
+
+    /** Compares all pages at the next boundary. */
+    void verify(VerifyRun run) {
+        if (state != ProtectionState.PROTECTED) {
+            run.result().completeExceptionally(notProtected("verify"));
+        } else if (verifying != null) {
+            run.result()
+                    .completeExceptionally(new LockstepException(
+                            "verify-running", vmName + " is being verified already: wait for its result."));
+        } else {
+            verifying = run;
+            loop.verifyNext(run);
+        }
+    }
+
+    /**
+     * Moves the VM to the peer; returns when it runs there, or runs on here.
+     *
+     * @return from the stop here to the peer's word that it runs there, in nanoseconds
+     */
+    long switchover(HeldSave save, BooleanSupplier standbyReady) throws LockstepException, LinuxException {
+        if (state != ProtectionState.PROTECTED) {
+            throw notProtected("switchover");
+        }
+        if (!standbyReady.getAsBoolean()) {
+            throw new LockstepException(
+                    "standby-not-ready",
+                    "the peer has no standby that waits for " + vmName + ": see `lockstep status` there");
+        }
+        switchoverReady = null;
+        promoted = null;
+        try (Handover handover = Handover.attach(save, vm.pidfd())) {
+            long epoch = loop.freeze(handover);
+            state(ProtectionState.SWITCHING_OVER, "frozen at epoch " + epoch);
+            try {
+                await(() -> loop.lastAcked() >= epoch, "acknowledge epoch " + epoch);
+                tell(new SwitchoverPrepare(epoch));
+                await(() -> switchoverReady != null, "load epoch " + epoch);
+                SwitchoverReady ready = Objects.requireNonNull(switchoverReady);
+                if (!ready.ready()) {
+                    throw new LockstepException(
+                            "switchover-refused", "the peer could not load the VM: " + ready.cause());
+                }
+                listener.handingOver(epoch);
+                handover.killFrozen(SWITCHOVER_STEP_NS);
+            } catch (LockstepException e) {
+                loop.unfreeze(handover);
+                if (sessionUp) {
+                    tell(new SwitchoverAbort(epoch, String.valueOf(e.getMessage())));
+                }
+                state(ProtectionState.PROTECTED, "switchover failed, the VM runs on here: " + e.getMessage());
+                throw e;
+            }
+            tell(new SwitchoverCommit(epoch));
+            boolean confirmed = confirmed();
+            long tookNs = System.nanoTime() - save.beginNs();
+            state(
+                    ProtectionState.HANDED_OVER,
+                    confirmed ? "runs on the peer from epoch " + epoch : "the peer was told to run epoch " + epoch);
+            return tookNs;
+        }
+    }
+
+    private boolean confirmed() throws LinuxException {
+        try {
+            await(() -> promoted != null, "confirm that the VM runs there");
+            return true;
+        } catch (LockstepException e) {
+            LOG.warn("{}: {}", vmName, e.getMessage());
+            return false;
+        }
+    }
+
+    /** Waits for what the session brings; the VM stands still. */
+    private void await(BooleanSupplier condition, String what) throws LockstepException, LinuxException {
+        long deadlineNs = System.nanoTime() + SWITCHOVER_STEP_NS;
+        while (!condition.getAsBoolean()) {
+            long nowNs = System.nanoTime();
+            progressNs = nowNs;
+            lookAtSession(nowNs);
+            if (!sessionUp) {
+                throw new LockstepException("switchover-link", "the session ended before the peer could " + what);
+            }
+            if (nowNs > deadlineNs) {
+                throw new LockstepException(
+                        "switchover-timeout",
+                        "the peer did not " + what + " within " + SWITCHOVER_STEP_NS / 1_000_000_000 + " s");
+            }
+            LockSupport.parkNanos(this, AWAIT_SLICE_NS);
+        }
+    }
+
+    private LockstepException notProtected(String verb) {
+        return new LockstepException(
+                "not-protected",
+                vmName + " is " + state + ", not PROTECTED: " + stateReason + ". `lockstep " + verb
+                        + "` works when `lockstep status` says PROTECTED.");
+    }
+
+    /** The agent stops in order and comes back; the VM runs on. */
+    void goodbye(String reason) {
+        if (sessionUp) {
+            tell(new Goodbye(reason));
+        }
+        stopping = true;
+    }
+
+    // ------------------------------------------------------------------ ends
+
+    private void vmDied() {
+        LOG.warn("{}: QEMU's process ended without a shutdown", vmName);
+        boolean told = sessionUp && tell(new VmDied(loop.lastAcked(), "QEMU's process ended"));
+        state(
+                ProtectionState.VM_DIED,
+                told ? "QEMU died; the peer was told" : "QEMU died without a session with the peer");
+    }
+
+    /** Ends protection for good and tells the peer. */
+    void released(boolean discard, String reason) {
+        if (sessionUp) {
+            tell(new Released(discard, reason));
+        }
+        state(ProtectionState.RELEASED, reason);
+    }
+
+    private void failed(LockstepException cause) {
+        error(cause);
+        if (sessionUp) {
+            tell(new Released(false, String.valueOf(cause.getMessage())));
+        }
+        failVerify(cause);
+        state(ProtectionState.FAILED, String.valueOf(cause.getMessage()));
+    }
+
+    /** Last words, after everything that was captured. */
+    private boolean tell(ControlMessage message) {
+        try {
+            int length = ControlCodec.encode(message, words);
+            pipeline.message(words, 0, length);
+            pipeline.awaitDrained(LAST_WORDS_MS);
+            return true;
+        } catch (PipelineException e) {
+            LOG.warn("{}: could not tell the peer {}: {}", vmName, message, e.getMessage());
+            return false;
+        }
+    }
+
+    private void failVerify(LockstepException cause) {
+        VerifyRun run = verifying;
+        if (run != null) {
+            verifying = null;
+            run.result().completeExceptionally(cause);
+        }
+    }
+
+    private void error(LockstepException cause) {
+        lastError = cause;
+        lastErrorMs = System.currentTimeMillis();
+    }
+
+    private void state(ProtectionState next, String reason) {
+        if (next != state) {
+            LOG.info("{}: {} -> {}: {}", vmName, state, next, reason);
+            stateReason = reason;
+            stateSinceMs = System.currentTimeMillis();
+            state = next;
+        }
+    }
+
+    // ------------------------------------------------------------------ any thread
+
+    /** Has something done on the capture thread, within its next cycles. */
+    void post(Verb verb) {
+        verbs.add(verb);
+    }
+
+    /** Ends the cycles without a change of state: the agent stops, the VM and its tracker stay as they are. */
+    void stop() {
+        stopping = true;
+    }
+
+    ProtectionState state() {
+        return state;
+    }
+
+    String stateReason() {
+        return stateReason;
+    }
+
+    long stateSinceMs() {
+        return stateSinceMs;
+    }
+
+    @Nullable
+    LockstepException lastError() {
+        return lastError;
+    }
+
+    long lastErrorMs() {
+        return lastErrorMs;
+    }
+
+    long progressNs() {
+        return progressNs;
+    }
+
+    long ackedEpoch() {
+        return ackedEpoch;
+    }
+
+    long begunEpoch() {
+        return begunEpoch;
+    }
+
+    long scrubMismatches() {
+        return scrubMismatches.get();
+    }
+
+    int resumedSessions() {
+        return resumedSessions.get();
+    }
+}

@@ -1,0 +1,66 @@
+package io.lockstep.replication.protection;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.QmpConnection;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Notices that a device was plugged into the VM: the standby, started with the old command line, could not load the state of the new one.
+ * QEMU sends no event for it. A new device makes the device state longer, so a state of another length than the last is a reason to look,
+ * before its epoch is committed; besides, it looks once a second. Capture thread only.
+ */
+final class DeviceWatch {
+    private static final long LOOK_NS = 1_000_000_000L;
+
+    private final QmpConnection qmp;
+    private final Set<String> known;
+    private int lastStateBytes = -1;
+    private long lastLookNs;
+
+    /** Remembers what is there now. */
+    DeviceWatch(QmpConnection qmp) throws LockstepException {
+        this.qmp = qmp;
+        this.known = devices();
+    }
+
+    /**
+     * To be called outside of the pause with each new state, before its epoch is committed.
+     *
+     * @throws LockstepException {@code vm-changed}, naming what was plugged or unplugged
+     */
+    void check(int stateBytes, long nowNs) throws LockstepException {
+        boolean due = stateBytes != lastStateBytes || nowNs - lastLookNs > LOOK_NS;
+        lastStateBytes = stateBytes;
+        if (!due) {
+            return;
+        }
+        lastLookNs = nowNs;
+        Set<String> present = devices();
+        if (!present.equals(known)) {
+            TreeSet<String> added = new TreeSet<>(present);
+            added.removeAll(known);
+            TreeSet<String> removed = new TreeSet<>(known);
+            removed.removeAll(present);
+            throw new LockstepException(
+                    "vm-changed",
+                    "the VM's devices changed: plugged " + added + ", unplugged " + removed
+                            + ". The standby cannot take its state any more; protect it again, with a standby command line that has"
+                            + " these devices.");
+        }
+    }
+
+    private Set<String> devices() throws LockstepException {
+        TreeSet<String> names = new TreeSet<>();
+        for (String path : new String[] {"/machine/peripheral", "/machine/peripheral-anon", "/objects"}) {
+            for (JsonNode child : qmp.execute("qom-list", Map.of("path", path))) {
+                if (child.path("type").asText().startsWith("child<")) {
+                    names.add(path + "/" + child.path("name").asText());
+                }
+            }
+        }
+        return names;
+    }
+}

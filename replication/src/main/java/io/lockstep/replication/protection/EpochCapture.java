@@ -1,0 +1,278 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.linux.LinuxException;
+import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.memory.DirtyLedger;
+import io.lockstep.replication.memory.DirtyRanges;
+import io.lockstep.replication.memory.DirtyTracker;
+import io.lockstep.replication.memory.GuestMemory;
+import io.lockstep.replication.memory.PageBitmap;
+import io.lockstep.replication.memory.PageIndex;
+import io.lockstep.replication.pipeline.PagePipeline;
+import io.lockstep.replication.pipeline.PipelineException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Brings written pages from the VM into the pipeline's slots. Capture thread only.
+ *
+ * <p>Invariants: A page leaves {@code pending} only when it is read, and what is read was armed before: a write during or after the
+ * reading is reported by the next scan. What was armed and is not acknowledged stands in the ledger, which outlives this process.
+ * Nothing is allocated.
+ */
+final class EpochCapture {
+    /** Pages of one claim while the guest runs: bounds how long the encoders wait for the first. 512 × 4 KiB = 2 MiB. */
+    private static final int PAGES_PER_CLAIM = 512;
+
+    private static final byte ZERO = 0;
+
+    private final PageIndex index;
+    private final DirtyTracker tracker;
+    private final Discards discards;
+    private final DirtyLedger ledger;
+    private final GuestMemory memory;
+    private final PopulatedPages populated;
+    private final PagePipeline pipeline;
+    private final PageBitmap pending;
+    private final PageBitmap peeked;
+    private final DirtyRanges written = this::written;
+    private final DirtyRanges seen = this::seen;
+    private @Nullable PageBitmap scanned;
+    private boolean carry;
+    private long claimedFirst = -1;
+    private long claimedLast = -1;
+    private int scrubNext;
+    private long scrubbed;
+
+    EpochCapture(
+            PageIndex index,
+            DirtyTracker tracker,
+            Discards discards,
+            DirtyLedger ledger,
+            GuestMemory memory,
+            PopulatedPages populated,
+            PagePipeline pipeline) {
+        this.index = index;
+        this.tracker = tracker;
+        this.discards = discards;
+        this.ledger = ledger;
+        this.memory = memory;
+        this.populated = populated;
+        this.pipeline = pipeline;
+        this.pending = new PageBitmap(index.limit());
+        this.peeked = new PageBitmap(index.limit());
+    }
+
+    /** Pages that the peer must still get. */
+    int pendingCount() {
+        return pending.cardinality();
+    }
+
+    /** Pages whose hashes were sent for scrubbing so far. */
+    long scrubbed() {
+        return scrubbed;
+    }
+
+    /** The peer has nothing: everything is pending. */
+    void everythingPending() throws LinuxException {
+        ledger.reset();
+        carry = false;
+        for (int block = 0; block < index.regions().size(); block++) {
+            int first = index.flat(block, 0);
+            pending.set(first, first + index.regions().get(block).block().pageCount());
+        }
+        populated.refresh();
+    }
+
+    /** The peer holds an epoch: pending is what was armed since, and what is pending already. */
+    void resumeFrom(long committedEpoch) {
+        ledger.acked(committedEpoch);
+        ledger.pending(pending);
+        carry = true;
+    }
+
+    /** The peer's content of a page is wrong, or may be: send it again. */
+    void pending(int block, int page) {
+        pending.set(index.flat(block, page), index.flat(block, page) + 1);
+    }
+
+    /** Adds what was written since the last arming, and arms. The VM is held, or early arming is safe. */
+    void scanAndArm(long epoch) throws LinuxException {
+        ledger.beginScan(epoch);
+        if (carry) {
+            carry = false;
+            ledger.carryPending();
+        }
+        tracker.scanAndArm(written);
+        discards.collect(ledger, pending, populated);
+        scanned = ledger.endScan(epoch);
+    }
+
+    /** The held pages may have been read while the VM ran: the whole epoch is to be read again. */
+    void rereadEpoch() {
+        if (scanned != null) {
+            pending.or(scanned);
+        }
+    }
+
+    /** Whether the bookkeeping of a further epoch has room. */
+    boolean hasRoom() {
+        return ledger.hasFreeSlot();
+    }
+
+    /** The peer holds the epoch and those before. */
+    void acknowledged(long epoch) {
+        ledger.acked(epoch);
+    }
+
+    /** Pages written since the last arming, without arming. */
+    int peek() throws LinuxException {
+        peeked.clear();
+        tracker.peek(seen);
+        return peeked.cardinality();
+    }
+
+    /** Reads what the last {@link #peek} listed, ahead of the stop, which lists and reads it again; unchanged pages are not sent twice. */
+    void copyPeeked(int pagesMax) throws LinuxException, PipelineException {
+        copyRunning(peeked, pagesMax);
+    }
+
+    /** Reads pending pages into slots while the guest runs, and hands them over at once; up to a number of pages. */
+    void copyRunning(int pagesMax) throws LinuxException, PipelineException {
+        copyRunning(pending, pagesMax);
+    }
+
+    private void copyRunning(PageBitmap pages, int pagesMax) throws LinuxException, PipelineException {
+        int left = Math.min(pagesMax, pages.cardinality());
+        int from = 0;
+        while (left > 0) {
+            int claimed = Math.min(left, PAGES_PER_CLAIM);
+            from = copy(pages, from, claimed);
+            publish();
+            left -= claimed;
+        }
+    }
+
+    /** Reads all pending pages into slots; they are handed over by {@link #publish()}, after the pause. The room was awaited before. */
+    void copyHeld() throws LinuxException, PipelineException {
+        int wanted = pending.cardinality();
+        if (wanted > 0) {
+            copy(pending, 0, wanted);
+        }
+    }
+
+    /** Reads the next pages in turn for their hashes at this boundary; the VM is held. */
+    void scrubHeld(int pageCount) throws LinuxException, PipelineException {
+        if (pageCount == 0) {
+            return;
+        }
+        long first = claim(pageCount);
+        for (int i = 0; i < pageCount; i++) {
+            int flat = nextScrubbed();
+            int block = index.block(flat);
+            readSlots(first + i, flat, 1);
+            pipeline.describeScrub(first + i, block, flat - index.flat(block, 0));
+        }
+        scrubbed += pageCount;
+    }
+
+    /** Hands over what was read. */
+    void publish() {
+        if (claimedFirst >= 0) {
+            pipeline.publish(claimedFirst, claimedLast);
+            claimedFirst = -1;
+        }
+    }
+
+    private int nextScrubbed() {
+        int flat = scrubNext;
+        int block = index.block(flat);
+        int page = flat - index.flat(block, 0);
+        if (page >= index.regions().get(block).block().pageCount()) {
+            block = (block + 1) % index.regions().size();
+            flat = index.flat(block, 0);
+        }
+        scrubNext = flat + 1 < index.limit() ? flat + 1 : 0;
+        return flat;
+    }
+
+    private long claim(int pageCount) throws PipelineException {
+        long first = pipeline.claim(pageCount);
+        if (claimedFirst < 0) {
+            claimedFirst = first;
+        }
+        claimedLast = first + pageCount - 1;
+        return first;
+    }
+
+    /** Reads so many of the pages from one on, clears their bits, and returns where it ended. */
+    private int copy(PageBitmap pages, int from, int pageCount) throws LinuxException, PipelineException {
+        long slot = claim(pageCount);
+        long end = slot + pageCount;
+        int flat = pages.nextSet(from);
+        while (slot < end) {
+            long stretchEnd = Math.min(end, slot + pipeline.contiguous(slot));
+            memory.begin(pipeline.address(slot));
+            while (slot < stretchEnd) {
+                int block = index.block(flat);
+                int blockFirst = index.flat(block, 0);
+                int blockEnd = blockFirst + index.regions().get(block).block().pageCount();
+                int run = Math.min(Math.min(pages.nextClear(flat), blockEnd) - flat, (int) (stretchEnd - slot));
+                run = populated.run(flat, run);
+                if (populated.isHole(flat)) {
+                    memory.finish();
+                    zero(slot, run);
+                    memory.begin(pipeline.address(slot) + (long) run * RamBlock.PAGE_BYTES);
+                } else {
+                    memory.add(flat, run);
+                }
+                for (int i = 0; i < run; i++) {
+                    pipeline.describe(slot + i, block, flat + i - blockFirst, 0);
+                }
+                pages.clear(flat, flat + run);
+                slot += run;
+                flat = pages.nextSet(flat + run);
+            }
+            memory.finish();
+        }
+        return flat;
+    }
+
+    private void readSlots(long slot, int flat, int pageCount) throws LinuxException {
+        if (populated.holeNow(flat)) {
+            zero(slot, pageCount);
+        } else {
+            memory.read(flat, pageCount, pipeline.address(slot));
+        }
+    }
+
+    private void zero(long slot, int pageCount) {
+        pipeline.slots().setMemory(pipeline.offset(slot), pageCount * RamBlock.PAGE_BYTES, ZERO);
+    }
+
+    /** What an arming scan reports: into the ledger first, so that our death between the two loses nothing. */
+    private void written(long start, long end) {
+        ledger.sink().add(start, end);
+        for (long at = start; at < end; ) {
+            int flat = index.flatOfAddress(at);
+            int pageCount = pagesOfOneBlock(flat, at, end);
+            populated.written(flat, flat + pageCount);
+            pending.set(flat, flat + pageCount);
+            at += (long) pageCount * RamBlock.PAGE_BYTES;
+        }
+    }
+
+    private void seen(long start, long end) {
+        for (long at = start; at < end; ) {
+            int flat = index.flatOfAddress(at);
+            int pageCount = pagesOfOneBlock(flat, at, end);
+            peeked.set(flat, flat + pageCount);
+            at += (long) pageCount * RamBlock.PAGE_BYTES;
+        }
+    }
+
+    /** A range may cover neighbouring blocks. */
+    private int pagesOfOneBlock(int flat, long start, long end) {
+        long blockEnd = index.regions().get(index.block(flat)).hostEnd();
+        return (int) ((Math.min(end, blockEnd) - start) / RamBlock.PAGE_BYTES);
+    }
+}

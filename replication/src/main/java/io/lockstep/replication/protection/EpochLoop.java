@@ -1,0 +1,445 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.linux.LinuxException;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.Handover;
+import io.lockstep.replication.hypervisor.HeldSave;
+import io.lockstep.replication.hypervisor.PauseGuard;
+import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.pipeline.PagePipeline;
+import io.lockstep.replication.pipeline.PipelineException;
+import io.lockstep.replication.pipeline.PipelineState;
+import io.lockstep.replication.wire.EpochKind;
+import io.lockstep.replication.wire.HelloStatus;
+import io.lockstep.replication.wire.RunState;
+import java.nio.ByteBuffer;
+import java.util.Objects;
+import org.agrona.concurrent.EpochClock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The epochs of one protected VM, on its capture thread.
+ *
+ * <pre>
+ *   |<------------------------- epoch ------------------------------>|
+ *   | guest runs        pre-copy: list (arm), copy, send   | hold    | guest runs ...
+ *   |                                                      | boundary, scan and arm, copy, scrub, state
+ * </pre>
+ *
+ * <p>Invariants: The VM is held only between {@code begin} and {@code finish} of one hold, and nothing in between waits for the network, the
+ * journal or a lock. An epoch ends on the link only if its hold lasted until all of it was read. A set of pages that is larger than the room
+ * awaited before the stop is copied while the guest runs, never in the hold.
+ */
+final class EpochLoop {
+    /** Fewer written pages than this are copied in the hold in less time than a pass before it takes. */
+    private static final int PRE_COPY_PAGES_MIN = 128;
+
+    /** Most pages that one duty cycle copies while the guest runs, so that the VM's death is noticed: 16 MiB, about 10 ms. */
+    private static final int PAGES_PER_CYCLE = 4096;
+
+    /** Slots that a boundary needs besides its pages: the epoch's begin and end. */
+    private static final int CONTROL_SLOTS = 4;
+
+    /** The part of the ring that a hold may fill; the rest is what pre-copies and the epoch before may still occupy. */
+    private static final int RING_SHARE_HELD = 2;
+
+    /** A hold that reads nothing. */
+    private static final int NO_PAGES = -1;
+
+    /** How often a wait for an acknowledgement looks whether it has come. */
+    private static final long ACK_POLL_NS = 1_000_000;
+
+    /** Written pages travel ahead of the stop at this part of the epoch: late enough for most, early enough to be sent by then. */
+    private static final int PRE_COPY_AT_PERCENT = 60;
+
+    /** More than epochs can be in flight. */
+    private static final int BOUNDARIES_REMEMBERED = 16;
+
+    /** A broken session's sender lets go within its send timeout. */
+    private static final long ATTACH_TIMEOUT_MS = 12_000;
+
+    /** From the command to the first state: a drain of slow disks. */
+    private static final long BOUNDARY_TIMEOUT_NS = 10_000_000_000L;
+
+    /** What one hold came to. */
+    private enum Hold {
+        /** All was read while the VM stood still. */
+        WHOLE,
+        /** Too many pages for a hold: they are copied while the guest runs. */
+        OVERLOADED,
+        /** The VM ran on too early, or QEMU reported an error: nothing was lost, the pages travel with the next boundary. */
+        VOID
+    }
+
+    private final HeldSave save;
+    private final PauseGuard guard;
+    private final VmEvents events;
+    private final DeviceWatch devices;
+    private final boolean earlyArmingSafe;
+    private final EpochCapture capture;
+    private final PagePipeline pipeline;
+    private final ProtectionSettings settings;
+    private final EpochStatistics statistics;
+    private final SyncProgress sync;
+    private final EpochClock wallClock;
+    private final int pagesHeldMax;
+    private final long[] boundaryNs = new long[BOUNDARIES_REMEMBERED];
+    private @Nullable VerifyRun verify;
+    private @Nullable FrameChannel channel;
+    private long epoch;
+    private long lastEnded = -1;
+    private long lastAcked = -1;
+    private EpochKind kind = EpochKind.SYNC;
+    private long firstConsistent = Long.MAX_VALUE;
+    private boolean begun;
+    private boolean preCopied;
+    private int preCopiedPages;
+    private int lastDirty;
+    private long lastBoundaryNs;
+    private long nextStopNs;
+    private int lastStateBytes;
+    private HeldSave.Outcome outcome = HeldSave.Outcome.COMPLETE;
+
+    /** @param firstEpoch number of the first epoch; above all that an earlier agent sent of this VM */
+    EpochLoop(
+            HeldSave save,
+            PauseGuard guard,
+            VmEvents events,
+            DeviceWatch devices,
+            boolean earlyArmingSafe,
+            EpochCapture capture,
+            PagePipeline pipeline,
+            ProtectionSettings settings,
+            EpochStatistics statistics,
+            SyncProgress sync,
+            EpochClock wallClock,
+            long firstEpoch) {
+        this.save = save;
+        this.guard = guard;
+        this.events = events;
+        this.devices = devices;
+        this.earlyArmingSafe = earlyArmingSafe;
+        this.capture = capture;
+        this.pipeline = pipeline;
+        this.settings = settings;
+        this.statistics = statistics;
+        this.sync = sync;
+        this.wallClock = wallClock;
+        this.epoch = firstEpoch;
+        this.pagesHeldMax = settings.ringSlots() / RING_SHARE_HELD;
+    }
+
+    /** Whether the peer holds a consistent epoch of this session: the VM is protected. */
+    boolean protectedNow() {
+        return kind == EpochKind.DELTA && lastAcked >= firstConsistent;
+    }
+
+    /** Number of the epoch under way. */
+    long epoch() {
+        return epoch;
+    }
+
+    /** Last epoch handed to the pipeline whole; -1 if none. */
+    long lastEnded() {
+        return lastEnded;
+    }
+
+    /** Last epoch that the peer acknowledged; -1 if none. */
+    long lastAcked() {
+        return lastAcked;
+    }
+
+    /** Kind of the epoch under way. */
+    EpochKind kind() {
+        return kind;
+    }
+
+    /** The next boundary verifies every page. */
+    void verifyNext(VerifyRun run) {
+        verify = run;
+    }
+
+    /**
+     * Starts with a new session.
+     *
+     * @param committedEpoch of the replica; -1 if none
+     * @return whether it goes on from there, without a full copy
+     */
+    boolean attach(FrameChannel newChannel, HelloStatus status, long committedEpoch, long nowNs)
+            throws PipelineException, LinuxException {
+        pipeline.attach(newChannel, ATTACH_TIMEOUT_MS);
+        channel = newChannel;
+        begun = false;
+        lastAcked = committedEpoch;
+        lastEnded = committedEpoch;
+        epoch = committedEpoch >= 0 ? committedEpoch + 1 : epoch;
+        boolean resumes = status == HelloStatus.RESUME;
+        if (resumes) {
+            kind = EpochKind.DELTA;
+            firstConsistent = committedEpoch;
+            capture.resumeFrom(committedEpoch);
+        } else {
+            kind = EpochKind.SYNC;
+            firstConsistent = Long.MAX_VALUE;
+            capture.everythingPending();
+            sync.begin(capture.pendingCount(), nowNs);
+        }
+        lastBoundaryNs = nowNs;
+        nextStopNs = nowNs;
+        return resumes;
+    }
+
+    /** Takes the peer's acknowledgement. */
+    void acknowledged(long acked, long ackedNs) {
+        if (acked > lastAcked && acked <= lastEnded) {
+            lastAcked = acked;
+            capture.acknowledged(acked);
+            statistics.acknowledged(ackedNs - boundaryNs[slot(acked)]);
+        }
+    }
+
+    private int slot(long number) {
+        return (int) (number % boundaryNs.length);
+    }
+
+    /** When {@link #cycle} has something to do again, {@link System#nanoTime()}. */
+    long nextCycleNs(long nowNs) {
+        if (kind == EpochKind.SYNC || capture.pendingCount() > pagesHeldMax) {
+            return nowNs;
+        }
+        if (waitsForAcknowledgement()) {
+            return nowNs + ACK_POLL_NS;
+        }
+        return preCopied || !preCopyPays() ? nextStopNs : preCopyNs();
+    }
+
+    private boolean waitsForAcknowledgement() {
+        return lastEnded - lastAcked >= settings.epochsInFlightMax() || !capture.hasRoom();
+    }
+
+    private boolean preCopyPays() {
+        return lastDirty >= PRE_COPY_PAGES_MIN;
+    }
+
+    private long preCopyNs() {
+        return lastBoundaryNs + (nextStopNs - lastBoundaryNs) * PRE_COPY_AT_PERCENT / 100;
+    }
+
+    /** One step: pages copied while the guest runs, or a boundary. */
+    void cycle(long nowNs) throws LockstepException, LinuxException {
+        if (pipeline.state() == PipelineState.FAILED) {
+            pipeline.awaitFree(1, 1);
+        }
+        if (!begun) {
+            pipeline.epochBegin(epoch, kind, wallClock.time());
+            begun = true;
+            preCopied = false;
+        }
+        if (kind == EpochKind.SYNC) {
+            syncCycle(nowNs);
+        } else if (capture.pendingCount() > pagesHeldMax) {
+            capture.copyRunning(PAGES_PER_CYCLE);
+        } else if (!waitsForAcknowledgement()) {
+            if (nowNs - nextStopNs >= 0) {
+                boundary();
+            } else if (!preCopied && preCopyPays() && nowNs - preCopyNs() >= 0) {
+                preCopy();
+            }
+        }
+    }
+
+    /** The first copy: arm, copy what is pending while the guest runs, until few enough pages are left for one hold. */
+    private void syncCycle(long nowNs) throws LockstepException, LinuxException {
+        if (!sync.passOpen()) {
+            arm();
+            sync.passBegins(capture.pendingCount());
+        }
+        int before = capture.pendingCount();
+        capture.copyRunning(PAGES_PER_CYCLE);
+        int left = capture.pendingCount();
+        sync.copied(before - left, left, nowNs);
+        if (left > 0) {
+            return;
+        }
+        sync.passEnds();
+        if (capture.peek() <= pagesHeldMax / 2) {
+            pipeline.epochEnd(epoch, EpochKind.SYNC, RunState.RUNNING, wallClock.time(), 0, 0);
+            boundaryNs[slot(epoch)] = nowNs;
+            lastEnded = epoch;
+            kind = EpochKind.DELTA;
+            firstConsistent = ++epoch;
+            begun = false;
+            lastBoundaryNs = nowNs;
+            nextStopNs = nowNs;
+        }
+    }
+
+    /** Arms the tracking, at a stop unless it is safe without. */
+    private void arm() throws LockstepException, LinuxException {
+        if (earlyArmingSafe) {
+            capture.scanAndArm(epoch);
+        } else if (hold(NO_PAGES) == Hold.VOID) {
+            capture.rereadEpoch();
+        }
+    }
+
+    /** Pages written early in the epoch travel before the stop. */
+    private void preCopy() throws LinuxException, PipelineException {
+        preCopied = true;
+        if (earlyArmingSafe) {
+            capture.scanAndArm(epoch);
+            preCopiedPages = capture.pendingCount();
+            capture.copyRunning(pagesHeldMax);
+        } else {
+            preCopiedPages = capture.peek();
+            capture.copyPeeked(pagesHeldMax);
+        }
+    }
+
+    private void boundary() throws LockstepException, LinuxException {
+        int room = pagesHeldMax + settings.scrubPagesPerEpoch() + CONTROL_SLOTS;
+        pipeline.awaitFree(room, settings.failureTimeoutMs());
+        VerifyRun run = verify;
+        Hold outcome = hold(pagesHeldMax);
+        capture.publish();
+        long boundary = save.boundaryNs();
+        nextStopNs = Math.max(boundary, save.beginNs()) + settings.epochMs() * 1_000_000L;
+        if (outcome == Hold.WHOLE) {
+            devices.check(lastStateBytes, boundary);
+            if (run != null) {
+                verify = null;
+                run.pauseNs(save.resumedNs() - save.beginNs());
+                pipeline.awaitDrained(settings.failureTimeoutMs() * 4L);
+                run.send(Objects.requireNonNull(channel), epoch);
+            }
+            statistics.epoch(boundary - lastBoundaryNs);
+            lastBoundaryNs = boundary;
+            end();
+        } else if (outcome == Hold.VOID) {
+            capture.rereadEpoch();
+        }
+    }
+
+    /**
+     * The last epoch of a planned move: like a boundary, but QEMU stays held, with its state whole. The VM runs on if this throws.
+     *
+     * @return the epoch, whose end was handed to the pipeline
+     * @throws LockstepException {@code switchover-busy} if too much was written for one hold: try again
+     */
+    long freeze(Handover handover) throws LockstepException, LinuxException {
+        if (!begun) {
+            pipeline.epochBegin(epoch, kind, wallClock.time());
+            begun = true;
+        }
+        pipeline.awaitFree(pagesHeldMax + CONTROL_SLOTS, settings.failureTimeoutMs());
+        guard.arm(System.nanoTime());
+        save.begin();
+        boolean done = false;
+        try {
+            if (!save.awaitBoundary(BOUNDARY_TIMEOUT_NS)) {
+                throw new LockstepException("switchover-busy", "QEMU did not reach a boundary: its disks are slow");
+            }
+            capture.scanAndArm(epoch);
+            lastDirty = capture.pendingCount();
+            if (lastDirty > pagesHeldMax) {
+                throw new LockstepException(
+                        "switchover-busy",
+                        "written pages " + lastDirty + " > " + pagesHeldMax + " that one pause may copy");
+            }
+            capture.copyHeld();
+            ByteBuffer state = pipeline.deviceStateBytes().clear();
+            handover.freeze(state, BOUNDARY_TIMEOUT_NS);
+            lastStateBytes = state.remaining();
+            done = true;
+        } finally {
+            guard.disarm();
+            if (!done) {
+                handover.close();
+                finish();
+                capture.publish();
+                capture.rereadEpoch();
+            }
+        }
+        capture.publish();
+        end();
+        return lastEnded;
+    }
+
+    /** The planned move is off: the VM runs on. */
+    void unfreeze(Handover handover) throws LockstepException {
+        handover.release(BOUNDARY_TIMEOUT_NS);
+        save.afterResume();
+        nextStopNs = System.nanoTime();
+    }
+
+    private void end() throws PipelineException {
+        boundaryNs[slot(epoch)] = save.boundaryNs();
+        RunState runState = events.running() ? RunState.RUNNING : RunState.PAUSED;
+        long pauseNs = Math.max(save.resumedNs(), save.boundaryNs()) - save.beginNs();
+        pipeline.epochEnd(epoch, EpochKind.DELTA, runState, wallClock.time(), pauseNs, lastStateBytes);
+        statistics.pause(pauseNs);
+        statistics.dirty(lastDirty);
+        lastEnded = epoch;
+        epoch++;
+        begun = false;
+    }
+
+    /**
+     * Holds the VM at a boundary: scans and arms, and reads what is pending if it is little enough.
+     *
+     * @param pagesMax most pages to read in the hold; {@link #NO_PAGES} only arms
+     */
+    private Hold hold(int pagesMax) throws LockstepException, LinuxException {
+        VerifyRun run = pagesMax == NO_PAGES ? null : verify;
+        if (run == null) {
+            guard.arm(System.nanoTime());
+        }
+        save.begin();
+        pipeline.quiet(true);
+        boolean whole = false;
+        boolean reached = save.awaitBoundary(BOUNDARY_TIMEOUT_NS);
+        try {
+            if (reached) {
+                capture.scanAndArm(epoch);
+                int pages = capture.pendingCount();
+                lastDirty = pages + preCopiedPages;
+                if (pages <= pagesMax) {
+                    capture.copyHeld();
+                    capture.scrubHeld(settings.scrubPagesPerEpoch());
+                    if (run != null) {
+                        run.hash();
+                    }
+                    whole = true;
+                }
+            } else {
+                save.abort();
+            }
+        } finally {
+            finish();
+        }
+        return outcome != HeldSave.Outcome.COMPLETE ? Hold.VOID : whole ? Hold.WHOLE : Hold.OVERLOADED;
+    }
+
+    private void finish() throws LockstepException {
+        ByteBuffer state = pipeline.deviceStateBytes().clear();
+        outcome = save.finish(state, BOUNDARY_TIMEOUT_NS);
+        guard.disarm();
+        pipeline.quiet(false);
+        lastStateBytes = state.remaining();
+        preCopiedPages = 0;
+        switch (outcome) {
+            case COMPLETE, VOID -> save.afterResume();
+            case FAILED -> save.reopen(BOUNDARY_TIMEOUT_NS);
+            case TOO_LARGE ->
+                throw new LockstepException(
+                        "device-state-too-large",
+                        "the device state is larger than the buffer of " + state.capacity()
+                                + " bytes: this VM has more devices than Lockstep was built for; report it");
+            case DIED -> throw new VmGoneException();
+            case HUNG ->
+                throw new LockstepException(
+                        "qemu-hung",
+                        "QEMU did not answer within " + BOUNDARY_TIMEOUT_NS / 1_000_000_000 + " s: see its log");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+package io.lockstep.replication.protection;
+
+import org.HdrHistogram.ConcurrentHistogram;
+import org.HdrHistogram.Histogram;
+
+/** What the epochs of one protected VM took. Written by its capture and session threads without allocation, read by any thread. */
+public final class EpochStatistics {
+    /** Longest time that the histograms tell apart: one minute; longer ones count as one minute. */
+    private static final long NS_MAX = 60_000_000_000L;
+
+    private static final long PAGES_MAX = 1L << 32;
+    private static final int DIGITS = 3;
+
+    private final Histogram pauseNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram epochNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram acknowledgeNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram dirtyPages = new ConcurrentHistogram(1, PAGES_MAX, DIGITS);
+
+    void pause(long ns) {
+        pauseNs.recordValue(Math.min(ns, NS_MAX));
+    }
+
+    void epoch(long ns) {
+        epochNs.recordValue(Math.min(ns, NS_MAX));
+    }
+
+    void acknowledged(long ns) {
+        acknowledgeNs.recordValue(Math.min(ns, NS_MAX));
+    }
+
+    void dirty(long pages) {
+        dirtyPages.recordValue(Math.min(pages, PAGES_MAX));
+    }
+
+    /** From sending the epoch's command to the VM running again. */
+    public Percentiles pauseNs() {
+        return Percentiles.of(pauseNs);
+    }
+
+    /** From one boundary to the next. */
+    public Percentiles epochNs() {
+        return Percentiles.of(epochNs);
+    }
+
+    /** From the boundary to the peer's acknowledgement. */
+    public Percentiles acknowledgeNs() {
+        return Percentiles.of(acknowledgeNs);
+    }
+
+    /** Pages written in an epoch. */
+    public Percentiles dirtyPages() {
+        return Percentiles.of(dirtyPages);
+    }
+
+    /** Count, median, 99th percentile and maximum, in the unit of what was recorded; all 0 if nothing was. */
+    public record Percentiles(long count, long p50, long p99, long max) {
+        private static Percentiles of(Histogram histogram) {
+            long count = histogram.getTotalCount();
+            return count == 0
+                    ? new Percentiles(0, 0, 0, 0)
+                    : new Percentiles(
+                            count,
+                            histogram.getValueAtPercentile(50),
+                            histogram.getValueAtPercentile(99),
+                            histogram.getMaxValue());
+        }
+    }
+}

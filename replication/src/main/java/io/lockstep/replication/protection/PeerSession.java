@@ -1,0 +1,229 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.FrameHandler;
+import io.lockstep.replication.link.HelloCodec;
+import io.lockstep.replication.link.LinkDialer;
+import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.link.LiveSender;
+import io.lockstep.replication.link.SessionDispatcher;
+import io.lockstep.replication.link.SessionHandler;
+import io.lockstep.replication.link.SessionHello;
+import io.lockstep.replication.link.SessionReply;
+import java.util.Objects;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps one VM's session with its peer: dials, says hello, receives, sends heartbeats, and dials again when the session ends.
+ * Two threads of its own; what comes in goes to the {@link Listener} on the receiving one.
+ */
+final class PeerSession implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(PeerSession.class);
+
+    /** The peer reserves the replica's memory before it answers: 64 GiB of tmpfs take it about 15 s. */
+    private static final long HELLO_TIMEOUT_MS = 30_000;
+
+    /** The peer reads our last words in this time, or the connection is cut. */
+    private static final long CLOSE_TIMEOUT_MS = 1_000;
+
+    /** What a session tells; each call returns at once. */
+    interface Listener {
+        /** The peer accepted: epochs may be sent on this channel from now on. */
+        void established(FrameChannel channel, SessionReply reply);
+
+        /** The peer holds the epoch. */
+        void acknowledged(long epoch, long appliedEpoch, long journalBytes, long journalEpochs, long nowNs);
+
+        /** Anything else that the peer says. */
+        void message(ControlMessage message);
+
+        /** The channel is closed; a new one comes by itself unless the refusal is final. */
+        void ended(LockstepException cause);
+    }
+
+    private final String vmName;
+    private final PeerAddress peer;
+    private final LinkDialer dialer;
+    private final Supplier<SessionHello> hello;
+    private final ProtectionSettings settings;
+    private final Listener listener;
+    private final FrameHandler dispatcher = new SessionDispatcher(new Incoming());
+    private final Thread receiver;
+    private final Thread keeper;
+    private volatile @Nullable FrameChannel channel;
+    private volatile boolean closed;
+    private volatile boolean standbyReady;
+    private @Nullable SessionReply reply;
+    private boolean endReported;
+
+    PeerSession(
+            String vmName,
+            PeerAddress peer,
+            LinkDialer dialer,
+            Supplier<SessionHello> hello,
+            ProtectionSettings settings,
+            Listener listener) {
+        this.vmName = vmName;
+        this.peer = peer;
+        this.dialer = dialer;
+        this.hello = hello;
+        this.settings = settings;
+        this.listener = listener;
+        this.receiver = new Thread(this::receive, "session-" + vmName);
+        this.keeper = new Thread(this::keepAlive, "heartbeat-" + vmName);
+        receiver.setDaemon(true);
+        keeper.setDaemon(true);
+    }
+
+    void start() {
+        receiver.start();
+        keeper.start();
+    }
+
+    /** Time of the peer's last bytes, or 0 without a connection. */
+    long lastReceivedNs() {
+        FrameChannel current = channel;
+        return current == null ? 0 : current.lastReceivedNs();
+    }
+
+    /** Whether the peer's last answer to a heartbeat said that its standby waits. */
+    boolean standbyReady() {
+        return standbyReady;
+    }
+
+    /** Ends the present connection; the next one is dialled by itself. Any thread. */
+    void drop() {
+        FrameChannel current = channel;
+        if (current != null) {
+            current.close();
+        }
+    }
+
+    /** Ends the session so that the peer reads all that was sent; any thread. */
+    void closeInOrder() {
+        closed = true;
+        FrameChannel current = channel;
+        if (current != null) {
+            current.closeInOrder(CLOSE_TIMEOUT_MS);
+        }
+        close();
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        drop();
+        LockSupport.unpark(receiver);
+        LockSupport.unpark(keeper);
+    }
+
+    private void receive() {
+        while (!closed) {
+            try (FrameChannel connected = dialer.dial(peer.address(), peer.fingerprint())) {
+                SessionReply accepted = sayHello(connected);
+                channel = connected;
+                endReported = false;
+                listener.established(connected, accepted);
+                while (!closed) {
+                    if (!connected.receive(dispatcher, settings.heartbeatMs())) {
+                        checkSilence(connected);
+                    }
+                }
+            } catch (LockstepException e) {
+                channel = null;
+                report(e);
+                listener.ended(e);
+            }
+            channel = null;
+            if (!closed) {
+                LockSupport.parkNanos(this, settings.reconnectMs() * 1_000_000L);
+            }
+        }
+    }
+
+    private SessionReply sayHello(FrameChannel connected) throws LockstepException {
+        HelloCodec.send(connected, hello.get());
+        reply = null;
+        if (!connected.receive((b, o, n) -> reply = HelloCodec.decodeReply(b, o, n), HELLO_TIMEOUT_MS)) {
+            throw new LinkException(
+                    LinkException.Kind.TIMEOUT,
+                    "peer-silent",
+                    "peer " + peer.name() + " did not answer the hello within " + HELLO_TIMEOUT_MS
+                            + " ms: see its log for what it waits for");
+        }
+        SessionReply received = Objects.requireNonNull(reply);
+        return switch (received.status()) {
+            case RESUME, FULL -> received;
+            case PROMOTED ->
+                throw new LinkException(
+                        LinkException.Kind.REFUSED,
+                        "peer-promoted",
+                        "the peer already runs this VM from epoch " + received.committedEpoch()
+                                + ": end the QEMU here, then protect the VM from there");
+            default -> throw new LinkException(LinkException.Kind.REFUSED, received.code(), received.cause());
+        };
+    }
+
+    private void checkSilence(FrameChannel connected) throws LinkException {
+        long silentMs = (System.nanoTime() - connected.lastReceivedNs()) / 1_000_000;
+        if (silentMs > settings.failureTimeoutMs()) {
+            throw new LinkException(
+                    LinkException.Kind.TIMEOUT,
+                    "peer-silent",
+                    "no byte from peer " + peer.name() + " for " + silentMs + " ms > failureTimeoutMs "
+                            + settings.failureTimeoutMs());
+        }
+    }
+
+    /** Once per kind of trouble, not once per attempt. */
+    private void report(LockstepException e) {
+        if (!closed && !endReported) {
+            endReported = true;
+            LOG.warn("{}: session with peer {} ended: {} ({})", vmName, peer.name(), e.getMessage(), e.code());
+        }
+    }
+
+    private void keepAlive() {
+        FrameChannel last = null;
+        LiveSender sender = null;
+        while (!closed) {
+            FrameChannel current = channel;
+            if (current != null) {
+                if (sender == null || current != last) {
+                    last = current;
+                    sender = new LiveSender(current);
+                }
+                try {
+                    sender.heartbeat(System.nanoTime());
+                } catch (LinkException e) {
+                    LOG.debug("{}: heartbeat not sent: {}", vmName, e.getMessage());
+                }
+            }
+            LockSupport.parkNanos(this, settings.heartbeatMs() * 1_000_000L);
+        }
+    }
+
+    /** On the receiving thread. */
+    private final class Incoming implements SessionHandler {
+        @Override
+        public void onHeartbeatReply(long sentNs, boolean ready) {
+            standbyReady = ready;
+        }
+
+        @Override
+        public void onEpochAck(long epoch, long appliedEpoch, long journalBytes, long journalEpochs) {
+            listener.acknowledged(epoch, appliedEpoch, journalBytes, journalEpochs, System.nanoTime());
+        }
+
+        @Override
+        public void onControl(ControlMessage message) {
+            listener.message(message);
+        }
+    }
+}

@@ -1,0 +1,432 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.linux.LinuxException;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.HeldSave;
+import io.lockstep.replication.hypervisor.PauseGuard;
+import io.lockstep.replication.link.ControlMessage.VerifyResult;
+import io.lockstep.replication.link.LinkDialer;
+import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.link.SessionHello;
+import io.lockstep.replication.memory.DirtyLedger;
+import io.lockstep.replication.memory.DirtyTracker;
+import io.lockstep.replication.memory.GuestMemory;
+import io.lockstep.replication.memory.LedgerIdentity;
+import io.lockstep.replication.memory.ScanVector;
+import io.lockstep.replication.memory.TrackerFactory;
+import io.lockstep.replication.memory.TrackerUnavailableException;
+import io.lockstep.replication.pipeline.PagePipeline;
+import io.lockstep.replication.pipeline.PipelineConfig;
+import io.lockstep.replication.pipeline.PipelineCounters;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.EnumSet;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import org.agrona.concurrent.SystemEpochClock;
+import org.agrona.concurrent.SystemNanoClock;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One VM that this host runs and that is protected: its parts, its threads, and the verbs. Thread-safe.
+ *
+ * <p>Invariants: QEMU is left as it was found, or with a tracker that a successor adopts; nothing else of ours outlives this process in
+ * it. No path leaves the VM paused.
+ */
+public final class ProtectedVm implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(ProtectedVm.class);
+
+    /** Large TLS writes, small enough that the peer journals one while the next is encoded. */
+    private static final int BATCH_BYTES = 256 << 10;
+
+    /** 32 kB to 170 kB are usual. */
+    private static final int DEVICE_STATE_BYTES_MAX = 512 << 10;
+
+    /** The capture thread's longest step: QEMU drains slow disks. */
+    private static final long PROGRESS_TIMEOUT_NS = 15_000_000_000L;
+
+    private static final Set<LinkException.Kind> FINAL =
+            EnumSet.of(LinkException.Kind.AUTHENTICATION, LinkException.Kind.VERSION, LinkException.Kind.REFUSED);
+
+    private final ProtectionTicket ticket;
+    private final AttachedVm vm;
+    private final PeerAddress peer;
+    private final ProtectionSettings settings;
+    private final HandoverRecord handover;
+    private final DirtyLedger ledger;
+    private final DirtyTracker tracker;
+    private final boolean adopted;
+    private final EpochStatistics statistics = new EpochStatistics();
+    private final SyncProgress sync = new SyncProgress();
+    private final GuestMemory memory;
+    private final PopulatedPages populated;
+    private final Discards discards;
+    private final PagePipeline pipeline;
+    private final EpochCapture capture;
+    private final HeldSave save;
+    private final PauseGuard guard;
+    private final SessionInbox inbox = new SessionInbox();
+    private final CaptureDuty duty;
+    private final PeerSession session;
+    private final Thread thread;
+    private final CompletableFuture<ProtectionState> ended = new CompletableFuture<>();
+    private final long ackedBefore;
+    private final long scannedBefore;
+    private volatile long verifyPauseNs;
+
+    private ProtectedVm(
+            ProtectionTicket ticket,
+            AttachedVm vm,
+            PeerAddress peer,
+            LinkDialer dialer,
+            ProtectionSettings settings,
+            HandoverRecord handover,
+            DirtyLedger ledger,
+            TrackerFactory.Opened opened)
+            throws LockstepException, LinuxException {
+        this.ticket = ticket;
+        this.vm = vm;
+        this.peer = peer;
+        this.settings = settings;
+        this.handover = handover;
+        this.ledger = ledger;
+        tracker = opened.tracker();
+        adopted = opened.adopted() && ledger.recovered();
+        ackedBefore = adopted ? ledger.lastAcked() : -1;
+        scannedBefore = adopted ? ledger.lastScanned() : -1;
+        VmEvents events = new VmEvents(ticket.vmName());
+        vm.qmp().listener(events);
+        memory = new GuestMemory(vm.process().pid(), vm.index());
+        populated = vm.populatedPages();
+        discards = vm.discards();
+        pipeline = new PagePipeline(
+                pipelineConfig(settings),
+                r -> daemon(r, "pipeline-" + ticket.vmName()),
+                counts -> {},
+                SystemNanoClock.INSTANCE);
+        capture = new EpochCapture(vm.index(), tracker, discards, ledger, memory, populated, pipeline);
+        DeviceWatch devices = new DeviceWatch(vm.qmp());
+        save = new HeldSave(vm.qmp(), vm.pidfd());
+        guard = new PauseGuard(save, settings.pauseMsMax() * 1_000_000L);
+        EpochLoop loop = new EpochLoop(
+                save,
+                guard,
+                events,
+                devices,
+                vm.facts().earlyArmingSafe() && tracker.armsAtomically(),
+                capture,
+                pipeline,
+                settings,
+                statistics,
+                sync,
+                SystemEpochClock.INSTANCE,
+                scannedBefore + 1);
+        duty = new CaptureDuty(ticket.vmName(), vm, events, capture, loop, pipeline, inbox, new End());
+        session = new PeerSession(ticket.vmName(), peer, dialer, this::hello, settings, inbox);
+        thread = daemon(duty, "capture-" + ticket.vmName());
+    }
+
+    private static PipelineConfig pipelineConfig(ProtectionSettings settings) {
+        return new PipelineConfig(
+                settings.ringSlots(),
+                settings.encoderThreads(),
+                settings.pageCacheBytes(),
+                BATCH_BYTES,
+                DEVICE_STATE_BYTES_MAX,
+                Math.max(settings.scrubPagesPerEpoch(), 1),
+                settings.failureTimeoutMs());
+    }
+
+    private static Thread daemon(Runnable body, String name) {
+        Thread made = new Thread(body, name);
+        made.setDaemon(true);
+        return made;
+    }
+
+    /**
+     * Starts protecting a VM, or goes on with it after a restart of the agent. Returns at once; {@link #state()} tells.
+     *
+     * @param vm examined; closed with this object, also if this throws
+     * @throws LockstepException {@code no-tracker}, {@code attach-failed} or what the monitor said; QEMU is as it was
+     */
+    public static ProtectedVm start(
+            ProtectionTicket ticket,
+            AttachedVm vm,
+            PeerAddress peer,
+            LinkDialer dialer,
+            ProtectionSettings settings,
+            HandoverRecord handover)
+            throws LockstepException {
+        DirtyLedger ledger = null;
+        DirtyTracker tracker = null;
+        boolean done = false;
+        try {
+            Files.createDirectories(settings.stateDirectory());
+            ledger = DirtyLedger.open(
+                    settings.stateDirectory().resolve(ticket.vmName() + ".ledger"),
+                    new LedgerIdentity(
+                            ticket.vmId().toString(),
+                            vm.process().identity(),
+                            vm.index().regions()),
+                    vm.index(),
+                    DirtyLedger.SLOTS_DEFAULT,
+                    ScanVector.ENTRIES_DEFAULT);
+            TrackerFactory.Opened opened = TrackerFactory.open(
+                    vm.process().pid(),
+                    vm.index().regions(),
+                    ledger.scanVector(),
+                    ledger.recovered(),
+                    settings.tracker().equals("auto") ? null : settings.tracker());
+            tracker = opened.tracker();
+            ProtectedVm started = new ProtectedVm(ticket, vm, peer, dialer, settings, handover, ledger, opened);
+            LOG.info(
+                    "{}: tracker {}, {} RAM blocks, {} MiB, {}",
+                    ticket.vmName(),
+                    tracker.name(),
+                    vm.blocks().size(),
+                    vm.ramBytes() >> 20,
+                    started.adopted ? "adopted from the agent before" : "new");
+            started.session.start();
+            started.thread.start();
+            done = true;
+            return started;
+        } catch (TrackerUnavailableException e) {
+            throw new LockstepException("no-tracker", e.getMessage() + ". `lockstep doctor` names the cures.", e);
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "attach-failed", "cannot attach to " + vm.process().label() + ": " + e.getMessage(), e);
+        } finally {
+            if (!done) {
+                undo(vm, ledger, tracker);
+            }
+        }
+    }
+
+    private static void undo(AttachedVm vm, @Nullable DirtyLedger ledger, @Nullable DirtyTracker tracker) {
+        try {
+            if (tracker != null) {
+                tracker.detach();
+            }
+            if (ledger != null) {
+                ledger.delete();
+            }
+        } catch (IOException e) {
+            LOG.warn("undoing the attachment to {}: {}", vm.process().label(), e.getMessage());
+        }
+        vm.close();
+    }
+
+    /** What the peer must know; on the session's thread, anew for each session. */
+    private SessionHello hello() {
+        return ticket.hello(
+                vm, settings, Math.max(ackedBefore, duty.ackedEpoch()), Math.max(scannedBefore, duty.begunEpoch()));
+    }
+
+    /** Everything of ours leaves QEMU, unless the agent merely stops; on the capture thread, at its end. */
+    private void cleanUp(ProtectionState state, String reason) {
+        session.closeInOrder();
+        guard.close();
+        save.close();
+        pipeline.close();
+        discards.close();
+        populated.close();
+        try {
+            if (state.terminal() && state != ProtectionState.VM_DIED && state != ProtectionState.HANDED_OVER) {
+                tracker.detach();
+            }
+            tracker.close();
+            if (state.terminal()) {
+                ledger.delete();
+            } else {
+                ledger.close();
+            }
+        } catch (IOException e) {
+            LOG.warn("{}: cleaning up: {}", ticket.vmName(), e.getMessage());
+        }
+        vm.close();
+        LOG.info("{}: protection ended, {}: {}", ticket.vmName(), state, reason);
+        ended.complete(state);
+    }
+
+    /** Ends protection and leaves QEMU as it was found; the peer drops its replica. */
+    public CompletableFuture<ProtectionState> unprotect() {
+        duty.post(() -> duty.released(true, "unprotect"));
+        return ended;
+    }
+
+    /**
+     * Moves the VM to its peer as planned, with nothing lost.
+     *
+     * @return completes with the time from the stop here to the peer's word that it runs there, in nanoseconds
+     */
+    public CompletableFuture<Long> switchover() {
+        CompletableFuture<Long> done = new CompletableFuture<>();
+        duty.post(() -> {
+            try {
+                done.complete(duty.switchover(save, session::standbyReady));
+            } catch (LockstepException e) {
+                done.completeExceptionally(e);
+            }
+        });
+        var unused = ended.thenAccept(s -> done.completeExceptionally(
+                new LockstepException("not-protected", "protection ended: " + s + ", " + duty.stateReason())));
+        return done;
+    }
+
+    /** Compares every page at one stop. */
+    public CompletableFuture<VerifyResult> verify() {
+        VerifyRun run = new VerifyRun(vm.index(), new GuestMemory(vm.process().pid(), vm.index()), populated);
+        duty.post(() -> duty.verify(run));
+        var unused = ended.thenAccept(s ->
+                run.result().completeExceptionally(new LockstepException("not-protected", "protection ended: " + s)));
+        return run.result().whenComplete((r, e) -> verifyPauseNs = run.pauseNs());
+    }
+
+    /** Tells the peer that this agent comes back, and lets go of the VM without ending its tracking. */
+    @Override
+    public void close() {
+        duty.post(() -> duty.goodbye("the agent stops"));
+        ended.join();
+    }
+
+    /** Completes when protection has ended, or this was closed. */
+    public CompletableFuture<ProtectionState> ended() {
+        return ended;
+    }
+
+    /** The VM and its names. */
+    public ProtectionTicket ticket() {
+        return ticket;
+    }
+
+    /** What was examined at the start. */
+    public AttachedVm vm() {
+        return vm;
+    }
+
+    /** Where the replica is. */
+    public PeerAddress peer() {
+        return peer;
+    }
+
+    /** As asked for. */
+    public ProtectionSettings settings() {
+        return settings;
+    }
+
+    /** Which tracker is in use. */
+    public String trackerName() {
+        return tracker.name();
+    }
+
+    /** Where it stands. */
+    public ProtectionState state() {
+        return duty.state();
+    }
+
+    /** Why. */
+    public String stateReason() {
+        return duty.stateReason();
+    }
+
+    /** Since when, milliseconds since 1970. */
+    public long stateSinceMs() {
+        return duty.stateSinceMs();
+    }
+
+    /** What went wrong last; null if nothing did. */
+    public @Nullable LockstepException lastError() {
+        return duty.lastError();
+    }
+
+    /** A refusal of the peer that trying again does not mend; null if there is none. */
+    public @Nullable LockstepException refusal() {
+        return duty.lastError() instanceof LinkException link && FINAL.contains(link.kind()) ? link : null;
+    }
+
+    /** How long the VM stood still for the last {@link #verify}; 0 if there was none. */
+    public long lastVerifyPauseNs() {
+        return verifyPauseNs;
+    }
+
+    /** When that was, milliseconds since 1970. */
+    public long lastErrorMs() {
+        return duty.lastErrorMs();
+    }
+
+    /** The epoch under way; -1 before the first. */
+    public long epoch() {
+        return duty.begunEpoch();
+    }
+
+    /** Last epoch that the peer acknowledged; -1 if none. */
+    public long ackedEpoch() {
+        return duty.ackedEpoch();
+    }
+
+    /** Times and page counts. */
+    public EpochStatistics statistics() {
+        return statistics;
+    }
+
+    /** How far the first copy is. */
+    public SyncProgress sync() {
+        return sync;
+    }
+
+    /** What went over the link, by encoding. */
+    public PipelineCounters counters() {
+        return pipeline.counters();
+    }
+
+    /** Pages whose hashes were compared so far, and those that differed. */
+    public long scrubbedPages() {
+        return capture.scrubbed();
+    }
+
+    /** Pages that differed in a scrub, since the start. */
+    public long scrubMismatches() {
+        return duty.scrubMismatches();
+    }
+
+    /** Sessions that went on from the last acknowledged epoch. */
+    public int resumedSessions() {
+        return duty.resumedSessions();
+    }
+
+    /** Whether it went on with the tracker of the agent before. */
+    public boolean adopted() {
+        return adopted;
+    }
+
+    /** {@link System#nanoTime()} of the capture thread's last cycle. */
+    public long progressNs() {
+        return duty.progressNs();
+    }
+
+    /** How old that may be before the thread counts as stuck. */
+    public long progressTimeoutNs() {
+        return PROGRESS_TIMEOUT_NS + settings.verifyPauseMsMax() * 1_000_000L;
+    }
+
+    /** What is written down before this host's QEMU is ended for good. */
+    @FunctionalInterface
+    public interface HandoverRecord {
+        /** Durable when it returns: the VM belongs to the peer from this epoch on. */
+        void handingOver(long epoch) throws LockstepException;
+    }
+
+    private final class End implements CaptureDuty.EndListener {
+        @Override
+        public void ended(ProtectionState state, String reason) {
+            cleanUp(state, reason);
+        }
+
+        @Override
+        public void handingOver(long epoch) throws LockstepException {
+            handover.handingOver(epoch);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package io.lockstep.replication.protection;
+
+import java.nio.file.Path;
+
+/**
+ * What the operator decides of one VM's protection; times in milliseconds.
+ *
+ * @param epochMs target time from one boundary to the next, 1 to 10,000
+ * @param pauseMsMax longest time that the VM may be held in a pause before the hold is let go and the epoch is void
+ * @param verifyPauseMsMax the same for the one stop of {@code verify}, which reads all of memory
+ * @param heartbeatMs a heartbeat is due when nothing was sent for this long
+ * @param failureTimeoutMs silence of the peer after which the session is given up
+ * @param agentRestartMs how long the peer waits for a crashed agent before it reports it lost
+ * @param reconnectMs time between two attempts to reach the peer
+ * @param scrubPagesPerEpoch pages hashed on both sides at each boundary; 0 turns scrubbing off
+ * @param epochsInFlightMax boundaries that may wait for their acknowledgement, 1 to {@link #EPOCHS_IN_FLIGHT_LIMIT}
+ * @param ringSlots page slots of the pipeline, a power of two; also the most pages copied in one pause
+ * @param pageCacheBytes memory for contents that deltas are made against
+ * @param encoderThreads threads that encode pages
+ * @param tracker {@code auto} or a tracker's name
+ * @param stateDirectory directory on tmpfs for what must outlive this process, but not QEMU
+ */
+public record ProtectionSettings(
+        int epochMs,
+        int pauseMsMax,
+        int verifyPauseMsMax,
+        int heartbeatMs,
+        int failureTimeoutMs,
+        int agentRestartMs,
+        int reconnectMs,
+        int scrubPagesPerEpoch,
+        int epochsInFlightMax,
+        int ringSlots,
+        long pageCacheBytes,
+        int encoderThreads,
+        String tracker,
+        Path stateDirectory) {
+    /** Each epoch in flight has a bitmap in the ledger and a device-state buffer in the pipeline. */
+    public static final int EPOCHS_IN_FLIGHT_LIMIT = 4;
+
+    public ProtectionSettings {
+        check("epochMs", epochMs, 1, 10_000);
+        check("pauseMsMax", pauseMsMax, 10, 60_000);
+        check("verifyPauseMsMax", verifyPauseMsMax, 10, 600_000);
+        check("heartbeatMs", heartbeatMs, 1, 10_000);
+        check("failureTimeoutMs", failureTimeoutMs, 20, 600_000);
+        check("scrubPagesPerEpoch", scrubPagesPerEpoch, 0, 4_096);
+        check("epochsInFlightMax", epochsInFlightMax, 1, EPOCHS_IN_FLIGHT_LIMIT);
+        if (heartbeatMs * 2 > failureTimeoutMs) {
+            throw new IllegalArgumentException("heartbeatMs " + heartbeatMs + " is more than half of failureTimeoutMs "
+                    + failureTimeoutMs + ": one late heartbeat would end the session");
+        }
+    }
+
+    private static void check(String name, int value, int min, int max) {
+        if (value < min || value > max) {
+            throw new IllegalArgumentException(name + " " + value + " is not in " + min + ".." + max);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.replication.hypervisor.HostRamBlock;
+import io.lockstep.replication.link.ProtocolVersion;
+import io.lockstep.replication.link.SessionHello;
+import java.util.UUID;
+
+/**
+ * Which VM is protected, under which name; the same over restarts of the agent.
+ *
+ * @param vmName QEMU's {@code -name}, or {@code pid-PID}
+ * @param vmId random, made at the first protect of this QEMU process
+ * @param agentVersion of this agent
+ */
+public record ProtectionTicket(String vmName, UUID vmId, String agentVersion) {
+    /** What the peer is told first. */
+    SessionHello hello(AttachedVm vm, ProtectionSettings settings, long lastAckedEpoch, long lastSentEpoch) {
+        return new SessionHello(
+                ProtocolVersion.PROTOCOL_VERSION,
+                vmId.getMostSignificantBits(),
+                vmId.getLeastSignificantBits(),
+                lastAckedEpoch,
+                lastSentEpoch,
+                settings.failureTimeoutMs(),
+                settings.agentRestartMs(),
+                vm.process().uid(),
+                vm.process().gid(),
+                vm.blocks().stream().map(HostRamBlock::block).toList(),
+                vmName,
+                agentVersion,
+                vm.facts().version().toString(),
+                vm.facts().machineType(),
+                vm.process().commandLine(),
+                vm.process().workingDirectory().toString());
+    }
+}

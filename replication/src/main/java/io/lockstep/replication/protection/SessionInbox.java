@@ -1,0 +1,96 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.SessionReply;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.jspecify.annotations.Nullable;
+
+/** What the session's thread has for the capture thread. Acknowledgements allocate nothing: the latest one counts for all before it. */
+final class SessionInbox implements PeerSession.Listener {
+    /** The rare messages of a session that may wait: a peer that floods us with more is cut off. */
+    private static final int MESSAGES_MAX = 256;
+
+    /** A session that can be used. */
+    record Established(FrameChannel channel, SessionReply reply) {}
+
+    private final ConcurrentLinkedQueue<ControlMessage> messages = new ConcurrentLinkedQueue<>();
+    private volatile @Nullable Established established;
+    private volatile @Nullable LockstepException ended;
+    private volatile long ackedEpoch = -1;
+    private volatile long ackedNs;
+    private volatile long appliedEpoch = -1;
+    private volatile long journalBytes;
+    private volatile long journalEpochs;
+
+    @Override
+    public void established(FrameChannel channel, SessionReply reply) {
+        messages.clear();
+        ended = null;
+        established = new Established(channel, reply);
+    }
+
+    @Override
+    public void acknowledged(long epoch, long applied, long bytes, long epochs, long nowNs) {
+        appliedEpoch = applied;
+        journalBytes = bytes;
+        journalEpochs = epochs;
+        ackedNs = nowNs;
+        ackedEpoch = epoch;
+    }
+
+    @Override
+    public void message(ControlMessage message) {
+        if (messages.size() < MESSAGES_MAX) {
+            messages.add(message);
+        }
+    }
+
+    @Override
+    public void ended(LockstepException cause) {
+        ended = cause;
+    }
+
+    /** The new session, once; null if there is none. */
+    @Nullable
+    Established takeEstablished() {
+        Established taken = established;
+        established = null;
+        return taken;
+    }
+
+    /** Why the last session ended, once; null if it did not. */
+    @Nullable
+    LockstepException takeEnded() {
+        LockstepException taken = ended;
+        ended = null;
+        return taken;
+    }
+
+    /** The next of the rare messages; null if there is none. */
+    @Nullable
+    ControlMessage takeMessage() {
+        return messages.poll();
+    }
+
+    long ackedEpoch() {
+        return ackedEpoch;
+    }
+
+    long ackedNs() {
+        return ackedNs;
+    }
+
+    long appliedEpoch() {
+        return appliedEpoch;
+    }
+
+    long journalBytes() {
+        return journalBytes;
+    }
+
+    long journalEpochs() {
+        return journalEpochs;
+    }
+}

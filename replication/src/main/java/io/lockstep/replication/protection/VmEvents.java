@@ -1,0 +1,76 @@
+package io.lockstep.replication.protection;
+
+import io.lockstep.replication.hypervisor.QmpEvent;
+import io.lockstep.replication.hypervisor.QmpEventListener;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** What QEMU reported of the VM; each event has its defined effect on the protection. Capture thread only. */
+final class VmEvents implements QmpEventListener {
+    private static final Logger LOG = LoggerFactory.getLogger(VmEvents.class);
+
+    private final String vmName;
+    private boolean running = true;
+    private String ended = "";
+    private String changed = "";
+    private long resets;
+
+    VmEvents(String vmName) {
+        this.vmName = vmName;
+    }
+
+    @Override
+    public void stopped(long nowNs) {
+        running = false;
+    }
+
+    @Override
+    public void resumed(long nowNs) {
+        running = true;
+    }
+
+    @Override
+    public void event(QmpEvent event) {
+        switch (event.kind()) {
+            case SHUTDOWN -> {
+                ended = "shutdown, reason " + event.data().path("reason").asText("unknown");
+                LOG.info("{}: {}", vmName, ended);
+            }
+            case RESET -> {
+                resets++;
+                LOG.info(
+                        "{}: reset, reason {}",
+                        vmName,
+                        event.data().path("reason").asText("unknown"));
+            }
+            case DEVICE_DELETED ->
+                changed = "device "
+                        + event.data()
+                                .path("device")
+                                .asText(event.data().path("path").asText("?")) + " was removed";
+            case MIGRATION -> changed = "somebody started a migration or snapshot";
+            case GUEST_PANICKED -> LOG.warn("{}: the guest panicked; protection goes on as long as QEMU runs", vmName);
+            default -> LOG.debug("{}: event {}", vmName, event.name());
+        }
+    }
+
+    /** Whether vCPUs run, but for our own holds. */
+    boolean running() {
+        return running;
+    }
+
+    /** Why the VM ended by its own or its operator's will; empty if it did not. */
+    String ended() {
+        return ended;
+    }
+
+    /** What changed in the VM so that a standby of the old kind cannot take its state any more; empty if nothing did. */
+    String changed() {
+        return changed;
+    }
+
+    /** Resets seen. */
+    long resets() {
+        return resets;
+    }
+}
