@@ -4,6 +4,9 @@ import io.lockstep.agent.client.AgentNotRunningException;
 import io.lockstep.agent.demo.DemoCommand;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
@@ -40,7 +43,22 @@ public final class Main {
 
     /** Exits with one of {@link ExitCode}. */
     public static void main(String[] arguments) {
-        System.exit(commandLine().execute(arguments));
+        System.exit(run(arguments, System.out, System.err));
+    }
+
+    /** Runs one command; all that it printed is written when this returns. */
+    static int run(String[] arguments, OutputStream out, OutputStream err) {
+        CommandLine commandLine = commandLine();
+        PrintWriter outWriter = new PrintWriter(out, true, StandardCharsets.UTF_8);
+        PrintWriter errWriter = new PrintWriter(err, true, StandardCharsets.UTF_8);
+        commandLine.setOut(outWriter);
+        commandLine.setErr(errWriter);
+        try {
+            return commandLine.execute(arguments);
+        } finally {
+            outWriter.flush();
+            errWriter.flush();
+        }
     }
 
     /** The parser, with the exit statuses and messages of every command. */

@@ -1,10 +1,7 @@
 package io.lockstep.agent.supervisor;
 
-/** When a process that ended is started again: at once, unless it ends again and again without having been in service. One thread. */
+/** When a process that ended is started again: at once, unless it ends again and again before it is in service. One thread. */
 final class RestartPolicy {
-    /** In service for longer than this, it was no failed start. */
-    static final long HEALTHY_NS = 5_000_000_000L;
-
     static final long DELAY_NS_MIN = 100_000_000L;
     static final long DELAY_NS_MAX = 10_000_000_000L;
 
@@ -13,17 +10,16 @@ final class RestartPolicy {
     /**
      * The process has ended.
      *
-     * @param inServiceNs how long it was ready; negative if never
+     * @param wasInService whether it had said that it was ready
      * @return time to wait before the next start
      */
-    long ended(long inServiceNs) {
-        if (inServiceNs >= HEALTHY_NS) {
+    long ended(boolean wasInService) {
+        if (wasInService) {
             failedStarts = 0;
             return 0;
         }
         failedStarts++;
-        // The first two quick ends are bad luck: kill -9 twice in a row must not cost a VM its protection for longer
-        // than a start.
+        // The first two are bad luck: kill -9 twice in a row must not cost a VM its protection for longer than a start.
         int doublings = failedStarts - 3;
         return doublings < 0 ? 0 : Math.min(DELAY_NS_MAX, DELAY_NS_MIN << Math.min(doublings, 16));
     }

@@ -100,9 +100,9 @@ public final class Supervisor {
                 process = start();
                 child = process;
             }
-            long inServiceNs = watch(process, notifications);
+            boolean wasInService = watch(process, notifications);
             int status = awaitStatus(process);
-            if (inServiceNs < 0 && status == REFUSED) {
+            if (status == REFUSED) {
                 return status;
             }
             synchronized (this) {
@@ -110,7 +110,7 @@ public final class Supervisor {
                     return status;
                 }
             }
-            long delayNs = policy.ended(inServiceNs);
+            long delayNs = policy.ended(wasInService);
             say("agent " + process.pid() + " ended with status " + status + "; started again"
                     + (delayNs == 0 ? " at once." : " in " + TimeUnit.NANOSECONDS.toMillis(delayNs) + " ms."));
             drain(notifications);
@@ -128,9 +128,9 @@ public final class Supervisor {
         return builder.start();
     }
 
-    /** Until the process has ended; how long it was in service, negative if it never was. */
-    private long watch(Process process, UnixDatagram notifications) throws LinuxException {
-        long readyNs = 0;
+    /** Until the process has ended; whether it was in service before. */
+    private boolean watch(Process process, UnixDatagram notifications) throws LinuxException {
+        boolean inService = false;
         long deadlineNs = System.nanoTime() + START_TIMEOUT_NS;
         boolean stops = false;
         try (Pidfd pidfd = Pidfd.open(process.pid())) {
@@ -140,19 +140,19 @@ public final class Supervisor {
             while (true) {
                 int ready = poll.await(Math.max(0, deadlineNs - System.nanoTime()));
                 if (ready > 0 && poll.ready(1) != 0) {
-                    return readyNs == 0 ? -1 : System.nanoTime() - readyNs;
+                    return inService;
                 }
                 if (ready > 0) {
                     String message = notifications.receive();
-                    readyNs = readyNs == 0 && message.contains("READY=1") ? System.nanoTime() : readyNs;
+                    inService |= message.contains("READY=1");
                     stops |= message.contains("STOPPING=1");
-                    if (readyNs != 0) {
+                    if (inService) {
                         deadlineNs = System.nanoTime()
                                 + (stops ? TimeUnit.MILLISECONDS.toNanos(STOP_TIMEOUT_MS) : watchdogNs);
                     }
                 } else if (System.nanoTime() >= deadlineNs) {
                     say("agent " + process.pid() + " gave no sign of progress for "
-                            + TimeUnit.NANOSECONDS.toMillis(readyNs == 0 ? START_TIMEOUT_NS : watchdogNs)
+                            + TimeUnit.NANOSECONDS.toMillis(inService ? watchdogNs : START_TIMEOUT_NS)
                             + " ms; killed.");
                     pidfd.sendSignal(SIGKILL);
                     deadlineNs = System.nanoTime() + START_TIMEOUT_NS;
@@ -160,7 +160,7 @@ public final class Supervisor {
             }
         } catch (LinuxException e) {
             if (!process.isAlive()) {
-                return readyNs == 0 ? -1 : System.nanoTime() - readyNs;
+                return inService;
             }
             throw e;
         }

@@ -7,8 +7,8 @@ import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.api.ApiServer;
 import io.lockstep.agent.doctor.Finding;
 import io.lockstep.agent.view.DifferingPage;
-import java.io.PrintWriter;
-import java.io.StringWriter;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -20,7 +20,6 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import picocli.CommandLine;
 
 @Timeout(60)
 class MainTest {
@@ -28,8 +27,8 @@ class MainTest {
     Path root;
 
     private final FakeOperations operations = new FakeOperations();
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream err = new ByteArrayOutputStream();
     private List<Finding> findings = List.of();
     private ApiServer server;
 
@@ -86,7 +85,10 @@ class MainTest {
         arguments.add("--json");
 
         assertThat(run(arguments.toArray(String[]::new))).isEqualTo(ExitCode.OK);
-        assertThat(out.toString().strip()).startsWith("{").endsWith("}").doesNotContain("\n");
+        assertThat(out.toString(StandardCharsets.UTF_8).strip())
+                .startsWith("{")
+                .endsWith("}")
+                .doesNotContain("\n");
     }
 
     @Test
@@ -174,7 +176,7 @@ class MainTest {
     @Test
     void shouldExitWith2WhenTheCommandLineIsWrong() {
         assertThat(run("protect", "--pid", "1", "--name", "a")).isEqualTo(ExitCode.USAGE);
-        assertThat(err.toString()).endsWith(". 'lockstep protect --help' shows the options.\n");
+        assertThat(err.toString(StandardCharsets.UTF_8)).endsWith(". 'lockstep protect --help' shows the options.\n");
         assertThat(run("protect")).isEqualTo(ExitCode.USAGE);
         assertThat(run("journal")).isEqualTo(ExitCode.USAGE);
         assertThat(err)
@@ -197,7 +199,7 @@ class MainTest {
         server.close();
 
         assertThat(run("doctor")).isEqualTo(ExitCode.FAILED);
-        assertThat(out.toString())
+        assertThat(out.toString(StandardCharsets.UTF_8))
                 .contains("warning  agent: no agent answers at "
                         + AgentPaths.under(root).socket())
                 .contains("missing  identity: no identity at ");
@@ -207,7 +209,7 @@ class MainTest {
     void shouldPrintTheSameIdentityEveryTimeWithoutAnAgent() {
         server.close();
         assertThat(run("identity")).isEqualTo(ExitCode.OK);
-        String first = out.toString();
+        String first = out.toString(StandardCharsets.UTF_8);
 
         assertThat(first).matches("sha256:[0-9a-f]{64}\n");
         assertThat(run("identity")).isEqualTo(ExitCode.OK);
@@ -215,14 +217,11 @@ class MainTest {
     }
 
     private int run(String... arguments) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        CommandLine commandLine = Main.commandLine();
-        commandLine.setOut(new PrintWriter(out, true));
-        commandLine.setErr(new PrintWriter(err, true));
+        out.reset();
+        err.reset();
         List<String> all = new ArrayList<>(Arrays.asList(arguments));
         all.add(1, "--root");
         all.add(2, root.toString());
-        return commandLine.execute(all.toArray(String[]::new));
+        return Main.run(all.toArray(String[]::new), out, err);
     }
 }

@@ -10,20 +10,20 @@ class RestartPolicyTest {
     @Test
     void shouldStartAgainAtOnceWhenTheAgentWasInService() {
         for (int i = 0; i < 100; i++) {
-            assertThat(policy.ended(RestartPolicy.HEALTHY_NS)).isZero();
+            assertThat(policy.ended(true)).isZero();
         }
     }
 
     @Test
     void shouldWaitLongerAndLongerWhenStartsFailAgainAndAgain() {
-        assertThat(policy.ended(-1)).isZero();
-        assertThat(policy.ended(0)).isZero();
-        assertThat(policy.ended(-1)).isEqualTo(RestartPolicy.DELAY_NS_MIN);
-        assertThat(policy.ended(-1)).isEqualTo(2 * RestartPolicy.DELAY_NS_MIN);
+        assertThat(policy.ended(false)).isZero();
+        assertThat(policy.ended(false)).isZero();
+        assertThat(policy.ended(false)).isEqualTo(RestartPolicy.DELAY_NS_MIN);
+        assertThat(policy.ended(false)).isEqualTo(2 * RestartPolicy.DELAY_NS_MIN);
         for (int i = 0; i < 100; i++) {
-            assertThat(policy.ended(-1)).isBetween(RestartPolicy.DELAY_NS_MIN, RestartPolicy.DELAY_NS_MAX);
+            assertThat(policy.ended(false)).isBetween(RestartPolicy.DELAY_NS_MIN, RestartPolicy.DELAY_NS_MAX);
         }
-        assertThat(policy.ended(RestartPolicy.HEALTHY_NS)).isZero();
-        assertThat(policy.ended(-1)).isZero();
+        assertThat(policy.ended(true)).isZero();
+        assertThat(policy.ended(false)).isZero();
     }
 }
