@@ -188,11 +188,14 @@ final class EpochReceiver {
         openKind = null;
         consistent = !sync;
         committed = epoch;
-        wait.committed();
         if (epoch - applier.applied() > applyLagMax) {
             wait.await(epoch - applyLagMax);
         }
-        acks.ack(epoch, applier.applied());
+        try {
+            acks.ack(epoch, applier.applied());
+        } finally {
+            wait.committed(); // after the acknowledgement: on a busy host the applier would run first
+        }
     }
 
     private void onHashes(DirectBuffer buffer, int offset, int length) throws LockstepException {

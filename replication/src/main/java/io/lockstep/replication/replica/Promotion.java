@@ -18,7 +18,7 @@ import org.slf4j.LoggerFactory;
  * Makes a replica the VM: {@link #load} brings the standby to the committed epoch and holds it, {@link #run} lets it go.
  *
  * <p>Invariant: the standby runs only after the metadata on disk says PROMOTED, so that no later process of this agent takes the running
- * VM for a replica. The sync of the metadata and the load of the device state go on at the same time.
+ * VM for a replica. The sync of that record and the load of the device state go on at the same time.
  *
  * <p>One thread at a time.
  */

@@ -545,8 +545,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         if (open != null) {
             open.promoted(epoch, tookNs);
         }
-        drop();
         env.listener().promoted(result);
+        drop();
         return result;
     }
 

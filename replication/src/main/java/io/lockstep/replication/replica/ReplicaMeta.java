@@ -17,7 +17,7 @@ import org.agrona.ExpandableArrayBuffer;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
- * What of a replica outlives the host's boot. The file is replaced whole: written beside, synced, renamed. Little endian:
+ * What of a replica outlives the host's boot, but for {@link PromotedRecord}. The file is replaced whole: written beside, synced, renamed. Little endian:
  *
  * <pre>
  *   'LSRM' u32 | version u16 | role u16 | epoch i64 | pid i64 | startTicks i64 | fingerprint: u32 length, UTF-8

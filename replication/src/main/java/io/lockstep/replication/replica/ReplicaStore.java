@@ -1,6 +1,7 @@
 package io.lockstep.replication.replica;
 
 import io.lockstep.linux.Errno;
+import io.lockstep.linux.FileRange;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
@@ -40,7 +41,7 @@ final class ReplicaStore implements AutoCloseable {
     private @Nullable Content content;
 
     /** What is open while there is a replica. */
-    record Content(ReplicaFiles files, ReplicaMarker marker, EpochJournal journal) {}
+    record Content(ReplicaFiles files, ReplicaMarker marker, EpochJournal journal, FileRange promoted) {}
 
     ReplicaStore(ReplicaConfig config, String vm, BootId boot, LongSupplier wallMs) {
         this.config = config;
@@ -79,6 +80,12 @@ final class ReplicaStore implements AutoCloseable {
                 return false;
             }
             ReplicaMeta loaded = ReplicaMeta.load(stateDirectory);
+            PromotedRecord promoted = PromotedRecord.load(stateDirectory);
+            if (promoted != null
+                    && promoted.vmIdHigh() == loaded.hello().vmIdHigh()
+                    && promoted.vmIdLow() == loaded.hello().vmIdLow()) {
+                loaded = loaded.promoted(promoted.epoch(), promoted.pid(), promoted.startTicks());
+            }
             meta = loaded;
             if (loaded.role() == ReplicaMeta.Role.PROMOTED) {
                 return false;
@@ -103,29 +110,45 @@ final class ReplicaStore implements AutoCloseable {
             ReplicaMeta fresh = new ReplicaMeta(ReplicaMeta.Role.REPLICA, -1, 0, 0, fingerprint, hello);
             fresh.store(stateDirectory);
             meta = fresh;
-            EpochJournal journal = EpochJournal.open(journalDirectory(), config.journal(), wallMs);
-            boolean done = false;
-            try {
-                ReplicaFiles files = createFiles(hello);
-                ReplicaMarker marker = ReplicaMarker.create(memoryDirectory, hello.vmIdHigh(), hello.vmIdLow(), boot);
-                Content made = new Content(files, marker, journal);
-                content = made;
-                done = true;
-                return made;
-            } finally {
-                if (!done) {
-                    journal.close();
-                }
-            }
+            return createContent(hello);
         } catch (IOException e) {
             throw new LockstepException("replica-io", "Replica " + memoryDirectory + " cannot be made: " + e, e);
+        }
+    }
+
+    private Content createContent(SessionHello hello) throws IOException, LockstepException {
+        FileRange promoted = PromotedRecord.create(stateDirectory);
+        EpochJournal journal = null;
+        ReplicaFiles files = null;
+        try {
+            journal = EpochJournal.open(journalDirectory(), config.journal(), wallMs);
+            files = createFiles(hello);
+            ReplicaMarker marker = ReplicaMarker.create(memoryDirectory, hello.vmIdHigh(), hello.vmIdLow(), boot);
+            Content made = new Content(files, marker, journal, promoted);
+            content = made;
+            return made;
+        } finally {
+            if (content == null) {
+                closeAll(journal, files, promoted);
+            }
         }
     }
 
     /** Changes the metadata; durable when it returns. */
     void store(ReplicaMeta changed) throws LockstepException {
         try {
-            changed.store(stateDirectory);
+            Content open = content;
+            boolean was = meta != null && meta.role() == ReplicaMeta.Role.PROMOTED;
+            if (changed.role() == ReplicaMeta.Role.PROMOTED && open != null) {
+                SessionHello hello = changed.hello();
+                new PromotedRecord(
+                                hello.vmIdHigh(), hello.vmIdLow(), changed.epoch(), changed.pid(), changed.startTicks())
+                        .write(open.promoted());
+            } else if (was && open != null) {
+                PromotedRecord.clear(open.promoted());
+            } else {
+                changed.store(stateDirectory);
+            }
             meta = changed;
         } catch (IOException e) {
             throw new LockstepException("replica-io", ReplicaMeta.path(stateDirectory) + " cannot be written: " + e, e);
@@ -159,6 +182,7 @@ final class ReplicaStore implements AutoCloseable {
     void discard() throws LockstepException {
         try {
             discardContent();
+            Files.deleteIfExists(PromotedRecord.path(stateDirectory));
             Files.deleteIfExists(ReplicaMeta.path(stateDirectory));
             Files.deleteIfExists(stateDirectory);
             meta = null;
@@ -172,34 +196,42 @@ final class ReplicaStore implements AutoCloseable {
         Content open = content;
         if (open != null) {
             content = null;
-            open.journal().close();
-            open.files().close();
-            open.marker().close();
+            closeAll(open.journal(), open.files(), open.marker(), open.promoted());
+        }
+    }
+
+    private static void closeAll(@Nullable AutoCloseable... opened) {
+        for (AutoCloseable one : opened) {
+            try {
+                if (one != null) {
+                    one.close();
+                }
+            } catch (Exception e) {
+                LOG.warn("closing {}: {}", one, e.toString());
+            }
         }
     }
 
     private boolean openContent(SessionHello hello) throws LockstepException {
         ReplicaMarker marker = null;
         ReplicaFiles files = null;
+        FileRange promoted = null;
         try {
             marker = ReplicaMarker.open(memoryDirectory);
             if (!marker.matches(hello.vmIdHigh(), hello.vmIdLow(), boot)) {
                 throw new IOException("the memory files are of another boot or another VM process");
             }
             files = ReplicaFiles.open(memoryDirectory, hello.ramBlocks());
-            content = new Content(files, marker, EpochJournal.open(journalDirectory(), config.journal(), wallMs));
+            promoted = PromotedRecord.create(stateDirectory);
+            EpochJournal journal = EpochJournal.open(journalDirectory(), config.journal(), wallMs);
+            content = new Content(files, marker, journal, promoted);
             return true;
         } catch (IOException e) {
             LOG.warn("replica {} is lost, the VM is copied again: {}", memoryDirectory, e.getMessage());
             return false;
         } finally {
             if (content == null) {
-                if (files != null) {
-                    files.close();
-                }
-                if (marker != null) {
-                    marker.close();
-                }
+                closeAll(files, marker, promoted);
             }
         }
     }

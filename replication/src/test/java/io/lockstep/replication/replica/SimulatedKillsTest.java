@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
  * any number of epochs committed and not applied, and one of them applied in part.
  */
 class SimulatedKillsTest {
-    private static final int KILLS = 120;
+    private static final int KILLS = 60;
 
     @TempDir
     Path directory;
