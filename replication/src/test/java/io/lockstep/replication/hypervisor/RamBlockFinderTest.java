@@ -186,4 +186,29 @@ class RamBlockFinderTest {
             assertThat(read(vm, blocks.get("n1").hostAddress(), 65536)).isEqualTo(memory(vm, qmp, 32 << 20, 65536));
         }
     }
+
+    @Test
+    @Tag("system")
+    void shouldTellPageSizeWhenMemoryIsHuge() throws Exception {
+        Path setting = Path.of("/proc/sys/vm/nr_hugepages");
+        int before = Integer.parseInt(Files.readString(setting).trim());
+        Assumptions.assumeTrue(Files.isWritable(setting), "only root may reserve huge pages");
+        try {
+            // 64 MiB of 2 MiB pages, beside what others have reserved.
+            Files.writeString(setting, String.valueOf(before + 32));
+            Assumptions.assumeTrue(
+                    Integer.parseInt(Files.readString(setting).trim()) == before + 32, "32 huge pages are free");
+            try (TestVm vm = TestVm.start(
+                            "-machine", "q35,memory-backend=huge", "-m", "64", "-object",
+                            "memory-backend-memfd,id=huge,size=64M,share=on,hugetlb=on,hugetlbsize=2M");
+                    QmpConnection qmp = vm.connect()) {
+                HostRamBlock main = find(vm, qmp).get("huge");
+                assertThat(main.block().pageBytes()).isEqualTo(2 << 20);
+                assertThat(main.shared()).isTrue();
+                assertThat(read(vm, main.hostAddress() + 0xf0000, 65536)).isEqualTo(memory(vm, qmp, 0xf0000, 65536));
+            }
+        } finally {
+            Files.writeString(setting, String.valueOf(before));
+        }
+    }
 }
