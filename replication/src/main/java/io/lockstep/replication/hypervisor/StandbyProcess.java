@@ -9,13 +9,21 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * Starts and ends the standby's process. It gets a session of its own, and its output goes to a file: so neither a signal to ours nor our
- * death ends it.
+ * death ends it. Nor is it our child: protected in its turn after a promotion it will be traced, and the JVM takes a traced child's first
+ * stop for its end and never reaps it.
  */
 final class StandbyProcess {
     private static final int SIGKILL = 9;
+    /** The shell tells its own id and then becomes the program. */
+    private static final String TELL_PID = "echo $$ > \"$0\" && exec \"$@\"";
+
+    private static final long START_TIMEOUT_NS = 5_000_000_000L;
+    private static final long POLL_NS = 1_000_000;
     private static final long EXIT_TIMEOUT_NS = 10_000_000_000L;
     /** How much of its log an error shows. */
     private static final int LOG_LINES_SHOWN = 5;
@@ -24,9 +32,11 @@ final class StandbyProcess {
 
     /** Starts it; it may still fail to come up. */
     static ProcessIdentity start(StandbySpec spec) throws LockstepException {
-        List<String> command = new ArrayList<>(List.of("setsid"));
+        Path pidFile = spec.directory().resolve("standby.started");
+        List<String> command = new ArrayList<>(List.of("setsid", "--fork", "sh", "-c", TELL_PID, pidFile.toString()));
         try {
             Files.createDirectories(spec.directory());
+            Files.deleteIfExists(pidFile);
             if (ProcessOwner.of(Path.of("/proc/self")).uid() == 0 && spec.uid() > 0) {
                 ProcessOwner owner = new ProcessOwner(spec.uid(), spec.gid());
                 command.addAll(List.of("setpriv", "--reuid", "" + spec.uid(), "--regid", "" + spec.gid()));
@@ -44,7 +54,10 @@ final class StandbyProcess {
                     .redirectErrorStream(true)
                     .redirectOutput(log(spec.directory()).toFile())
                     .start();
-            return ProcessIdentity.of(process.pid());
+            return started(process, pidFile);
+        } catch (LinuxException e) {
+            // Gone before it could be looked at: the program is not there, or refused at once.
+            throw ended(spec.directory(), "at its start");
         } catch (IOException e) {
             throw new LockstepException(
                     "standby-start-failed",
@@ -52,6 +65,27 @@ final class StandbyProcess {
                             + ". Install the same QEMU as on the primary's host, under the same path.",
                     e);
         }
+    }
+
+    /** Waits for the intermediate process, which ends at once, and reads what the last one wrote before it became QEMU. */
+    private static ProcessIdentity started(Process intermediate, Path pidFile) throws IOException {
+        try {
+            intermediate.waitFor(START_TIMEOUT_NS, TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        long deadlineNs = System.nanoTime() + START_TIMEOUT_NS;
+        String text = "";
+        while (!text.endsWith("\n")) {
+            if (System.nanoTime() > deadlineNs) {
+                throw new IOException(
+                        "setsid --fork sh told no process id within " + START_TIMEOUT_NS / 1_000_000 + " ms");
+            }
+            LockSupport.parkNanos(POLL_NS);
+            text = Files.exists(pidFile) ? Files.readString(pidFile) : "";
+        }
+        Files.delete(pidFile);
+        return ProcessIdentity.of(Long.parseLong(text.trim()));
     }
 
     /** The failure of a standby that ended by itself, with the end of its log. */

@@ -228,4 +228,15 @@ class QemuStandbyTest {
                     .hasMessageEndingWith("standby.log; see the command line with `lockstep protect --dry-run`.");
         }
     }
+
+    @Test
+    void shouldShowTheShellsWordsWhenQemuIsNotInstalled() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "32");
+                QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of("qemu-system-x86_64", "qemu-not-there"))))
+                    .hasMessageStartingWith("The standby QEMU ended at its start: ")
+                    .hasMessageContaining("qemu-not-there: not found");
+        }
+    }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.linux.NativeBlock;
 import io.lockstep.linux.RemoteMemory;
+import java.io.FileOutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -195,11 +196,15 @@ class RamBlockFinderTest {
         Assumptions.assumeTrue(Files.isWritable(setting), "only root may reserve huge pages");
         try {
             // 64 MiB of 2 MiB pages, beside what others have reserved.
-            Files.writeString(setting, String.valueOf(before + 32));
+            reserve(setting, before + 32);
             Assumptions.assumeTrue(
                     Integer.parseInt(Files.readString(setting).trim()) == before + 32, "32 huge pages are free");
             try (TestVm vm = TestVm.start(
-                            "-machine", "q35,memory-backend=huge", "-m", "64", "-object",
+                            "-machine",
+                            "q35,memory-backend=huge",
+                            "-m",
+                            "64",
+                            "-object",
                             "memory-backend-memfd,id=huge,size=64M,share=on,hugetlb=on,hugetlbsize=2M");
                     QmpConnection qmp = vm.connect()) {
                 HostRamBlock main = find(vm, qmp).get("huge");
@@ -208,7 +213,14 @@ class RamBlockFinderTest {
                 assertThat(read(vm, main.hostAddress() + 0xf0000, 65536)).isEqualTo(memory(vm, qmp, 0xf0000, 65536));
             }
         } finally {
-            Files.writeString(setting, String.valueOf(before));
+            reserve(setting, before);
+        }
+    }
+
+    /** In one write(2), which is all that the kernel reads. */
+    private static void reserve(Path setting, int pages) throws Exception {
+        try (FileOutputStream out = new FileOutputStream(setting.toFile())) {
+            out.write((pages + "\n").getBytes(US_ASCII));
         }
     }
 }
