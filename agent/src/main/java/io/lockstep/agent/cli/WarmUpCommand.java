@@ -18,7 +18,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
 /**
- * Does once what an agent does when it starts, and what its commands do, under a root of its own: run with {@code -XX:ArchiveClassesAtExit},
+ * Does once what an agent does when it starts, and what its commands do that ask no VM anything, under a root of its own: run with {@code -XX:ArchiveClassesAtExit},
  * it leaves the archive that makes the next start fast.
  */
 @Command(name = "warm-up", hidden = true, description = "Load the classes of an agent and its commands, and end.")
@@ -32,7 +32,7 @@ final class WarmUpCommand implements Callable<Integer> {
             Files.writeString(paths.configuration(), "[listen]\naddress = \"127.0.0.1\"\nport = " + freePort() + "\n");
             AgentProcess agent = AgentProcess.start(paths);
             try {
-                for (String command : List.of("vms", "status", "identity", "doctor")) {
+                for (String command : List.of("vms", "status", "identity")) {
                     CommandLine commandLine = Main.commandLine();
                     commandLine.setOut(new PrintWriter(Writer.nullWriter()));
                     commandLine.setErr(new PrintWriter(Writer.nullWriter()));
