@@ -131,4 +131,9 @@ public final class PageCache {
     private static long key(int block, int page) {
         return (long) (block + 1) << 32 | (page & 0xffff_ffffL);
     }
+
+    /** Gives the memory back; nothing may use the cache afterwards. */
+    void free() {
+        BufferUtil.free(content);
+    }
 }

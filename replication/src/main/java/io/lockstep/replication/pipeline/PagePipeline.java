@@ -10,6 +10,8 @@ import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.RunState;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -49,6 +51,9 @@ public final class PagePipeline implements AutoCloseable {
     private final PipelineControl control = new PipelineControl();
     private final PipelineCounters counters;
     private final EpochFields[] fields = new EpochFields[PipelineConfig.EPOCHS_IN_RING];
+    private final ByteBuffer memory;
+    private final PageCache[] caches;
+    private final List<Thread> workers = new ArrayList<>();
     private final EncodeHandler[] encoders;
     private final SealHandler sealer;
     private final Disruptor<PageSlot> disruptor;
@@ -70,7 +75,7 @@ public final class PagePipeline implements AutoCloseable {
         this.config = config;
         this.clock = clock;
         int slots = config.ringSlots();
-        ByteBuffer memory = BufferUtil.allocateDirectAligned(slots * SLOT_BYTES + ARENA_SLACK_BYTES, SLOT_BYTES);
+        memory = BufferUtil.allocateDirectAligned(slots * SLOT_BYTES + ARENA_SLACK_BYTES, SLOT_BYTES);
         arena = new UnsafeBuffer(memory);
         arenaAddress = BufferUtil.address(memory);
         slotMask = slots - 1;
@@ -78,7 +83,7 @@ public final class PagePipeline implements AutoCloseable {
             fields[i] = new EpochFields(config.deviceStateBytesMax());
         }
         int encoderCount = config.encoders();
-        PageCache[] caches = new PageCache[encoderCount];
+        caches = new PageCache[encoderCount];
         encoders = new EncodeHandler[encoderCount];
         for (int i = 0; i < encoderCount; i++) {
             caches[i] = new PageCache(config.cacheBytes() / encoderCount);
@@ -86,10 +91,18 @@ public final class PagePipeline implements AutoCloseable {
         }
         counters = new PipelineCounters(caches, control);
         sealer = new SealHandler(control, config, memory, fields, counters, listener, clock);
-        disruptor = new Disruptor<>(PageSlot::new, slots, threads, ProducerType.SINGLE, control.ring);
+        disruptor = new Disruptor<>(PageSlot::new, slots, recording(threads), ProducerType.SINGLE, control.ring);
         disruptor.setDefaultExceptionHandler(new FailStream());
         disruptor.handleEventsWith(encoders).then(sealer);
         ring = disruptor.start();
+    }
+
+    private ThreadFactory recording(ThreadFactory threads) {
+        return body -> {
+            Thread worker = threads.newThread(body);
+            workers.add(worker);
+            return worker;
+        };
     }
 
     /** What becomes of published slots; any thread. */
@@ -408,7 +421,7 @@ public final class PagePipeline implements AutoCloseable {
         }
     }
 
-    /** Closes the channel and ends the threads. The slots' memory stays until this object is unreachable. */
+    /** Closes the channel, ends the threads, and gives the memory back; the capture thread, which uses nothing of it afterwards. */
     @Override
     public void close() {
         FrameChannel left = control.leave(PipelineState.CLOSED);
@@ -422,6 +435,30 @@ public final class PagePipeline implements AutoCloseable {
             LockSupport.parkNanos(this, RECHECK_NS);
         }
         disruptor.halt();
+        free(deadlineNs);
+    }
+
+    /** Gives the large memory back at once, not when a collector comes by: a VM protected again takes as much. */
+    private void free(long deadlineNs) {
+        try {
+            for (Thread worker : workers) {
+                worker.join(Math.max(1, (deadlineNs - clock.nanoTime()) / 1_000_000));
+                if (worker.isAlive()) {
+                    return;
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return;
+        }
+        // SAFETY: the workers have ended, and the capture thread, which this is, uses no slot after close().
+        BufferUtil.free(memory);
+        for (PageCache cache : caches) {
+            cache.free();
+        }
+        for (EpochFields field : fields) {
+            BufferUtil.free(field.deviceStateBytes);
+        }
     }
 
     private final class FailStream implements ExceptionHandler<PageSlot> {

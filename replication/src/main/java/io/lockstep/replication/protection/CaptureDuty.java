@@ -250,7 +250,7 @@ final class CaptureDuty implements Runnable {
             }
         } else if (message instanceof ScrubMismatch mismatch) {
             scrubMismatches.addAndGet(mismatch.differing().size());
-            mismatch.differing().forEach(p -> capture.pending(p.block(), (int) p.page()));
+            mismatch.differing().forEach(p -> capture.heal(p.block(), (int) p.page()));
             error(new LockstepException(
                     "scrub-mismatch",
                     mismatch.differing().size() + " pages differed at epoch " + mismatch.epoch() + ", first "

@@ -8,6 +8,7 @@ import io.lockstep.replication.memory.DirtyTracker;
 import io.lockstep.replication.memory.GuestMemory;
 import io.lockstep.replication.memory.PageBitmap;
 import io.lockstep.replication.memory.PageIndex;
+import io.lockstep.replication.pipeline.PageCodec;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import org.jspecify.annotations.Nullable;
@@ -34,10 +35,14 @@ final class EpochCapture {
     private final PagePipeline pipeline;
     private final PageBitmap pending;
     private final PageBitmap peeked;
+    /** Pages whose content at the peer is not what we sent: no delta may build on it. */
+    private final PageBitmap healed;
+
     private final DirtyRanges written = this::written;
     private final DirtyRanges seen = this::seen;
     private @Nullable PageBitmap scanned;
     private boolean carry;
+    private int passingFlag;
     private long claimedFirst = -1;
     private long claimedLast = -1;
     private int scrubNext;
@@ -60,6 +65,7 @@ final class EpochCapture {
         this.pipeline = pipeline;
         this.pending = new PageBitmap(index.limit());
         this.peeked = new PageBitmap(index.limit());
+        this.healed = new PageBitmap(index.limit());
     }
 
     /** Pages that the peer must still get. */
@@ -90,9 +96,16 @@ final class EpochCapture {
         carry = true;
     }
 
-    /** The peer's content of a page is wrong, or may be: send it again. */
-    void pending(int block, int page) {
-        pending.set(index.flat(block, page), index.flat(block, page) + 1);
+    /** The peer's content of a page is wrong: send it again, whole. */
+    void heal(int block, int page) {
+        int flat = index.flat(block, page);
+        healed.set(flat, flat + 1);
+        pending.set(flat, flat + 1);
+    }
+
+    /** Whether pages travel only in passing, as in a first copy: then they are not kept for deltas. */
+    void passing(boolean on) {
+        passingFlag = on ? PageCodec.FLAG_PASSING : 0;
     }
 
     /** Adds what was written since the last arming, and arms. The VM is held, or early arming is safe. */
@@ -218,15 +231,16 @@ final class EpochCapture {
                 int blockEnd = blockFirst + index.regions().get(block).block().pageCount();
                 int run = Math.min(Math.min(pages.nextClear(flat), blockEnd) - flat, (int) (stretchEnd - slot));
                 run = populated.run(flat, run);
+                int flags = passingFlag;
                 if (populated.isHole(flat)) {
+                    flags |= PageCodec.FLAG_ZERO;
                     memory.finish();
-                    zero(slot, run);
                     memory.begin(pipeline.address(slot) + (long) run * RamBlock.PAGE_BYTES);
                 } else {
                     memory.add(flat, run);
                 }
                 for (int i = 0; i < run; i++) {
-                    pipeline.describe(slot + i, block, flat + i - blockFirst, 0);
+                    pipeline.describe(slot + i, block, flat + i - blockFirst, flags | healing(flat + i));
                 }
                 pages.clear(flat, flat + run);
                 slot += run;
@@ -235,6 +249,14 @@ final class EpochCapture {
             memory.finish();
         }
         return flat;
+    }
+
+    private int healing(int flat) {
+        if (!healed.get(flat)) {
+            return 0;
+        }
+        healed.clear(flat, flat + 1);
+        return PageCodec.FLAG_WHOLE;
     }
 
     private void readSlots(long slot, int flat, int pageCount) throws LinuxException {

@@ -232,6 +232,7 @@ final class EpochLoop {
         }
         if (!begun) {
             pipeline.epochBegin(epoch, kind, wallClock.time());
+            capture.passing(kind == EpochKind.SYNC);
             begun = true;
             preCopied = false;
         }
