@@ -112,7 +112,7 @@ enum ConfigKey {
             "fence",
             "command",
             "Program and arguments that make sure that the other host cannot run the VM; exit status 0 says that it cannot. Its"
-                    + " environment has LOCKSTEP_VM and LOCKSTEP_PEER. Empty: silence never promotes a replica by itself."),
+                    + " environment has the VM's name as LOCKSTEP_VM. Empty: silence never promotes a replica by itself."),
     FENCE_TIMEOUT_MS(
             "fence",
             "timeoutMs",
