@@ -17,6 +17,7 @@ import io.lockstep.replication.link.ControlMessage.SwitchoverPrepare;
 import io.lockstep.replication.link.ControlMessage.SwitchoverReady;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.ControlMessage.VmDied;
+import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import java.util.Objects;
@@ -131,12 +132,10 @@ final class CaptureDuty implements Runnable {
                 progressNs = nowNs;
                 cycle(nowNs);
             }
-        } catch (VmGoneException e) {
-            vmDied();
         } catch (LockstepException e) {
-            failed(e);
+            stopped(e);
         } catch (LinuxException e) {
-            failed(new LockstepException("capture-failed", String.valueOf(e.getMessage()), e));
+            stopped(new LockstepException("capture-failed", String.valueOf(e.getMessage()), e));
         } catch (RuntimeException | Error e) {
             LOG.error("{}: the capture thread failed", vmName, e);
             failed(new LockstepException("capture-failed", "unexpected: " + e, e));
@@ -161,10 +160,11 @@ final class CaptureDuty implements Runnable {
                 ackedEpoch = loop.lastAcked();
                 begunEpoch = loop.epoch();
                 nextNs = Math.min(nextNs, loop.nextCycleNs(System.nanoTime()));
-            } catch (PipelineException e) {
+            } catch (PipelineException | LinkException e) {
+                loop.letGo();
                 sessionLost(e);
             }
-            if (loop.protectedNow() && state != ProtectionState.PROTECTED) {
+            if (sessionUp && loop.protectedNow() && state != ProtectionState.PROTECTED) {
                 state(ProtectionState.PROTECTED, "epoch " + loop.lastAcked() + " committed");
             }
         }
@@ -315,7 +315,9 @@ final class CaptureDuty implements Runnable {
                 if (sessionUp) {
                     tell(new SwitchoverAbort(epoch, String.valueOf(e.getMessage())));
                 }
-                state(ProtectionState.PROTECTED, "switchover failed, the VM runs on here: " + e.getMessage());
+                state(
+                        sessionUp ? ProtectionState.PROTECTED : ProtectionState.RECONNECTING,
+                        "switchover failed, the VM runs on here: " + e.getMessage());
                 throw e;
             }
             tell(new SwitchoverCommit(epoch));
@@ -373,6 +375,25 @@ final class CaptureDuty implements Runnable {
     }
 
     // ------------------------------------------------------------------ ends
+
+    /** Whatever went wrong: if QEMU is gone, that is why. */
+    private void stopped(LockstepException cause) {
+        loop.letGo();
+        boolean gone = cause instanceof VmGoneException;
+        try {
+            gone |= vm.pidfd().awaitExit(QMP_CLOSED_GRACE_NS);
+            vm.qmp().receive();
+        } catch (LockstepException | LinuxException e) {
+            LOG.debug("{}: the last words of QEMU: {}", vmName, e.getMessage());
+        }
+        if (!events.ended().isEmpty()) {
+            released(true, "the VM ended: " + events.ended());
+        } else if (gone) {
+            vmDied();
+        } else {
+            failed(cause);
+        }
+    }
 
     private void vmDied() {
         LOG.warn("{}: QEMU's process ended without a shutdown", vmName);

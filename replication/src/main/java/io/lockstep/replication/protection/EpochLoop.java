@@ -176,7 +176,7 @@ final class EpochLoop {
         boolean resumes = status == HelloStatus.RESUME;
         if (resumes) {
             kind = EpochKind.DELTA;
-            firstConsistent = committedEpoch;
+            firstConsistent = committedEpoch + 1;
             capture.resumeFrom(committedEpoch);
         } else {
             kind = EpochKind.SYNC;
@@ -187,6 +187,12 @@ final class EpochLoop {
         lastBoundaryNs = nowNs;
         nextStopNs = nowNs;
         return resumes;
+    }
+
+    /** After an exception: nothing is held any more, and the pipeline's threads are awake. */
+    void letGo() {
+        guard.disarm();
+        pipeline.quiet(false);
     }
 
     /** Takes the peer's acknowledgement. */
