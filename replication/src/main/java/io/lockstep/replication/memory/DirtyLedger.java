@@ -243,6 +243,20 @@ public final class DirtyLedger implements AutoCloseable {
         }
     }
 
+    /**
+     * Puts the pages of all epochs in flight beside what a dead agent left, and frees their slots: they were sent in a session that is
+     * over, so that no acknowledgement of theirs comes any more. They stay pending until {@link #carryPending}.
+     */
+    public void gather() {
+        for (int i = 0; i < collecting; i++) {
+            if (inUse(i)) {
+                bitmaps[collecting].or(bitmaps[i]);
+                VarHandle.fullFence();
+                free(i);
+            }
+        }
+    }
+
     /** The peer holds this epoch and all before it. */
     public void acked(long epoch) {
         if (current >= 0 && header.getLong(TABLE_OFFSET + current * Long.BYTES) <= epoch + 1) {

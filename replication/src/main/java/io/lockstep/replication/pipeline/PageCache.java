@@ -1,7 +1,6 @@
 package io.lockstep.replication.pipeline;
 
 import io.lockstep.replication.RamBlock;
-import java.nio.ByteBuffer;
 import java.util.Arrays;
 import org.agrona.BufferUtil;
 
@@ -24,7 +23,7 @@ public final class PageCache {
     private final byte[] used;
 
     private final byte[] hands;
-    private final ByteBuffer content;
+    private final AlignedMemory content;
     private final long contentAddress;
     private long hits;
     private long misses;
@@ -41,8 +40,8 @@ public final class PageCache {
         keys = new long[sets * WAYS];
         used = new byte[sets];
         hands = new byte[sets];
-        content = BufferUtil.allocateDirectAligned(sets * WAYS * PAGE_BYTES, PAGE_BYTES);
-        contentAddress = BufferUtil.address(content);
+        content = new AlignedMemory(sets * WAYS * PAGE_BYTES);
+        contentAddress = BufferUtil.address(content.buffer());
     }
 
     /** Pages that fit. */
@@ -134,6 +133,6 @@ public final class PageCache {
 
     /** Gives the memory back; nothing may use the cache afterwards. */
     void free() {
-        BufferUtil.free(content);
+        content.free();
     }
 }

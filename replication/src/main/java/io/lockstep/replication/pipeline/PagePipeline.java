@@ -43,6 +43,8 @@ public final class PagePipeline implements AutoCloseable {
     private static final int ARENA_SLACK_BYTES = 64;
     /** A wait of the capture looks again after this long, should a wake-up be missed. */
     private static final long RECHECK_NS = 10_000_000;
+    /** A link that is slow, but takes something within each timeout, gets this many of them: dropping it would only have more to send. */
+    private static final int TIMEOUTS_WITH_PROGRESS = 8;
     /** The ring has this long to empty at the end. */
     private static final long CLOSE_NS = 2_000_000_000;
 
@@ -51,7 +53,7 @@ public final class PagePipeline implements AutoCloseable {
     private final PipelineControl control = new PipelineControl();
     private final PipelineCounters counters;
     private final EpochFields[] fields = new EpochFields[PipelineConfig.EPOCHS_IN_RING];
-    private final ByteBuffer memory;
+    private final AlignedMemory memory;
     private final PageCache[] caches;
     private final List<Thread> workers = new ArrayList<>();
     private final EncodeHandler[] encoders;
@@ -75,9 +77,9 @@ public final class PagePipeline implements AutoCloseable {
         this.config = config;
         this.clock = clock;
         int slots = config.ringSlots();
-        memory = BufferUtil.allocateDirectAligned(slots * SLOT_BYTES + ARENA_SLACK_BYTES, SLOT_BYTES);
-        arena = new UnsafeBuffer(memory);
-        arenaAddress = BufferUtil.address(memory);
+        memory = new AlignedMemory(slots * SLOT_BYTES + ARENA_SLACK_BYTES);
+        arena = new UnsafeBuffer(memory.buffer());
+        arenaAddress = BufferUtil.address(memory.buffer());
         slotMask = slots - 1;
         for (int i = 0; i < fields.length; i++) {
             fields[i] = new EpochFields(config.deviceStateBytesMax());
@@ -87,10 +89,10 @@ public final class PagePipeline implements AutoCloseable {
         encoders = new EncodeHandler[encoderCount];
         for (int i = 0; i < encoderCount; i++) {
             caches[i] = new PageCache(config.cacheBytes() / encoderCount);
-            encoders[i] = new EncodeHandler(control, memory, slots, i, encoderCount, caches[i], clock);
+            encoders[i] = new EncodeHandler(control, memory.buffer(), slots, i, encoderCount, caches[i], clock);
         }
         counters = new PipelineCounters(caches, control);
-        sealer = new SealHandler(control, config, memory, fields, counters, listener, clock);
+        sealer = new SealHandler(control, config, memory.buffer(), fields, counters, listener, clock);
         disruptor = new Disruptor<>(PageSlot::new, slots, recording(threads), ProducerType.SINGLE, control.ring);
         disruptor.setDefaultExceptionHandler(new FailStream());
         disruptor.handleEventsWith(encoders).then(sealer);
@@ -145,12 +147,20 @@ public final class PagePipeline implements AutoCloseable {
             return;
         }
         control.ring.quiet(false);
-        long deadlineNs = clock.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
+        long timeoutNs = TimeUnit.MILLISECONDS.toNanos(timeoutMs);
+        long deadlineNs = clock.nanoTime() + timeoutNs;
+        long lastNs = deadlineNs + (TIMEOUTS_WITH_PROGRESS - 1) * timeoutNs;
+        long free = freeSlots();
         control.await(Thread.currentThread(), claimedTo + slots - config.ringSlots());
         try {
             while (!isFree(slots)) {
                 requireRunning();
-                long leftNs = deadlineNs - clock.nanoTime();
+                long nowNs = clock.nanoTime();
+                if (freeSlots() > free) {
+                    free = freeSlots();
+                    deadlineNs = Math.min(nowNs + timeoutNs, lastNs);
+                }
+                long leftNs = deadlineNs - nowNs;
                 if (leftNs <= 0) {
                     throw new PipelineException(
                             "pipeline-full",
@@ -452,12 +462,12 @@ public final class PagePipeline implements AutoCloseable {
             return;
         }
         // SAFETY: the workers have ended, and the capture thread, which this is, uses no slot after close().
-        BufferUtil.free(memory);
+        memory.free();
         for (PageCache cache : caches) {
             cache.free();
         }
         for (EpochFields field : fields) {
-            BufferUtil.free(field.deviceStateBytes);
+            field.free();
         }
     }
 

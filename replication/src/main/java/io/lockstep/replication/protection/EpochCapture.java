@@ -92,6 +92,8 @@ final class EpochCapture {
     /** The peer holds an epoch: pending is what was armed since, and what is pending already. */
     void resumeFrom(long committedEpoch) {
         ledger.acked(committedEpoch);
+        // All slots may be in use, and without a free one no epoch could begin.
+        ledger.gather();
         ledger.pending(pending);
         carry = true;
     }

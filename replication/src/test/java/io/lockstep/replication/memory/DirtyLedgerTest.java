@@ -90,6 +90,27 @@ class DirtyLedgerTest {
     }
 
     @Test
+    void shouldHaveRoomForAnEpochWhenAllThatWereInFlightAreGathered() throws Exception {
+        try (DirtyLedger ledger = open("vm")) {
+            scan(ledger, 0, 1);
+            scan(ledger, 1, 2);
+            scan(ledger, 2, 3);
+        }
+        try (DirtyLedger ledger = open("vm")) {
+            assertThat(ledger.hasFreeSlot()).isFalse();
+            ledger.acked(0);
+            ledger.gather();
+            assertThat(pending(ledger)).containsExactly(2, 3);
+            assertThat(ledger.hasFreeSlot()).isTrue();
+            ledger.beginScan(1);
+            ledger.carryPending();
+            assertThat(ledger.endScan(1).cardinality()).isEqualTo(2);
+            ledger.acked(1);
+            assertThat(pending(ledger)).isEmpty();
+        }
+    }
+
+    @Test
     void shouldTakeRangesFromVectorWhenAgentDiedBeforeBookkeeping() throws Exception {
         open("vm").close();
         writeVector(3, BASE + 4096, BASE + 3 * 4096);
