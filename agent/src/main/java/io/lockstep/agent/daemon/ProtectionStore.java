@@ -3,6 +3,7 @@ package io.lockstep.agent.daemon;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.link.SessionHello;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -34,6 +36,8 @@ final class ProtectionStore {
      * @param tracker as asked for
      * @param restarts of the agent so far
      * @param handedOverEpoch epoch with which the VM became the peer's; -1 while it is ours
+     * @param hello as for a session, with the widest bounds for the replica's epoch: when QEMU is gone, nobody else knows it; null in the
+     *     record of an agent that did not keep it
      */
     record Entry(
             String vmName,
@@ -44,13 +48,15 @@ final class ProtectionStore {
             int epochMs,
             String tracker,
             int restarts,
-            long handedOverEpoch) {
+            long handedOverEpoch,
+            @Nullable SessionHello hello) {
+        /** The agent came back and found the VM running: whatever was handed over before, it is ours. */
         Entry restarted() {
-            return new Entry(vmName, vmId, pid, startTicks, peer, epochMs, tracker, restarts + 1, handedOverEpoch);
+            return new Entry(vmName, vmId, pid, startTicks, peer, epochMs, tracker, restarts + 1, -1, hello);
         }
 
         Entry handedOver(long epoch) {
-            return new Entry(vmName, vmId, pid, startTicks, peer, epochMs, tracker, restarts, epoch);
+            return new Entry(vmName, vmId, pid, startTicks, peer, epochMs, tracker, restarts, epoch, hello);
         }
     }
 

@@ -6,6 +6,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.link.LinkDialer;
+import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.protection.AttachedVm;
 import io.lockstep.replication.protection.PeerAddress;
 import io.lockstep.replication.protection.ProtectedVm;
@@ -66,21 +67,30 @@ final class Protections implements AutoCloseable {
 
     /** QEMU ended while no agent looked. */
     private void gone(ProtectionStore.Entry entry) throws LockstepException {
-        if (entry.handedOverEpoch() >= 0) {
-            LOG.warn(
-                    "{}: this agent died while it handed the VM over with epoch {}; its peer holds that epoch and waits. If the VM does not"
-                            + " run there, `lockstep failover {}` on the peer promotes it without loss.",
-                    entry.vmName(),
-                    entry.handedOverEpoch(),
-                    entry.vmName());
-        } else {
-            LOG.warn(
-                    "{}: QEMU ended while no agent looked; what it did unprotected is lost. `lockstep failover {}"
-                            + " --force` on the peer promotes its last epoch.",
-                    entry.vmName(),
-                    entry.vmName());
+        LOG.warn(
+                "{}: QEMU ended while no agent looked{}",
+                entry.vmName(),
+                entry.handedOverEpoch() >= 0
+                        ? ", frozen at epoch " + entry.handedOverEpoch() + ", which its peer runs from now on"
+                        : "; what it did unprotected is lost. `lockstep failover " + entry.vmName()
+                                + " --force` on the peer promotes its last epoch");
+        SessionHello hello = entry.hello();
+        if (hello == null) {
+            store.remove(entry.vmName());
+            return;
         }
-        store.remove(entry.vmName());
+        AgentConfig.Peer peer = peer(entry.peer());
+        LastWords words = new LastWords(
+                hello,
+                entry.handedOverEpoch(),
+                () -> dialer.dial(new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()));
+        words.start(() -> !closing && find(entry.vmName()) == null, () -> forget(entry.vmName()));
+    }
+
+    private void forget(String vmName) {
+        if (find(vmName) == null) {
+            ended(vmName, ProtectionState.VM_DIED);
+        }
     }
 
     /** Protects a VM that was examined; closes it if this throws. */
@@ -93,16 +103,20 @@ final class Protections implements AutoCloseable {
                     "already-protected",
                     name + " is protected already: `lockstep status` shows it, `lockstep unprotect` ends it.");
         }
+        UUID vmId = UUID.randomUUID();
+        SessionHello hello = new ProtectionTicket(name, vmId, AgentVersion.TEXT)
+                .hello(vm, settings(epochMs, tracker), -1, Long.MAX_VALUE);
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
                 name,
-                UUID.randomUUID(),
+                vmId,
                 vm.process().pid(),
                 vm.process().identity().startTicks(),
                 peer,
                 epochMs,
                 tracker,
                 0,
-                -1);
+                -1,
+                hello);
         ProtectedVm started = start(entry, vm);
         try {
             store.put(entry);

@@ -59,6 +59,8 @@ final class CaptureDuty implements Runnable {
     /** An answer is noticed so late at most. */
     private static final long AWAIT_SLICE_NS = 200_000;
 
+    private static final long NOT_HANDED_OVER = -1;
+
     private static final int QMP = 0;
     private static final int PROCESS = 1;
 
@@ -71,7 +73,7 @@ final class CaptureDuty implements Runnable {
     interface EndListener {
         void ended(ProtectionState state, String reason);
 
-        /** QEMU, which stands still at this committed epoch, is about to be ended: from now on the VM is the peer's. */
+        /** QEMU, which stands still at this committed epoch, is about to be ended: from now on the VM is the peer's; -1: it is ours again. */
         void handingOver(long epoch) throws LockstepException;
     }
 
@@ -311,6 +313,7 @@ final class CaptureDuty implements Runnable {
                 listener.handingOver(epoch);
                 handover.killFrozen(SWITCHOVER_STEP_NS);
             } catch (LockstepException e) {
+                takeBack(e);
                 loop.unfreeze(handover);
                 if (sessionUp) {
                     tell(new SwitchoverAbort(epoch, String.valueOf(e.getMessage())));
@@ -327,6 +330,15 @@ final class CaptureDuty implements Runnable {
                     ProtectionState.HANDED_OVER,
                     confirmed ? "runs on the peer from epoch " + epoch : "the peer was told to run epoch " + epoch);
             return tookNs;
+        }
+    }
+
+    /** The VM is ours again, and stands so in the record before it runs: no later life of this agent gives it away. */
+    private void takeBack(LockstepException cause) {
+        try {
+            listener.handingOver(NOT_HANDED_OVER);
+        } catch (LockstepException e) {
+            cause.addSuppressed(e);
         }
     }
 

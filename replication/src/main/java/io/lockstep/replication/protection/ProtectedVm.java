@@ -414,7 +414,7 @@ public final class ProtectedVm implements AutoCloseable {
     /** What is written down before this host's QEMU is ended for good. */
     @FunctionalInterface
     public interface HandoverRecord {
-        /** Durable when it returns: the VM belongs to the peer from this epoch on. */
+        /** Durable when it returns: the VM belongs to the peer from this epoch on; -1: it does not. */
         void handingOver(long epoch) throws LockstepException;
     }
 

@@ -13,8 +13,13 @@ import java.util.UUID;
  * @param agentVersion of this agent
  */
 public record ProtectionTicket(String vmName, UUID vmId, String agentVersion) {
-    /** What the peer is told first. */
-    SessionHello hello(AttachedVm vm, ProtectionSettings settings, long lastAckedEpoch, long lastSentEpoch) {
+    /**
+     * What the peer is told first.
+     *
+     * @param lastAckedEpoch the replica must have this one, or it is copied anew; -1: any will do
+     * @param lastSentEpoch the replica must have none after this one
+     */
+    public SessionHello hello(AttachedVm vm, ProtectionSettings settings, long lastAckedEpoch, long lastSentEpoch) {
         return new SessionHello(
                 ProtocolVersion.PROTOCOL_VERSION,
                 vmId.getMostSignificantBits(),
