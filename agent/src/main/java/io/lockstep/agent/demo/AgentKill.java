@@ -27,7 +27,7 @@ final class AgentKill {
 
     /** Kills, and returns when the guest has read every page of its arena, and the replica was compared whole with the VM. */
     Outcome perform() throws IOException, InterruptedException, DemoFailure, LockstepException {
-        ProtectionStatus before = hosts.primary().protection(Hosts.VM);
+        ProtectionStatus before = hosts.primary().protection(hosts.vm());
         long agentPid = hosts.primary().agent().pid();
         int firstTick = Math.max(0, ticks.printed() - 1);
         ticks.check().splitAt(ticks.printedBytes());
@@ -36,16 +36,16 @@ final class AgentKill {
         output.line("killed the primary's agent, pid %d", agentPid);
 
         Deadline.await("protection by the agent that the supervisor starts", RESTART, () -> hosts.primary()
-                .protectsAgain(Hosts.VM, agentPid));
+                .protectsAgain(hosts.vm(), agentPid));
         double backMs = (System.nanoTime() - killedNs) / 1e6;
-        boolean fullCopy = hosts.primary().protection(Hosts.VM).fullCopies() > before.fullCopies();
+        boolean fullCopy = hosts.primary().protection(hosts.vm()).fullCopies() > before.fullCopies();
         output.line("protected again after %.0f ms, %s a full copy", backMs, fullCopy ? "with" : "without");
         ticks.awaitPrinted(ticks.printed() + TICKS_AFTER_RETURN);
         double pausedMs = ticks.longestGapMs(firstTick);
         output.line("the VM stood still for at most %.1f ms meanwhile", pausedMs);
 
         ticks.awaitSweep();
-        Verification verification = hosts.primary().verify(Hosts.VM);
+        Verification verification = hosts.primary().verify(hosts.vm());
         if (verification.pagesDiffering() != 0) {
             throw new DemoFailure(verification.pagesDiffering() + " of " + verification.pagesCompared()
                     + " pages of the replica differ from the VM's");

@@ -73,10 +73,11 @@ final class Demo {
     private DemoReport protectAndKill(Workspace workspace)
             throws IOException, InterruptedException, DemoFailure, LockstepException {
         try (Hosts hosts = new Hosts(workspace, options);
-                SerialLog serial = new SerialLog(workspace.directory().resolve(Hosts.VM + ".serial"))) {
+                SerialLog serial = new SerialLog(workspace.directory().resolve(workspace.vmName() + ".serial"))) {
             String accelerator = GuestVm.accelerator(options.guests(), workspace.directory());
             output.line("guest %s under %s, two agents in %s", name(), accelerator, workspace.directory());
-            GuestVm vm = GuestVm.start(options.guest(), Hosts.VM, accelerator, options.guests(), workspace.directory());
+            GuestVm vm = GuestVm.start(
+                    options.guest(), workspace.vmName(), accelerator, options.guests(), workspace.directory());
             hosts.start();
             Deadline.await("the guest's first tick", BOOT, () -> {
                 if (!vm.isAlive()) {
@@ -86,15 +87,15 @@ final class Demo {
             });
             HashChain chain = options.guest().chain();
             ChainCheck check = new ChainCheck(chain);
-            Floor floor = hosts.primary().floor(Hosts.VM, FLOOR_SAMPLES);
+            Floor floor = hosts.primary().floor(hosts.vm(), FLOOR_SAMPLES);
             output.line(
                     "pause floor %.2f ms (stop, state to tmpfs, cont)",
                     floor.pauseMs().p50());
-            ProtectionStatus protection = hosts.primary().protect(Hosts.VM, output::progress);
+            ProtectionStatus protection = hosts.primary().protect(hosts.vm(), output::progress);
             output.copied(protection);
             watch(options.seconds(), hosts, serial, check);
-            ProtectionStatus before = hosts.primary().protection(Hosts.VM);
-            ReplicaView replica = hosts.peer().replica(Hosts.VM);
+            ProtectionStatus before = hosts.primary().protection(hosts.vm());
+            ReplicaView replica = hosts.peer().replica(hosts.vm());
             TickWatch ticks = new TickWatch(serial, check, chain.sweepTicks());
             Outcome outcome = options.kill() == Kill.AGENT
                     ? new AgentKill(hosts, vm, ticks, output).perform()
@@ -116,7 +117,7 @@ final class Demo {
                 }
             }
             check.take(serial.from(check.taken()));
-            output.second(second, hosts.primary().protection(Hosts.VM), check);
+            output.second(second, hosts.primary().protection(hosts.vm()), check);
         }
     }
 

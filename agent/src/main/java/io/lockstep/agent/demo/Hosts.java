@@ -7,8 +7,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The two hosts of a run: the primary's agent, the peer's, the cable between them where it must be cut, and the fence. Single-threaded. */
 final class Hosts implements AutoCloseable {
-    /** The guest's name. */
-    static final String VM = "lockstep-demo";
     /** Name of the host that the VM starts on. */
     static final String PRIMARY = "host-a";
     /** Name of the host that holds the replica. */
@@ -18,11 +16,13 @@ final class Hosts implements AutoCloseable {
     private final DemoHost peer;
     private final Fence fence;
     private final DemoOptions options;
+    private final String vm;
     private @Nullable Relay relay;
 
     Hosts(Workspace workspace, DemoOptions options) throws IOException {
         fence = new Fence(workspace.directory());
         this.options = options;
+        vm = workspace.vmName();
         primary = new DemoHost(PRIMARY, workspace, options.project());
         peer = new DemoHost(PEER, workspace, options.project());
     }
@@ -43,6 +43,11 @@ final class Hosts implements AutoCloseable {
         peer.start();
         primary.awaitAgent();
         peer.awaitAgent();
+    }
+
+    /** The VM's name. */
+    String vm() {
+        return vm;
     }
 
     /** The agent that the VM starts under. */

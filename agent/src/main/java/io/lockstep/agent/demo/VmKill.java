@@ -58,7 +58,7 @@ final class VmKill {
 
     private Promotion awaitPromotion() throws InterruptedException, DemoFailure {
         Deadline.await("the VM's promotion on " + Hosts.PEER, FAILOVER, () -> {
-            promotion = hosts.peer().promotion(Hosts.VM);
+            promotion = hosts.peer().promotion(hosts.vm());
             return promotion != null;
         });
         return Objects.requireNonNull(promotion);

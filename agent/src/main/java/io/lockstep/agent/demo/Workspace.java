@@ -40,6 +40,12 @@ final class Workspace {
         return directory;
     }
 
+    /** A name for the run's VM that no other VM has, so that demos may run side by side; short, as it becomes part of socket paths. */
+    String vmName() {
+        String path = directory.toString();
+        return "demo-" + path.substring(path.length() - 6);
+    }
+
     /** Another directory to remove at the end. */
     void owns(Path other) {
         elsewhere.add(other);
