@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 /** One of the demo's two hosts: an agent under a root of its own, started by its supervisor, and asked over its socket. Single-threaded. */
 final class DemoHost {
     /** A JVM's start on a machine that is busy with another one and a guest. */
-    private static final Duration START = Duration.ofSeconds(30);
+    private static final Duration START = Duration.ofSeconds(60);
 
     private static final Progress NO_PROGRESS = (phase, done, total) -> {};
 
@@ -87,6 +87,10 @@ final class DemoHost {
 
                 [fence]
                 command = ["%s"]
+
+                # Two agents, QEMU and the demo share one machine, perhaps with a build: short of processor time is not hung.
+                [watchdog]
+                timeoutMs = 5000
 
                 [peers.%s]
                 address = "127.0.0.1:%d"
