@@ -260,6 +260,16 @@ public final class PagePipeline implements AutoCloseable {
         publishedTo = last;
     }
 
+    /** Passes over whatever is claimed and not published: its source went away while it was filled, and they would come up with the next publication. */
+    public void abandonClaimed() {
+        if (publishedTo < claimedTo) {
+            for (long sequence = publishedTo + 1; sequence <= claimedTo; sequence++) {
+                ring.get(sequence).kind = SlotKind.NONE;
+            }
+            publish(publishedTo + 1, claimedTo);
+        }
+    }
+
     /** While quiet, publishing wakes no encoder: the guest is stopped, and the capture needs the cores. Ends with false. */
     public void quiet(boolean quiet) {
         control.ring.quiet(quiet);
@@ -349,7 +359,7 @@ public final class PagePipeline implements AutoCloseable {
      * @throws PipelineException {@code pipeline-full} after the timeout, or as {@link #awaitFree}
      */
     public void awaitDrained(long timeoutMs) throws PipelineException {
-        publishClaimed();
+        abandonClaimed();
         awaitFree(config.ringSlots(), timeoutMs);
     }
 
@@ -375,7 +385,7 @@ public final class PagePipeline implements AutoCloseable {
         if (left != null) {
             left.close();
         }
-        publishClaimed();
+        abandonClaimed();
         control.ring.quiet(false);
         long deadlineNs = clock.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
         control.await(Thread.currentThread(), publishedTo);
@@ -398,16 +408,6 @@ public final class PagePipeline implements AutoCloseable {
     /** Fails the session from outside, e.g. because the receiver saw the connection end; any thread. */
     public void abort(Throwable cause) {
         control.fail(cause);
-    }
-
-    /** Claimed and never published slots would come up with the next publication. */
-    private void publishClaimed() {
-        if (claimedTo > publishedTo) {
-            for (long sequence = publishedTo + 1; sequence <= claimedTo; sequence++) {
-                ring.get(sequence).kind = SlotKind.NONE;
-            }
-            publish(publishedTo + 1, claimedTo);
-        }
     }
 
     private void requireOpen() throws PipelineException {
@@ -438,7 +438,7 @@ public final class PagePipeline implements AutoCloseable {
         if (left != null) {
             left.close();
         }
-        publishClaimed();
+        abandonClaimed();
         control.ring.quiet(false);
         long deadlineNs = clock.nanoTime() + CLOSE_NS;
         while (!isDrained() && clock.nanoTime() < deadlineNs) {

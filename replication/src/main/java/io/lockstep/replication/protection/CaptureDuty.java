@@ -390,7 +390,7 @@ final class CaptureDuty implements Runnable {
 
     /** Whatever went wrong: if QEMU is gone, that is why. */
     private void stopped(LockstepException cause) {
-        loop.letGo();
+        loop.abandon();
         boolean gone = cause instanceof VmGoneException;
         try {
             gone |= vm.pidfd().awaitExit(QMP_CLOSED_GRACE_NS);

@@ -198,6 +198,12 @@ final class EpochCapture {
         }
     }
 
+    /** Drops what was read and not handed over; protection ends, so nothing will miss it. */
+    void abandon() {
+        pipeline.abandonClaimed();
+        claimedFirst = -1;
+    }
+
     private int nextScrubbed() {
         int flat = scrubNext;
         int block = index.block(flat);

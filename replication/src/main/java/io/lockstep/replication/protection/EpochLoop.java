@@ -195,6 +195,12 @@ final class EpochLoop {
         pipeline.quiet(false);
     }
 
+    /** As {@link #letGo}, for good: last words may follow what was handed over. */
+    void abandon() {
+        letGo();
+        capture.abandon();
+    }
+
     /** Takes the peer's acknowledgement. */
     void acknowledged(long acked, long ackedNs) {
         if (acked > lastAcked && acked <= lastEnded) {

@@ -231,6 +231,27 @@ class PagePipelineTest {
     }
 
     @Test
+    void shouldSendTheLastWordsWhenTheVmDiesWhileItsPagesAreRead() throws Exception {
+        pipeline.attach(link.left(), 1_000);
+        UnsafeBuffer message = new UnsafeBuffer(ByteBuffer.allocate(256));
+        GoodbyeEncoder goodbye = new GoodbyeEncoder();
+        goodbye.wrapAndApplyHeader(message, 0, new MessageHeaderEncoder()).reason("dead");
+        pipeline.epochBegin(1, EpochKind.DELTA, 0);
+        pipeline.describe(pipeline.claim(3), 0, 0, 0);
+
+        pipeline.abandonClaimed();
+        pipeline.message(message, 0, MessageHeaderEncoder.ENCODED_LENGTH + goodbye.encodedLength());
+
+        EpochReader peer = new EpochReader(new PageModel(1));
+        peer.expect(link.right());
+        Awaitility.await().until(() -> {
+            peer.readAll(link.right());
+            return peer.goodbye.equals("dead");
+        });
+        assertThat(peer.epoch).isNotEqualTo(1);
+    }
+
+    @Test
     void shouldSendHashesWhenVerifying() throws Exception {
         pipeline.attach(link.left(), 1_000);
         Random random = new Random(3);
