@@ -26,6 +26,7 @@ final class EpochMessages {
     private final EpochBeginEncoder begin = new EpochBeginEncoder();
     private final EpochEndEncoder end = new EpochEndEncoder();
     private final VerifyHashesEncoder verify = new VerifyHashesEncoder();
+    private final DeviceStateCodec deviceStates;
     private int scrubBytes;
     private int hashCount;
     private int hashBlock;
@@ -34,6 +35,7 @@ final class EpochMessages {
 
     EpochMessages(Outbox outbox, PipelineConfig config) {
         this.outbox = outbox;
+        this.deviceStates = new DeviceStateCodec(config.deviceStateBytesMax());
         this.message = new UnsafeBuffer(BufferUtil.allocateDirectAligned(messageBytes(config), 64));
         this.scrub =
                 new UnsafeBuffer(BufferUtil.allocateDirectAligned(config.scrubPagesMax() * SCRUB_RECORD_BYTES, 64));
@@ -124,6 +126,7 @@ final class EpochMessages {
     void end(EpochFields fields, EpochCounts counts, int checksum) throws LinkException {
         counts.scrubbed = scrubBytes / SCRUB_RECORD_BYTES;
         counts.deviceStateBytes = fields.deviceStateLength;
+        int encodedBytes = deviceStates.encode(fields.deviceStateBytes, fields.deviceStateLength);
         end.wrapAndApplyHeader(message, 0, header)
                 .epoch(fields.epoch)
                 .kind(fields.kind)
@@ -133,8 +136,13 @@ final class EpochMessages {
                 .pageCount(counts.pageCount)
                 .pageBytes(counts.pageBytes)
                 .pagesChecksum(checksum & 0xffff_ffffL)
-                .putScrub(scrub, 0, scrubBytes)
-                .putDeviceState(fields.deviceState, 0, fields.deviceStateLength);
+                .deviceStateBytes(fields.deviceStateLength)
+                .putScrub(scrub, 0, scrubBytes);
+        if (encodedBytes > 0) {
+            end.putDeviceState(deviceStates.encoded(), 0, encodedBytes);
+        } else {
+            end.putDeviceState(fields.deviceState, 0, fields.deviceStateLength);
+        }
         scrubBytes = 0;
         outbox.send(message, 0, HEADER_BYTES + end.encodedLength());
     }

@@ -3,6 +3,7 @@ package io.lockstep.replication.replica;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.journal.EpochJournal;
 import io.lockstep.replication.journal.JournalReader;
+import io.lockstep.replication.pipeline.DeviceStateCodec;
 import io.lockstep.replication.pipeline.PageDecoder;
 import io.lockstep.replication.pipeline.PageFormatException;
 import io.lockstep.replication.wire.EpochBeginDecoder;
@@ -14,7 +15,6 @@ import io.lockstep.replication.wire.VerifyHashesDecoder;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.agrona.BufferUtil;
-import org.agrona.concurrent.UnsafeBuffer;
 
 /**
  * Brings committed epochs from the journal into the replica's files, one whole epoch after another; the same code while the primary
@@ -40,7 +40,7 @@ final class EpochApplier implements AutoCloseable {
     private final EpochEndDecoder end = new EpochEndDecoder();
     private final VerifyHashesDecoder hashes = new VerifyHashesDecoder();
     private final ByteBuffer deviceState = BufferUtil.allocateDirectAligned(DEVICE_STATE_BYTES_MAX, 4096);
-    private final UnsafeBuffer deviceStateBuffer = new UnsafeBuffer(deviceState);
+    private final DeviceStateCodec deviceStates = new DeviceStateCodec(DEVICE_STATE_BYTES_MAX);
     private RunState runState = RunState.RUNNING;
     private boolean failed;
     private volatile long applied;
@@ -186,10 +186,17 @@ final class EpochApplier implements AutoCloseable {
         check("epoch", end.epoch(), epoch);
         runState = end.runState();
         end.skipScrub();
+        int stateBytes = (int) end.deviceStateBytes();
         int length = end.deviceStateLength();
-        deviceState.clear();
-        end.getDeviceState(deviceStateBuffer, 0, length);
-        deviceState.limit(length);
+        int at = end.limit() + EpochEndDecoder.deviceStateHeaderLength();
+        if (!deviceStates.decode(reader.buffer(), at, length, stateBytes, deviceState)) {
+            // The receiver has decoded it before it was committed: the journal changed since.
+            throw new LockstepException(
+                    "journal-corrupt",
+                    "The device state of epoch " + epoch + " is damaged in the journal: " + length
+                            + " bytes are no state of " + stateBytes
+                            + ". The replica is dropped; protect the VM again.");
+        }
     }
 
     private void compareScrub(long epoch) throws IOException {

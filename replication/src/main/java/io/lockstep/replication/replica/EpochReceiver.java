@@ -4,6 +4,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.LinkException.Kind;
+import io.lockstep.replication.pipeline.DeviceStateCodec;
 import io.lockstep.replication.pipeline.PageDecoder;
 import io.lockstep.replication.pipeline.PageFormatException;
 import io.lockstep.replication.wire.AckLevel;
@@ -14,8 +15,10 @@ import io.lockstep.replication.wire.MessageHeaderDecoder;
 import io.lockstep.replication.wire.PageBatchDecoder;
 import io.lockstep.replication.wire.VerifyHashesDecoder;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import org.agrona.BufferUtil;
 import org.agrona.DirectBuffer;
 import org.jspecify.annotations.Nullable;
 
@@ -40,6 +43,8 @@ final class EpochReceiver {
     private final int applyLagMax;
     private final PageDecoder decoder;
     private final BufferChecksum checksum = new BufferChecksum();
+    private final DeviceStateCodec deviceStates = new DeviceStateCodec(EpochApplier.DEVICE_STATE_BYTES_MAX);
+    private final ByteBuffer deviceState = BufferUtil.allocateDirectAligned(EpochApplier.DEVICE_STATE_BYTES_MAX, 4096);
     private final MessageHeaderDecoder header = new MessageHeaderDecoder();
     private final EpochBeginDecoder begin = new EpochBeginDecoder();
     private final PageBatchDecoder batch = new PageBatchDecoder();
@@ -175,6 +180,9 @@ final class EpochReceiver {
                     "epoch-state",
                     "EpochEnd " + openEpoch + " kind " + openKind + " has " + stateBytes + " bytes of device state");
         }
+        if (!sync) {
+            checkState(buffer, stateBytes, (int) end.deviceStateBytes());
+        }
         long epoch = openEpoch;
         if (sync) {
             content.files().flush();
@@ -212,6 +220,15 @@ final class EpochReceiver {
             throw corrupt("epoch-kind", "VerifyHashes in epoch " + openEpoch + " of kind SYNC, which has no boundary");
         }
         content.journal().append(buffer, offset, length);
+    }
+
+    private void checkState(DirectBuffer buffer, int length, int stateBytes) throws LinkException {
+        int at = end.limit() + EpochEndDecoder.deviceStateHeaderLength();
+        if (!deviceStates.decode(buffer, at, length, stateBytes, deviceState)) {
+            throw corrupt(
+                    "epoch-state",
+                    "EpochEnd " + openEpoch + ": " + length + " bytes are no device state of " + stateBytes + " bytes");
+        }
     }
 
     private void checkScrub(DirectBuffer buffer) throws LinkException {

@@ -51,6 +51,7 @@ public final class Epochs {
                 .pageCount(pageCount)
                 .pageBytes(pageBytes)
                 .pagesChecksum(Integer.toUnsignedLong(checksum))
+                .deviceStateBytes(state.length)
                 .putScrub(scrub, 0, scrub.length)
                 .putDeviceState(state, 0, state.length);
         length = MessageHeaderEncoder.ENCODED_LENGTH + end.encodedLength();

@@ -108,8 +108,13 @@ final class EpochReader {
         }
         UnsafeBuffer state = new UnsafeBuffer(new byte[0]);
         end.wrapDeviceState(state);
-        for (int i = 0; i < state.capacity(); i++) {
-            assertThat(state.getByte(i)).isEqualTo((byte) end.epoch());
+        ByteBuffer restored = ByteBuffer.allocateDirect(1 << 20);
+        int stateBytes = (int) end.deviceStateBytes();
+        assertThat(new DeviceStateCodec(1 << 20).decode(state, 0, state.capacity(), stateBytes, restored))
+                .isTrue();
+        assertThat(restored.limit()).isEqualTo(stateBytes);
+        for (int i = 0; i < stateBytes; i++) {
+            assertThat(restored.get(i)).isEqualTo((byte) end.epoch());
         }
         epoch = end.epoch();
     }
