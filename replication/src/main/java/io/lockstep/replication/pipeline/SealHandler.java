@@ -70,12 +70,15 @@ final class SealHandler implements EventHandler<PageSlot> {
 
     @Override
     @SuppressWarnings("NonAtomicVolatileUpdate") // One writer.
-    public void onEvent(PageSlot slot, long sequence, boolean endOfBatch) throws LinkException {
+    public void onEvent(PageSlot slot, long sequence, boolean endOfBatch) {
         boolean epochEnds = slot.kind == SlotKind.EPOCH_END;
         try {
             if (control.running()) {
                 seal(slot, sequence, endOfBatch);
             }
+        } catch (LinkException | RuntimeException e) {
+            // Before the sequence moves on: who waits for that may start the next session, which this must not fail.
+            control.fail(e);
         } finally {
             if (epochEnds) {
                 endsSealed++;
