@@ -88,6 +88,11 @@ public final class Main {
                         ? String.valueOf(e.getMessage())
                         : e.toString();
         command.getErr().println(name + ": " + message);
+        if (result.subcommand() != null && result.subcommand().hasMatchedOption("--json")) {
+            command.getOut()
+                    .println("{\"error\":{\"code\":" + AgentCall.quoted(code(e)) + ",\"message\":"
+                            + AgentCall.quoted(message) + "}}");
+        }
         if (e instanceof RequestFailedException failed) {
             return failed.exitCode;
         }
@@ -95,5 +100,12 @@ public final class Main {
             return ExitCode.AGENT_NOT_RUNNING;
         }
         return e instanceof LockstepException ? ExitCode.REFUSED : ExitCode.FAILED;
+    }
+
+    private static String code(Exception e) {
+        if (e instanceof RequestFailedException failed) {
+            return failed.code;
+        }
+        return e instanceof LockstepException refusal ? refusal.code() : "internal-error";
     }
 }

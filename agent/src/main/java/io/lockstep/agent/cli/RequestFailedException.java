@@ -7,9 +7,11 @@ import java.io.IOException;
 /** The agent answered with a problem, or a job of it ended with one. */
 final class RequestFailedException extends Exception {
     final int exitCode;
+    final String code;
 
-    private RequestFailedException(String message, int exitCode) {
+    private RequestFailedException(String code, String message, int exitCode) {
         super(message);
+        this.code = code;
         this.exitCode = exitCode;
     }
 
@@ -27,6 +29,7 @@ final class RequestFailedException extends Exception {
     private static RequestFailedException of(String detail, String code, int status) {
         boolean refused = status / 100 == 4 && !code.equals("internal-error");
         return new RequestFailedException(
+                code.isEmpty() ? "status-" + status : code,
                 detail.isEmpty() ? "the agent answered with status " + status : detail,
                 refused ? ExitCode.REFUSED : ExitCode.FAILED);
     }

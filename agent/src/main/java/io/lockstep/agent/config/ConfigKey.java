@@ -142,8 +142,9 @@ enum ConfigKey {
     VM_STANDBY_COMMAND(
             "vms.*",
             "standbyCommand",
-            "On the peer: the standby's program and arguments, in place of those derived from the primary's. 'lockstep protect"
-                    + " --dry-run' prints the derived ones."),
+            "On the peer: the standby's program and arguments, in place of those derived from the primary's, which 'lockstep protect"
+                    + " --dry-run' prints. In them @qmp@ stands for the path of its QMP socket, @memory:BLOCK@ for that of the file of"
+                    + " a RAM block, e.g. @memory:pc.ram@, and @directory@ for its directory."),
     VM_STANDBY_REPLACEMENTS(
             "vms.*",
             "standbyReplacements",

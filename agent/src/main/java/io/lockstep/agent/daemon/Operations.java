@@ -31,8 +31,8 @@ import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerProbe;
 import io.lockstep.replication.protection.AttachedVm;
 import io.lockstep.replication.protection.ProtectedVm;
-import io.lockstep.replication.protection.ProtectionState;
 import io.lockstep.replication.replica.ReplicaHost;
+import io.lockstep.replication.replica.ReplicaState;
 import io.lockstep.replication.replica.ReplicaStatus;
 import java.lang.management.ManagementFactory;
 import java.net.InetSocketAddress;
@@ -107,7 +107,7 @@ final class Operations implements VmOperations {
             }
         }
         for (ReplicaStatus replica : held) {
-            if (replica.promotion() == null) {
+            if (replica.promotion() == null && holds(replica)) {
                 found.add(new VmSummary(
                         replica.standbyPid(),
                         replica.vm(),
@@ -120,6 +120,10 @@ final class Operations implements VmOperations {
             }
         }
         return found;
+    }
+
+    private static boolean holds(ReplicaStatus replica) {
+        return replica.state() != ReplicaState.EMPTY;
     }
 
     private VmSummary summary(QemuProcess process) {
@@ -150,7 +154,10 @@ final class Operations implements VmOperations {
 
     @Override
     public List<ReplicaView> replicas() {
-        return replicas.status().stream().map(this::view).toList();
+        return replicas.status().stream()
+                .filter(r -> holds(r) || !r.lastErrorCode().isEmpty())
+                .map(this::view)
+                .toList();
     }
 
     private ReplicaView view(ReplicaStatus status) {
@@ -168,6 +175,8 @@ final class Operations implements VmOperations {
     @Override
     public DryRun dryRun(ProtectRequest request) throws LockstepException {
         QemuProcess process = process(request.vm());
+        protections.checkFree(process);
+        protections.peerName(request.peer());
         try (AttachedVm vm = AttachedVm.open(process)) {
             String name = Protections.vmName(process);
             String tracker =
@@ -190,25 +199,27 @@ final class Operations implements VmOperations {
         }
     }
 
+    /** As {@link TrackerFactory#open} would choose, in its words. */
     private static String tracker(AttachedVm vm, String wanted) throws LockstepException {
-        StringBuilder reasons = new StringBuilder();
-        for (TrackerProbe probe :
-                TrackerFactory.probe(vm.process().pid(), vm.index().regions())) {
-            if (wanted.equals("auto") || wanted.equals(probe.name())) {
+        boolean any = wanted.equals("auto");
+        if (!any && !TrackerFactory.NAMES.contains(wanted)) {
+            throw noTracker("tracker " + wanted + " is none of " + String.join(", ", TrackerFactory.NAMES));
+        }
+        long pid = vm.process().pid();
+        List<String> reasons = new ArrayList<>();
+        for (TrackerProbe probe : TrackerFactory.probe(pid, vm.index().regions())) {
+            if (any || wanted.equals(probe.name())) {
                 if (probe.available()) {
                     return probe.name();
                 }
-                reasons.append(' ')
-                        .append(probe.name())
-                        .append(": ")
-                        .append(probe.reason())
-                        .append('.');
+                reasons.add(probe.name() + ": " + probe.reason());
             }
         }
-        throw new LockstepException(
-                "no-tracker",
-                "no way to track the memory of " + vm.process().label() + "." + reasons
-                        + " `lockstep doctor` names the cures.");
+        throw noTracker("no way to track the memory of pid " + pid + ". " + String.join(". ", reasons));
+    }
+
+    private static LockstepException noTracker(String cause) {
+        return new LockstepException("no-tracker", cause + ". `lockstep doctor` names the cures.");
     }
 
     @Override
@@ -218,23 +229,26 @@ final class Operations implements VmOperations {
         QemuProcess process = process(request.vm());
         AgentConfig.Vm vm = config.vm(Protections.vmName(process));
         ProtectedVm started = protections.protect(
-                AttachedVm.open(process),
+                process,
                 peer,
                 request.epochMs() > 0 ? request.epochMs() : vm.epochMs(),
                 request.tracker() == null ? vm.tracker() : request.tracker());
+        FirstCopy copy = new FirstCopy(started);
         try {
-            while (started.state() != ProtectionState.PROTECTED) {
+            do {
                 long done = started.sync().copiedBytes();
                 progress.report("initial-copy", done, done + started.sync().pendingBytes());
-                LockstepException refusal = started.refusal();
+                LockstepException refusal = copy.refusal(System.currentTimeMillis());
                 if (refusal != null) {
                     await(started.unprotect());
+                    protections.forget(started);
                     throw refusal;
                 }
                 if (await(started.ended(), REPORT_MS)) {
-                    throw new LockstepException("protection-ended", started.stateReason());
+                    protections.forget(started);
+                    throw copy.ended();
                 }
-            }
+            } while (!copy.complete());
         } catch (InterruptedException e) {
             var unused = started.unprotect();
             throw e;
@@ -244,7 +258,9 @@ final class Operations implements VmOperations {
 
     @Override
     public void unprotect(String vm, Progress progress) throws LockstepException, InterruptedException {
-        await(active(vm).unprotect());
+        ProtectedVm held = active(vm);
+        await(held.unprotect());
+        protections.forget(held);
     }
 
     @Override
@@ -297,6 +313,7 @@ final class Operations implements VmOperations {
     @Override
     public Floor measureFloor(VmSelector selector, int samples, Progress progress) throws LockstepException {
         QemuProcess process = process(selector);
+        protections.checkFree(process);
         try (AttachedVm vm = AttachedVm.open(process)) {
             double medianMs =
                     PauseFloor.medianNs(vm.qmp(), Path.of("/dev/shm/lockstep-floor-" + process.pid()), samples)
@@ -346,7 +363,7 @@ final class Operations implements VmOperations {
             if (cause instanceof LockstepException refusal) {
                 throw refusal;
             }
-            throw new LockstepException("internal", "unexpected: " + cause, e);
+            throw new LockstepException("internal-error", "unexpected: " + cause, e);
         }
     }
 }

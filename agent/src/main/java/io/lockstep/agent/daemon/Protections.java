@@ -93,15 +93,33 @@ final class Protections implements AutoCloseable {
         }
     }
 
-    /** Protects a VM that was examined; closes it if this throws. */
-    ProtectedVm protect(AttachedVm vm, String peer, int epochMs, String tracker) throws LockstepException {
-        String name = vmName(vm.process());
+    /** Refuses a VM that is protected here: its monitor is ours. */
+    void checkFree(QemuProcess process) throws LockstepException {
+        String name = vmName(process);
         Held present = held.get(name);
         if (present != null && !present.vm.ended().isDone()) {
-            vm.close();
             throw new LockstepException(
                     "already-protected",
                     name + " is protected already: `lockstep status` shows it, `lockstep unprotect` ends it.");
+        }
+    }
+
+    /**
+     * Protects a VM. What can be found out without touching it, is found out first: whether it can be protected, and whether the peer answers
+     * with the certificate that it should have.
+     */
+    synchronized ProtectedVm protect(QemuProcess process, String peerName, int epochMs, String tracker)
+            throws LockstepException {
+        String name = vmName(process);
+        checkFree(process);
+        AgentConfig.Peer peer = peer(peerName);
+        AttachedVm vm = AttachedVm.open(process);
+        try {
+            dialer.dial(new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint())
+                    .close();
+        } catch (LockstepException e) {
+            vm.close();
+            throw e;
         }
         UUID vmId = UUID.randomUUID();
         SessionHello hello = new ProtectionTicket(name, vmId, AgentVersion.TEXT)
@@ -109,9 +127,9 @@ final class Protections implements AutoCloseable {
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
                 name,
                 vmId,
-                vm.process().pid(),
-                vm.process().identity().startTicks(),
-                peer,
+                process.pid(),
+                process.identity().startTicks(),
+                peerName,
                 epochMs,
                 tracker,
                 0,
@@ -209,6 +227,11 @@ final class Protections implements AutoCloseable {
     /** A VM's name in all interfaces. */
     static String vmName(QemuProcess process) {
         return process.name().isEmpty() ? "pid-" + process.pid() : process.name();
+    }
+
+    /** What has ended is shown no longer: its operator knows. */
+    void forget(ProtectedVm ended) {
+        held.computeIfPresent(ended.ticket().vmName(), (name, present) -> present.vm == ended ? null : present);
     }
 
     /** By name; null if there is none. */

@@ -127,7 +127,12 @@ public final class QemuStandby implements Standby {
     }
 
     private static QemuStandby attach(StandbySpec spec, ProcessIdentity process, Stage stage) throws LockstepException {
-        QmpConnection qmp = QmpConnection.open(spec.commandLine().qmpSocket(), START_TIMEOUT_NS);
+        QmpConnection qmp;
+        try {
+            qmp = QmpConnection.open(spec.commandLine().qmpSocket(), START_TIMEOUT_NS);
+        } catch (LockstepException e) {
+            throw process.alive() ? e : StandbyProcess.ended(spec.directory(), "at its start");
+        }
         try {
             return new QemuStandby(spec, process, qmp, stage);
         } catch (LockstepException e) {
@@ -145,8 +150,10 @@ public final class QemuStandby implements Standby {
             if (System.nanoTime() > deadlineNs) {
                 throw new LockstepException(
                         "standby-start-failed",
-                        "The standby QEMU opened no QMP socket within " + START_TIMEOUT_NS / 1_000_000 + " ms: "
-                                + StandbyProcess.log(spec.directory()) + ".");
+                        "The standby QEMU opened no QMP socket within " + START_TIMEOUT_NS / 1_000_000
+                                + " ms: its log is "
+                                + StandbyProcess.log(spec.directory())
+                                + "; a standbyCommand needs `-qmp unix:@qmp@,server=on,wait=off`.");
             }
             LockSupport.parkNanos(POLL_NS);
         }

@@ -319,7 +319,7 @@ public final class StandbyCommandLine {
             return new LockstepException(
                     "standby-command-line",
                     "No standby command line can be made: " + cause
-                            + ". Give one in the configuration: standby.commandLine or standby.replace.");
+                            + ". Give one in the peer's configuration: vms.NAME.standbyCommand or vms.NAME.standbyReplacements.");
         }
     }
 }

@@ -312,7 +312,7 @@ public final class EpochJournal implements AutoCloseable {
             throw new LockstepException(
                     "peer-disk-too-small",
                     "Free space for the journal " + free + " < " + needed + " bytes in " + directory
-                            + ". Free space there, or lower journalBytesMax.");
+                            + ". Free space there, or lower journal.bytesMax.");
         }
     }
 

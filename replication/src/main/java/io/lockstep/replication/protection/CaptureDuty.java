@@ -8,6 +8,7 @@ import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.link.ControlCodec;
 import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.ControlMessage.Goodbye;
+import io.lockstep.replication.link.ControlMessage.LinkError;
 import io.lockstep.replication.link.ControlMessage.Promoted;
 import io.lockstep.replication.link.ControlMessage.Released;
 import io.lockstep.replication.link.ControlMessage.ScrubMismatch;
@@ -261,6 +262,8 @@ final class CaptureDuty implements Runnable {
             switchoverReady = ready;
         } else if (message instanceof Promoted done) {
             promoted = done;
+        } else if (message instanceof LinkError failure) {
+            error(new LinkException(LinkException.Kind.REFUSED, failure.code(), failure.cause()));
         } else {
             LOG.warn("{}: the peer said {}", vmName, message);
         }

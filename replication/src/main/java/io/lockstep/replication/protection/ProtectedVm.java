@@ -346,6 +346,11 @@ public final class ProtectedVm implements AutoCloseable {
         return duty.lastError() instanceof LinkException link && FINAL.contains(link.kind()) ? link : null;
     }
 
+    /** Whether the peer's last word was that a standby waits there. */
+    public boolean standbyReady() {
+        return session.standbyReady();
+    }
+
     /** How long the VM stood still for the last {@link #verify}; 0 if there was none. */
     public long lastVerifyPauseNs() {
         return verifyPauseNs;

@@ -3,6 +3,7 @@ package io.lockstep.replication.replica;
 import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.Standby;
+import io.lockstep.replication.link.ControlMessage.LinkError;
 import io.lockstep.replication.link.ControlMessage.Page;
 import io.lockstep.replication.link.ControlMessage.ScrubMismatch;
 import io.lockstep.replication.link.ControlMessage.SwitchoverReady;
@@ -17,6 +18,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -56,6 +58,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     private volatile LastError lastError = new LastError("", "", 0);
     private @Nullable AppliedWait wait;
     private long nextFenceNs;
+
+    private final AtomicReference<@Nullable LinkError> standbyFailure = new AtomicReference<>();
 
     private record LastError(String code, String message, long atMs) {}
 
@@ -174,11 +178,12 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
             drop();
             promoted = null;
             counters.fullCopies.incrementAndGet();
-            begin(store.create(wanted, fingerprint));
+            create(wanted, fingerprint);
         } else if (Objects.requireNonNull(store.meta()).role() == ReplicaMeta.Role.RELEASED) {
             store.store(Objects.requireNonNull(store.meta()).with(ReplicaMeta.Role.REPLICA));
         }
         hello = wanted;
+        standbyFailure.set(null);
         ReplicaStore.Content open = Objects.requireNonNull(content);
         EpochReceiver fresh = new EpochReceiver(
                 open,
@@ -195,6 +200,20 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         long epoch = fresh.committedEpoch();
         state(follow(), now(), resume ? "session resumes after epoch " + epoch : "session begins with a full copy");
         return reply(resume ? HelloStatus.RESUME : HelloStatus.FULL, resume ? epoch : -1);
+    }
+
+    /** Nothing is left of a replica that cannot be made. */
+    private void create(SessionHello wanted, String fingerprint) throws LockstepException, IOException {
+        boolean done = false;
+        try {
+            begin(store.create(wanted, fingerprint));
+            done = true;
+        } finally {
+            if (!done) {
+                drop();
+                store.discard();
+            }
+        }
     }
 
     private boolean resumable(SessionHello wanted) throws LockstepException {
@@ -642,6 +661,18 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         lastError = new LastError(code, message, env.wallMs().getAsLong());
         LOG.warn("{}: {}: {}", vm, code, message);
         env.listener().error(vm, code, message);
+    }
+
+    @Override
+    public void standbyFailed(String code, String message) {
+        error(code, message);
+        standbyFailure.set(new LinkError(code, message));
+    }
+
+    /** Why there is no standby, once, for the primary; null if nothing new failed. Any thread. */
+    @Nullable
+    LinkError takeStandbyFailure() {
+        return standbyFailure.getAndSet(null);
     }
 
     @Override

@@ -89,6 +89,10 @@ public final class ReplicaHost implements AutoCloseable {
             Thread.currentThread().setName("replica-" + wanted.vmName());
             serve(channel, wanted);
         } catch (LinkException e) {
+            if (e.kind() == LinkException.Kind.CLOSED) {
+                LOG.debug("{}: looked whether this agent answers: {}", channel.peerFingerprint(), e.getMessage());
+                return;
+            }
             LOG.warn("{}: {}", channel.peerFingerprint(), e.getMessage());
             refuse(channel, e);
         } catch (LockstepException e) {
@@ -178,7 +182,10 @@ public final class ReplicaHost implements AutoCloseable {
     private Replica known(String vm) throws LockstepException {
         Entry entry = replicas.get(vm);
         if (entry == null) {
-            throw new LockstepException("replica-unknown", "There is no replica of a VM " + vm + " on this host.");
+            throw new LockstepException(
+                    "replica-unknown",
+                    "There is no replica of a VM " + vm
+                            + " on this host. `lockstep status` lists those that there are.");
         }
         return entry.replica();
     }

@@ -142,6 +142,10 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     @Override
     public void onHeartbeat(long sentNs) throws LinkException {
         live.heartbeatReply(sentNs, replica.standbyReady());
+        LinkError failure = replica.takeStandbyFailure();
+        if (failure != null) {
+            ControlCodec.send(channel, failure);
+        }
     }
 
     @Override

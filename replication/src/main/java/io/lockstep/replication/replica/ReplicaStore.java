@@ -285,7 +285,7 @@ final class ReplicaStore implements AutoCloseable {
             throw new LockstepException(
                     "peer-disk-too-small",
                     "Free space in " + stateDirectory + " " + free + " < " + needed
-                            + " bytes of journalBytesMax. Free space there, or lower journalBytesMax on the peer.");
+                            + " bytes of journal.bytesMax. Free space there, or lower journal.bytesMax on the peer.");
         }
     }
 

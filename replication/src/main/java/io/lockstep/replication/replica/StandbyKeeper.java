@@ -42,6 +42,9 @@ final class StandbyKeeper implements AutoCloseable {
     interface Events {
         void error(String code, String message);
 
+        /** No standby could be started; another attempt follows. */
+        void standbyFailed(String code, String message);
+
         void spawned(long pid) throws IOException;
     }
 
@@ -165,7 +168,7 @@ final class StandbyKeeper implements AutoCloseable {
         end();
         nextSpawnNs = nowNs + retryNs;
         retryNs = Math.min(2 * retryNs, RETRY_NS_MAX);
-        events.error(code, message);
+        events.standbyFailed(code, message);
     }
 
     private Standby start(SessionHello wanted, ReplicaFiles from) throws LockstepException, IOException {

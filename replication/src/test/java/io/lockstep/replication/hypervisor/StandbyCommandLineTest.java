@@ -138,8 +138,8 @@ class StandbyCommandLineTest {
         assertThatThrownBy(() -> made(Map.of(), "qemu-system-x86_64", "-netdev", "tap,fd=31,id=hostnet0"))
                 .hasMessage(
                         "No standby command line can be made: -netdev tap,fd=31,id=hostnet0 uses a descriptor that the"
-                                + " primary's parent opened. Give one in the configuration: standby.commandLine or"
-                                + " standby.replace.");
+                                + " primary's parent opened. Give one in the peer's configuration: vms.NAME.standbyCommand or"
+                                + " vms.NAME.standbyReplacements.");
     }
 
     @Test
@@ -147,7 +147,8 @@ class StandbyCommandLineTest {
         assertThatThrownBy(() -> made(
                         Map.of("ram9", Path.of("/shm/9")), "qemu-system-x86_64", "-machine", "pc,memory-backend=other"))
                 .hasMessage("No standby command line can be made: no memory backend of the primary's command line makes"
-                        + " RAM block ram9. Give one in the configuration: standby.commandLine or standby.replace.");
+                        + " RAM block ram9. Give one in the peer's configuration: vms.NAME.standbyCommand or"
+                        + " vms.NAME.standbyReplacements.");
     }
 
     @Test
