@@ -125,16 +125,7 @@ final class Protections implements AutoCloseable {
         SessionHello hello = new ProtectionTicket(name, vmId, AgentVersion.TEXT)
                 .hello(vm, settings(epochMs, tracker), -1, Long.MAX_VALUE);
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
-                name,
-                vmId,
-                process.pid(),
-                process.identity().startTicks(),
-                peerName,
-                epochMs,
-                tracker,
-                0,
-                -1,
-                hello);
+                name, vmId, process.pid(), process.identity().startTicks(), peerName, epochMs, tracker, 0, -1, hello);
         ProtectedVm started = start(entry, vm);
         try {
             store.put(entry);
