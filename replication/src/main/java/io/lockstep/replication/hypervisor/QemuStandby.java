@@ -304,6 +304,16 @@ public final class QemuStandby implements Standby {
         }
     }
 
+    @Override
+    public void release() throws LockstepException {
+        if (stage != Stage.RUN) {
+            expect(Stage.LOADED, "release");
+            new StandbyRecord(process, Stage.RUN).write(spec.directory());
+            stage = Stage.RUN;
+        }
+        qmp.close();
+    }
+
     /** As if this process died: QEMU stays as it is, for a later {@link #adopt}. */
     void disconnect() {
         qmp.close();

@@ -28,6 +28,9 @@ public interface Standby extends AutoCloseable {
     /** Lets the loaded VM run; returns when QEMU reports it running. */
     void run() throws LockstepException;
 
+    /** The VM belongs to itself from now on, running or paused: nobody here ends it, and its monitor is free for others. */
+    void release() throws LockstepException;
+
     /** Ends a standby that was not run; leaves a VM that was run alone. */
     @Override
     void close();

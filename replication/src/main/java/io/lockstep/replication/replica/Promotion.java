@@ -95,6 +95,7 @@ final class Promotion {
             toldToRun = true;
             standby.run();
         }
+        standby.release();
         keeper.release();
         return standby;
     }

@@ -34,6 +34,9 @@ final class StandbyKeeper implements AutoCloseable {
     private @Nullable SessionHello hello;
     private @Nullable ReplicaFiles files;
     private volatile @Nullable Standby standby;
+    /** A promotion has it: what it does not wait for any more is no reason to spawn another. */
+    private boolean lent;
+
     private long retryNs = RETRY_NS_MIN;
     private long nextSpawnNs = Long.MIN_VALUE;
     private long nextRefreshNs = Long.MIN_VALUE;
@@ -98,7 +101,7 @@ final class StandbyKeeper implements AutoCloseable {
     synchronized boolean doWork(long nowNs) {
         SessionHello wanted = hello;
         ReplicaFiles from = files;
-        if (wanted == null || from == null) {
+        if (wanted == null || from == null || lent) {
             return false;
         }
         Standby present = standby;
@@ -120,7 +123,8 @@ final class StandbyKeeper implements AutoCloseable {
     }
 
     /**
-     * The standby, with every block as in the files, for the caller to load. It stays the keeper's until {@link #release}.
+     * The standby, with every block as in the files, for the caller to load. It stays the keeper's, who leaves it
+     * alone until {@link #release} or {@link #replace}.
      *
      * @throws LockstepException {@code standby-missing} and whatever starting one throws
      */
@@ -136,6 +140,7 @@ final class StandbyKeeper implements AutoCloseable {
             end();
             present = start(wanted, from);
         }
+        lent = true;
         give(present, from);
         return present;
     }
@@ -143,6 +148,7 @@ final class StandbyKeeper implements AutoCloseable {
     /** The standby is the VM now, and nobody's to end. */
     synchronized void release() {
         standby = null;
+        lent = false;
         hello = null;
         files = null;
     }
@@ -216,6 +222,7 @@ final class StandbyKeeper implements AutoCloseable {
     private void end() {
         Standby present = standby;
         standby = null;
+        lent = false;
         if (present != null) {
             present.close();
         }

@@ -246,6 +246,9 @@ final class SimulatedPeer implements AutoCloseable {
         }
 
         @Override
+        public void release() {}
+
+        @Override
         public void close() {
             alive = false;
         }
