@@ -226,12 +226,21 @@ public final class ProtectedVm implements AutoCloseable {
 
     /** Everything of ours leaves QEMU, unless the agent merely stops; on the capture thread, at its end. */
     private void cleanUp(ProtectionState state, String reason) {
+        try {
+            letGo(state);
+        } catch (RuntimeException | Error e) {
+            LOG.error("{}: letting go of the VM failed", ticket.vmName(), e);
+        } finally {
+            LOG.info("{}: protection ended, {}: {}", ticket.vmName(), state, reason);
+            ended.complete(state);
+        }
+    }
+
+    /** QEMU's part first: what fails in our own cannot leave anything in it. */
+    private void letGo(ProtectionState state) {
         session.closeInOrder();
         guard.close();
         save.close();
-        pipeline.close();
-        discards.close();
-        populated.close();
         try {
             if (state.terminal() && state != ProtectionState.VM_DIED && state != ProtectionState.HANDED_OVER) {
                 tracker.detach();
@@ -246,8 +255,9 @@ public final class ProtectedVm implements AutoCloseable {
             LOG.warn("{}: cleaning up: {}", ticket.vmName(), e.getMessage());
         }
         vm.close();
-        LOG.info("{}: protection ended, {}: {}", ticket.vmName(), state, reason);
-        ended.complete(state);
+        discards.close();
+        populated.close();
+        pipeline.close();
     }
 
     /** Ends protection and leaves QEMU as it was found; the peer drops its replica. */
