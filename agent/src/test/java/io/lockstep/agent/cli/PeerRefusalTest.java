@@ -204,7 +204,10 @@ class PeerRefusalTest {
                 JsonNode error = JSON.readTree(ran.out()).path("error");
                 assertThat(error.path("code").asText()).isEqualTo("standby-start-failed");
                 assertThat(error.path("message").asText())
-                        .contains(vm.equals("larger") ? "memory-backend" : "/nonexistent/qemu")
+                        .contains(
+                                vm.equals("larger")
+                                        ? "does not match the size of the memory backend"
+                                        : "/nonexistent/qemu")
                         .startsWith("The standby QEMU ended at its start: ")
                         .endsWith(". Its log is " + broken.paths.run() + "/standby/" + vm
                                 + "/standby.log; see the command line with `lockstep protect --dry-run`.");
