@@ -20,7 +20,9 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 class RamBlockFinderTest {
+    /** Stops the VM: its firmware would write between two readings of the same memory. */
     private static Map<String, HostRamBlock> find(TestVm vm, QmpConnection qmp) throws Exception {
+        qmp.execute("stop");
         return new RamBlockFinder(qmp, vm.pid())
                 .find().stream().collect(Collectors.toMap(b -> b.block().name(), Function.identity()));
     }
