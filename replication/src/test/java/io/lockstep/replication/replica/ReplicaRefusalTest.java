@@ -41,11 +41,11 @@ class ReplicaRefusalTest {
 
     private final SimulatedPrimary primary = new SimulatedPrimary(8, 32, 4);
 
-    private ReplicaStore store(long journalBytesMax) throws Exception {
+    private ReplicaStore store(long journal.bytesMax) throws Exception {
         ReplicaConfig config = new ReplicaConfig(
                 directory.resolve("state"),
                 directory.resolve("memory"),
-                new JournalLimits(1 << 20, journalBytesMax, 1),
+                new JournalLimits(1 << 20, journal.bytesMax, 1),
                 AckLevel.MEMORY,
                 8,
                 1,
@@ -89,8 +89,8 @@ class ReplicaRefusalTest {
         assertThatThrownBy(() -> store(1L << 50).create(primary.hello(-1, -1), ""))
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("peer-disk-too-small"))
-                .hasMessageMatching("Free space in .*/state/vm \\d+ < 1125899906842624 bytes of journalBytesMax\\. "
-                        + "Free space there, or lower journalBytesMax on the peer\\.");
+                .hasMessageMatching("Free space in .*/state/vm \\d+ < 1125899906842624 bytes of journal.bytesMax\\. "
+                        + "Free space there, or lower journal.bytesMax on the peer\\.");
     }
 
     @Test
