@@ -41,11 +41,11 @@ class ReplicaRefusalTest {
 
     private final SimulatedPrimary primary = new SimulatedPrimary(8, 32, 4);
 
-    private ReplicaStore store(long journal.bytesMax) throws Exception {
+    private ReplicaStore store(long journalBytesMax) throws Exception {
         ReplicaConfig config = new ReplicaConfig(
                 directory.resolve("state"),
                 directory.resolve("memory"),
-                new JournalLimits(1 << 20, journal.bytesMax, 1),
+                new JournalLimits(1 << 20, journalBytesMax, 1),
                 AckLevel.MEMORY,
                 8,
                 1,
