@@ -7,6 +7,8 @@ import io.lockstep.linux.NativeBlock;
 import io.lockstep.linux.RemoteMemory;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -20,11 +22,23 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 class RamBlockFinderTest {
+    /** Puts a word into the guest's memory at reset, where no firmware shadows it: what is compared there is not zero on both sides. */
+    private static final String LOADER = "loader,data=0x4c6f636b73746570,data-len=8,addr=";
+
     /** Stops the VM: its firmware would write between two readings of the same memory. */
     private static Map<String, HostRamBlock> find(TestVm vm, QmpConnection qmp) throws Exception {
         qmp.execute("stop");
         return new RamBlockFinder(qmp, vm.pid())
                 .find().stream().collect(Collectors.toMap(b -> b.block().name(), Function.identity()));
+    }
+
+    /** That the word is there, and that QEMU reads the same around it. */
+    private static void assertSame(TestVm vm, QmpConnection qmp, HostRamBlock block, long offset, long physical)
+            throws Exception {
+        byte[] bytes = read(vm, block.hostAddress() + offset, 65536);
+        assertThat(ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong())
+                .isEqualTo(0x4c6f636b73746570L);
+        assertThat(bytes).isEqualTo(memory(vm, qmp, physical, 65536));
     }
 
     private static byte[] read(TestVm vm, long address, int length) throws Exception {
@@ -76,7 +90,9 @@ class RamBlockFinderTest {
                         "-nic",
                         "user,model=virtio-net-pci",
                         "-nic",
-                        "user,model=rtl8139");
+                        "user,model=rtl8139",
+                        "-device",
+                        LOADER + (32 << 20));
                 QmpConnection qmp = vm.connect()) {
             awaitFirmware(qmp);
             Map<String, HostRamBlock> blocks = find(vm, qmp);
@@ -100,8 +116,7 @@ class RamBlockFinderTest {
             assertThat(blocks.get("pc.ram").shared()).isFalse();
             assertThat(blocks.values().stream().map(HostRamBlock::hostAddress).distinct())
                     .hasSameSizeAs(blocks.values());
-            assertThat(read(vm, blocks.get("pc.ram").hostAddress() + 0xf0000, 65536))
-                    .isEqualTo(memory(vm, qmp, 0xf0000, 65536));
+            assertSame(vm, qmp, blocks.get("pc.ram"), 32 << 20, 32 << 20);
             assertThat(read(vm, blocks.get("pc.bios").hostAddress(), 262144))
                     .isEqualTo(memory(vm, qmp, 0xfffc0000L, 262144));
             // What the guest does not see is told by its content: PCI ROMs hold vendor and device, the ACPI blobs their
@@ -179,7 +194,9 @@ class RamBlockFinderTest {
                         "-numa",
                         "node,memdev=n0,cpus=0",
                         "-numa",
-                        "node,memdev=n1,cpus=1");
+                        "node,memdev=n1,cpus=1",
+                        "-device",
+                        LOADER + (40 << 20));
                 QmpConnection qmp = vm.connect()) {
             Map<String, HostRamBlock> blocks = find(vm, qmp);
             assertThat(blocks.get("n0").block().main()).isTrue();
@@ -187,7 +204,7 @@ class RamBlockFinderTest {
             assertThat(blocks.get("n1").shared()).isFalse();
             assertThat(Files.readSymbolicLink(blocks.get("n0").file()))
                     .isEqualTo(vm.directory().resolve("n0"));
-            assertThat(read(vm, blocks.get("n1").hostAddress(), 65536)).isEqualTo(memory(vm, qmp, 32 << 20, 65536));
+            assertSame(vm, qmp, blocks.get("n1"), 8 << 20, 40 << 20);
         }
     }
 
@@ -207,12 +224,14 @@ class RamBlockFinderTest {
                             "-m",
                             "64",
                             "-object",
-                            "memory-backend-memfd,id=huge,size=64M,share=on,hugetlb=on,hugetlbsize=2M");
+                            "memory-backend-memfd,id=huge,size=64M,share=on,hugetlb=on,hugetlbsize=2M",
+                            "-device",
+                            LOADER + (32 << 20));
                     QmpConnection qmp = vm.connect()) {
                 HostRamBlock main = find(vm, qmp).get("huge");
                 assertThat(main.block().pageBytes()).isEqualTo(2 << 20);
                 assertThat(main.shared()).isTrue();
-                assertThat(read(vm, main.hostAddress() + 0xf0000, 65536)).isEqualTo(memory(vm, qmp, 0xf0000, 65536));
+                assertSame(vm, qmp, main, 32 << 20, 32 << 20);
             }
         } finally {
             reserve(setting, before);
