@@ -55,15 +55,7 @@ public final class Preflight {
         String state = qmp.execute("query-status").path("status").asText();
         checkState(state);
         boolean discards = devices.stream().anyMatch(d -> d.startsWith("virtio-balloon") || d.startsWith("virtio-mem"));
-        boolean hotplug = !qmp.execute("query-memory-devices").isEmpty();
-        return new QemuFacts(
-                qmp.version(),
-                DeviceState.machineType(qmp),
-                !state.equals("running"),
-                devices,
-                discards,
-                hotplug,
-                earlyArmingSafe());
+        return new QemuFacts(qmp.version(), DeviceState.machineType(qmp), devices, discards, earlyArmingSafe());
     }
 
     static void checkVersion(QemuVersion version) throws LockstepException {

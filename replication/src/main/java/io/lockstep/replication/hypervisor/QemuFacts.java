@@ -7,19 +7,15 @@ import java.util.Set;
  *
  * @param version its release
  * @param machineType resolved, e.g. {@code pc-q35-7.2}
- * @param paused whether the VM was paused by its operator
  * @param deviceTypes QEMU's names of its devices
  * @param hasDiscardDevice whether a balloon or virtio-mem may punch holes into shared memory behind the tracker's back
- * @param hasMemoryHotplug whether memory can be or was plugged in
  * @param earlyArmingSafe whether pages may be protected again while the VM runs: no descriptor is O_DIRECT, no vhost and no VFIO is there
  */
 public record QemuFacts(
         QemuVersion version,
         String machineType,
-        boolean paused,
         Set<String> deviceTypes,
         boolean hasDiscardDevice,
-        boolean hasMemoryHotplug,
         boolean earlyArmingSafe) {
     public QemuFacts {
         deviceTypes = Set.copyOf(deviceTypes);

@@ -327,7 +327,7 @@ final class EpochLoop {
             }
             statistics.epoch(boundary - lastBoundaryNs);
             lastBoundaryNs = boundary;
-            end();
+            end(runState());
         } else if (outcome == Hold.VOID) {
             capture.rereadEpoch();
         }
@@ -346,6 +346,8 @@ final class EpochLoop {
         }
         pipeline.awaitFree(pagesHeldMax + CONTROL_SLOTS, settings.failureTimeoutMs());
         guard.arm(System.nanoTime());
+        // Before our own stop: QEMU's word of that may come at any time until it is let go.
+        RunState runState = runState();
         save.begin();
         boolean done = false;
         try {
@@ -374,20 +376,23 @@ final class EpochLoop {
             }
         }
         capture.publish();
-        end();
+        end(runState);
         return lastEnded;
     }
 
     /** The planned move is off: the VM runs on. */
     void unfreeze(Handover handover) throws LockstepException {
         handover.release(BOUNDARY_TIMEOUT_NS);
-        save.afterResume();
         nextStopNs = System.nanoTime();
     }
 
-    private void end() throws PipelineException {
+    /** Whether the VM runs, but for our own holds. */
+    private RunState runState() {
+        return events.running() ? RunState.RUNNING : RunState.PAUSED;
+    }
+
+    private void end(RunState runState) throws PipelineException {
         boundaryNs[slot(epoch)] = save.boundaryNs();
-        RunState runState = events.running() ? RunState.RUNNING : RunState.PAUSED;
         long pauseNs = Math.max(save.resumedNs(), save.boundaryNs()) - save.beginNs();
         pipeline.epochEnd(epoch, EpochKind.DELTA, runState, wallClock.time(), pauseNs, lastStateBytes);
         statistics.pause(pauseNs);

@@ -96,8 +96,7 @@ public final class ProtectedVm implements AutoCloseable {
         adopted = opened.adopted() && ledger.recovered();
         ackedBefore = adopted ? ledger.lastAcked() : -1;
         scannedBefore = adopted ? ledger.lastScanned() : -1;
-        VmEvents events = new VmEvents(ticket.vmName());
-        vm.qmp().listener(events);
+        VmEvents events = VmEvents.listen(ticket.vmName(), vm.qmp());
         memory = new GuestMemory(vm.process().pid(), vm.index());
         populated = vm.populatedPages();
         discards = vm.discards();

@@ -1,5 +1,7 @@
 package io.lockstep.replication.protection;
 
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.hypervisor.QmpEventListener;
 import org.slf4j.Logger;
@@ -10,13 +12,21 @@ final class VmEvents implements QmpEventListener {
     private static final Logger LOG = LoggerFactory.getLogger(VmEvents.class);
 
     private final String vmName;
-    private boolean running = true;
+    private boolean running;
     private String ended = "";
     private String changed = "";
     private long resets;
 
-    VmEvents(String vmName) {
+    private VmEvents(String vmName) {
         this.vmName = vmName;
+    }
+
+    /** Listens from now on, and asks how things stand: an event that comes before the answer is older than it. */
+    static VmEvents listen(String vmName, QmpConnection qmp) throws LockstepException {
+        VmEvents events = new VmEvents(vmName);
+        qmp.listener(events);
+        events.running = qmp.execute("query-status").path("running").asBoolean();
+        return events;
     }
 
     @Override
@@ -54,7 +64,7 @@ final class VmEvents implements QmpEventListener {
         }
     }
 
-    /** Whether vCPUs run, but for our own holds. */
+    /** Whether vCPUs run; false also from a hold of our own to its end. */
     boolean running() {
         return running;
     }
