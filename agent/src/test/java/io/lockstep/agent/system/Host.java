@@ -22,12 +22,15 @@ record Host(String name, AgentPaths paths, Daemon daemon) {
 
     /** Protects the QEMU of this pid; returns when it is protected. */
     ProtectionStatus protect(long pid) throws Exception {
-        ProtectRequest request =
-                new ProtectRequest(new VmSelector(VmSelector.Kind.PID, Long.toString(pid)), null, 0, null);
-        return verbs().protect(request, (phase, done, total) -> {});
+        return protect(new VmSelector(VmSelector.Kind.PID, Long.toString(pid)));
     }
 
-    /** As {@link #protect}, and the peer has a standby ready to take the VM over. */
+    /** As {@link #protect(long)}, of a VM that is called otherwise. */
+    ProtectionStatus protect(VmSelector vm) throws Exception {
+        return verbs().protect(new ProtectRequest(vm, null, 0, null), (phase, done, total) -> {});
+    }
+
+    /** As {@link #protect(long)}, and the peer has a standby ready to take the VM over. */
     ProtectionStatus protectWithStandby(long pid, Host peer) throws Exception {
         ProtectionStatus status = protect(pid);
         Waits.until("a standby of " + status.vm() + " on " + peer.name, 30, () -> peer.replica(status.vm())
