@@ -13,7 +13,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code lockstep protect}. */
-@Command(name = "protect", description = "Replicate a running VM to a peer, epoch by epoch.")
+@Command(
+        name = "protect",
+        description = "Replicate a running VM to a peer, epoch by epoch; return when the peer holds a whole epoch.")
 final class ProtectCommand extends AgentCall {
     @Mixin
     VmSelection vm = new VmSelection();
@@ -44,14 +46,14 @@ final class ProtectCommand extends AgentCall {
     boolean dryRun;
 
     @Option(
-            names = "--wait",
-            description = "Return when the peer holds a whole epoch; show the progress of the first copy.")
-    boolean wait;
+            names = "--no-wait",
+            description = "Return when the checks are passed, and leave the first copy to the agent.")
+    boolean noWait;
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
         String name = vm.text();
-        Response response = run(client, name, dryRun ? "dry-run" : "protect", body(), wait || dryRun);
+        Response response = run(client, name, dryRun ? "dry-run" : "protect", body(), !noWait || dryRun);
         if (json) {
             out().println(response.body());
             return ExitCode.OK;

@@ -93,7 +93,7 @@ class MainTest {
 
     @Test
     void shouldProtectAndWait() {
-        assertThat(run("protect", "--name", "web1", "--peer", "b", "--epoch-ms", "10", "--wait"))
+        assertThat(run("protect", "--name", "web1", "--peer", "b", "--epoch-ms", "10"))
                 .isEqualTo(ExitCode.OK);
         assertThat(out).hasToString("web1 is protected: full copy in 0.6 s, tracker userfaultfd-wp.\n");
         assertThat(operations.request.get().peer()).isEqualTo("b");
@@ -102,7 +102,7 @@ class MainTest {
 
     @Test
     void shouldReturnOnceTheFirstCopyRuns() {
-        assertThat(run("protect", "slow")).isEqualTo(ExitCode.OK);
+        assertThat(run("protect", "slow", "--no-wait")).isEqualTo(ExitCode.OK);
         assertThat(out).hasToString("slow: the first copy runs as job 1. 'lockstep status' shows it.\n");
     }
 

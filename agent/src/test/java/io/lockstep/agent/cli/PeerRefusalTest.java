@@ -64,7 +64,7 @@ class PeerRefusalTest {
     /** Protects towards a peer of its own configuration; both forms of the refusal are the same, and nothing is left. */
     private static Ran refused(TestHost from, TestHost to, String vmName) throws Exception {
         try (TestQemu vm = TestQemu.start(directory, vmName)) {
-            Ran ran = from.run("protect", vmName, "--wait", "--json");
+            Ran ran = from.run("protect", vmName, "--json");
             assertThat(ran.exit()).as(ran.toString()).isEqualTo(ExitCode.REFUSED);
             vm.assertUntouched();
             assertThat(from.left()).isEmpty();
