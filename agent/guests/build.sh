@@ -18,7 +18,7 @@ flock 9
 
 # Modules that the linux guest loads, in this order; what a kernel has built in, or has not got, is left out.
 modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net virtio_blk
- nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci"
+ nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci efivarfs"
 
 fail() {
     echo "build.sh: $*" >&2

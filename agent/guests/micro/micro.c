@@ -5,6 +5,7 @@
  *   mb=32     size of the arena, MiB            pages=20   pages written per tick
  *   sweep=16  pages read whole per tick         hz=100     ticks per second, 19 to 1000
  *   every=1   print every so many ticks         poweroff=0, reset=0, crash=0: do so after that many ticks, 0 is never
+ *   vram=0    pages of the VGA card's frame buffer, of which each tick fills the next
  *
  * Between ticks the processor halts until the programmable interval timer's interrupt, so an idle guest costs the host nothing.
  */
@@ -37,6 +38,16 @@ static inline void out8(uint16_t port, uint8_t value) {
 
 static inline void out16(uint16_t port, uint16_t value) {
     __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline void out32(uint16_t port, uint32_t value) {
+    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint32_t in32(uint16_t port) {
+    uint32_t value;
+    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
 }
 
 static inline uint8_t in8(uint16_t port) {
@@ -110,6 +121,20 @@ static void stop_for_good(void) {
         __asm__ volatile("cli; hlt");
 }
 
+/* A register of a device on PCI bus 0. */
+static uint32_t pci(uint32_t device, uint32_t offset) {
+    out32(0xCF8, 0x80000000u | device << 11 | offset);
+    return in32(0xCFC);
+}
+
+/* Where the firmware has put the first region of the first VGA card: its frame buffer; null if there is none. */
+static uint64_t *frame_buffer(void) {
+    for (uint32_t device = 0; device < 32; device++)
+        if (pci(device, 8) >> 16 == 0x0300)
+            return (uint64_t *)(pci(device, 0x10) & ~15u);
+    return 0;
+}
+
 static void end_if_due(const char *line, uint64_t tick) {
     uint32_t now = (uint32_t)tick;
     if (now == option(line, "poweroff", 0)) {
@@ -148,6 +173,12 @@ void run(uint32_t magic, const struct multiboot *info) {
         .pagesPerTick = option(line, "pages", 20),
         .sweepPages = option(line, "sweep", 16),
     };
+    uint32_t vram = option(line, "vram", 0);
+    uint64_t *screen = vram ? frame_buffer() : 0;
+    if (vram && !screen) {
+        say("micro: there is no VGA card for vram=\n");
+        return;
+    }
     say("micro: up\n");
     chain_begin(&chain);
     timer_begin(hz);
@@ -157,6 +188,9 @@ void run(uint32_t magic, const struct multiboot *info) {
         chain_tick(&chain);
         if ((uint32_t)chain.tick % every == 0)
             print(text, chain_line(&chain, text));
+        if (vram)
+            for (uint32_t w = 0; w < PAGE_WORDS; w++)
+                screen[(uint32_t)chain.tick % vram * PAGE_WORDS + w] = chain.state + w;
         end_if_due(line, chain.tick);
     }
 }

@@ -10,7 +10,7 @@ import java.util.List;
 /** A QEMU as anyone might have started it, with one monitor for the agent and one for the test. Machines are emulated: slower, but alike everywhere. */
 record SystemVm(Process process, ChainLog chain, Path testQmp, Path log) {
     /** A tenth of a second of the guest's own time per sweep of 512 pages; small, so that a test's own recomputation is. */
-    private static final String CHAIN = "mb=16 pages=20 sweep=32";
+    static final String CHAIN = "mb=16 pages=20 sweep=32";
 
     private static final long QMP_NS = 5_000_000_000L;
 

@@ -1,0 +1,95 @@
+package io.lockstep.agent.system;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.agent.view.Promotion;
+import io.lockstep.replication.hypervisor.QmpConnection;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Memory that is not the guest's main memory is there after a failover, too, byte for byte. */
+@Tag("system")
+class ContentTest {
+    private static final long QMP_NS = 5_000_000_000L;
+    private static final Path OVMF = Path.of("/usr/share/OVMF");
+
+    /** The operator stops the VM, its QEMU is killed, and the peer's has the same memory; then it runs on there. */
+    private static Promotion failOverStopped(TwoHosts hosts, SystemVm vm, String name, String block, int pagesMin)
+            throws Exception {
+        RamContent before;
+        try (QmpConnection monitor = vm.monitor()) {
+            monitor.execute("stop");
+            // Of the next two epochs at least one began after the stop.
+            hosts.a().awaitEpochs(name, 2);
+            before = RamContent.of(monitor, vm.pid());
+        }
+        assertThat(before.distinctPages(block)).isGreaterThan(pagesMin);
+        vm.kill();
+        Promotion there = hosts.b().awaitPromotion(name);
+        assertThat(there.reason()).isEqualTo("vm-died");
+        try (QmpConnection monitor = QmpConnection.open(Path.of(there.qmpPath()), QMP_NS)) {
+            assertThat(monitor.execute("query-status").path("status").asText()).isEqualTo("paused");
+            before.assertSame(RamContent.of(monitor, there.pid()));
+            monitor.execute("cont");
+        }
+        vm.chain().awaitSweep();
+        return there;
+    }
+
+    @Test
+    @Timeout(90)
+    void shouldResumeWithTheScreenWhenTheGuestDraws() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            SystemVm vm = hosts.boot(
+                    SystemVm.Boot.micro("vm1", "-device", "VGA,id=vga,addr=2", "-append", SystemVm.CHAIN + " vram=64"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            vm.chain().awaitSweep();
+            hosts.a().awaitEpochs("vm1", 5);
+            hosts.a().verify("vm1");
+            failOverStopped(hosts, vm, "vm1", "0000:00:02.0/vga.vram", 64);
+        }
+    }
+
+    @Test
+    @Timeout(150)
+    void shouldResumeWithItsVariablesWhenTheFirmwareWritesFlash() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            Path variables = hosts.directory().resolve("variables.fd");
+            Files.copy(OVMF.resolve("OVMF_VARS_4M.fd"), variables);
+            SystemVm vm = hosts.boot(SystemVm.Boot.linux(
+                    "vm1",
+                    "efi=50",
+                    "-drive",
+                    "if=pflash,format=raw,readonly=on,file=" + OVMF.resolve("OVMF_CODE_4M.fd"),
+                    "-drive",
+                    "if=pflash,format=raw,file=" + variables));
+            awaitWrite(variables);
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            for (int i = 0; i < 3; i++) {
+                awaitWrite(variables);
+                hosts.a().awaitEpochs("vm1", 5);
+                hosts.a().verify("vm1");
+            }
+            Promotion there = failOverStopped(hosts, vm, "vm1", "system.flash1", 4);
+            awaitWrite(variables);
+
+            hosts.b().protectWithStandby(there.pid(), hosts.a());
+            awaitWrite(variables);
+            hosts.b().verify("vm1");
+            hosts.b().switchover("vm1");
+            hosts.a().awaitPromotion("vm1");
+            vm.chain().awaitSweep();
+            awaitWrite(variables);
+        }
+    }
+
+    /** Returns when the firmware has written its variables again, and they reached the file. */
+    private static void awaitWrite(Path variables) throws Exception {
+        byte[] before = Files.readAllBytes(variables);
+        Waits.until("a write to " + variables, 30, () -> !Arrays.equals(before, Files.readAllBytes(variables)));
+    }
+}
