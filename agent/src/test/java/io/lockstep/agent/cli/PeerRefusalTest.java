@@ -96,7 +96,7 @@ class PeerRefusalTest {
             assertError(
                     refused(lonely, peer, "unreachable"),
                     "peer-unreachable",
-                    "peer /127.0.0.1:" + port + " cannot be reached: Connection refused. See that lockstep runs there,"
+                    "peer 127.0.0.1:" + port + " cannot be reached: Connection refused. See that lockstep runs there,"
                             + " that it listens on this port, and that no firewall is between.");
         }
     }
@@ -109,7 +109,7 @@ class PeerRefusalTest {
             assertError(
                     refused(mistaken, peer, "wrong-certificate"),
                     "peer-identity",
-                    "peer /127.0.0.1:" + peer.port + " has certificate " + peer.fingerprint + ", allowed: " + NOBODYS
+                    "peer 127.0.0.1:" + peer.port + " has certificate " + peer.fingerprint + ", allowed: " + NOBODYS
                             + ". If this is the right host, put what 'lockstep identity' prints there into this host's"
                             + " configuration; if not, somebody else answers at its address.");
         }
@@ -123,7 +123,7 @@ class PeerRefusalTest {
             JsonNode error = JSON.readTree(ran.out()).path("error");
             assertThat(error.path("code").asText()).isEqualTo("peer-refused-identity");
             assertThat(error.path("message").asText())
-                    .startsWith("peer /127.0.0.1:" + peer.port + " refused this host's certificate "
+                    .startsWith("peer 127.0.0.1:" + peer.port + " refused this host's certificate "
                             + stranger.fingerprint + ": Received fatal alert: ")
                     .endsWith(". Add this fingerprint to the peer's configuration.");
         }

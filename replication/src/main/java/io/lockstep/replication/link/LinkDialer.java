@@ -41,7 +41,7 @@ public final class LinkDialer {
             throw new LockstepException(
                     "peer-unreachable",
                     "no address is known for peer " + address.getHostString()
-                            + ". Correct peer.address, or the name service.");
+                            + ". Correct its address in [peers], or the name service.");
         }
         SocketChannel channel = null;
         try {
@@ -55,7 +55,7 @@ public final class LinkDialer {
             close(channel);
             throw new LockstepException(
                     "peer-unreachable",
-                    "peer " + target + " cannot be reached: " + e.getMessage()
+                    "peer " + AddressText.of(target) + " cannot be reached: " + e.getMessage()
                             + ". See that lockstep runs there, that it listens on this port, and that no firewall is"
                             + " between.",
                     e);

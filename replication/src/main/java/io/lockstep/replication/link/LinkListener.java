@@ -91,7 +91,7 @@ public final class LinkListener implements AutoCloseable {
         try {
             server.close();
         } catch (IOException e) {
-            LOG.warn("closing the link's port {}: {}", address, e.toString());
+            LOG.warn("closing the link's port {}: {}", AddressText.of(address), e.toString());
         }
         handshakes.shutdownNow();
         try {
@@ -108,7 +108,7 @@ public final class LinkListener implements AutoCloseable {
             } catch (ClosedChannelException e) {
                 return;
             } catch (IOException e) {
-                log.warn("accepting on " + address + " failed: " + e.getMessage());
+                log.warn("accepting on " + AddressText.of(address) + " failed: " + e.getMessage());
                 LockSupport.parkNanos(ACCEPT_RETRY_NS);
             }
         }
@@ -135,7 +135,7 @@ public final class LinkListener implements AutoCloseable {
         } catch (RejectedExecutionException e) {
             leave(from);
             channel.close();
-            log.warn("connection from " + from + " refused: too many handshakes under way");
+            log.warn("connection from " + AddressText.of(from) + " refused: too many handshakes under way");
         }
     }
 
@@ -186,8 +186,9 @@ public final class LinkListener implements AutoCloseable {
             }
             throw new LockstepException(
                     "link-port",
-                    "cannot listen on " + address + ": " + e.getMessage()
-                            + ". Choose another link.listen address, or end what uses it.",
+                    "cannot listen on " + AddressText.of(address) + ": "
+                            + (address.isUnresolved() ? "no address is known for this name" : e.getMessage())
+                            + ". Choose another address or port in [listen], or end what uses it.",
                     e);
         }
     }

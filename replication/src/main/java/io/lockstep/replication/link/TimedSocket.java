@@ -36,7 +36,7 @@ final class TimedSocket implements AutoCloseable {
             channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
             channel.setOption(StandardSocketOptions.SO_KEEPALIVE, false);
             SocketAddress address = channel.getRemoteAddress();
-            remote = address == null ? "unconnected" : address.toString();
+            remote = AddressText.of(address);
             opened = Selector.open();
             readable = opened;
             channel.register(readable, SelectionKey.OP_READ);

@@ -152,7 +152,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                 return refuse(new LockstepException(
                         "replica-other-primary",
                         "Replica " + vm + " is of the primary " + meta.fingerprint() + ", not " + fingerprint
-                                + ". End its protection there, or discard the replica here."));
+                                + ". End its protection there, or `lockstep discard " + vm + "` here."));
             }
             return open(wanted, opening, fingerprint);
         } catch (LockstepException e) {
@@ -494,25 +494,36 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         }
     }
 
-    /** Removes the replica, or the memory of a promotion whose VM has ended. */
+    /**
+     * Removes the replica, or the memory of a promotion whose VM has ended.
+     *
+     * @throws LockstepException {@code replica-unknown}, {@code vm-runs-here}, {@code primary-alive}
+     */
     synchronized void discard() throws LockstepException {
         ReplicaMeta meta = store.meta();
+        if (meta == null && openFailure == null) {
+            throw ReplicaHost.unknown(vm);
+        }
         if (meta != null
                 && meta.role() == ReplicaMeta.Role.PROMOTED
                 && new ProcessIdentity(meta.pid(), meta.startTicks()).alive()) {
             throw new LockstepException(
-                    "vm-runs-here", "VM " + vm + " runs here (pid " + meta.pid() + ") in the replica's memory.");
+                    "vm-runs-here",
+                    "VM " + vm + " runs here (pid " + meta.pid()
+                            + ") in the replica's memory. End it first, or switch it over to another host.");
         }
-        ReplicaSession open = session;
-        session = null;
-        if (open != null) {
-            open.end();
+        if (session != null) {
+            throw new LockstepException(
+                    "primary-alive",
+                    "The primary of " + vm + " is connected and replicates it here. Use `lockstep unprotect " + vm
+                            + "` there.");
         }
         keeper.unwant();
         drop();
         store.discard();
         promoted = null;
         openFailure = null;
+        lastError = new LastError("", "", 0);
         state(ReplicaState.EMPTY, now(), "discarded");
     }
 

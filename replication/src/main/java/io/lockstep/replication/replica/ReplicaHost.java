@@ -155,7 +155,7 @@ public final class ReplicaHost implements AutoCloseable {
     /**
      * Removes a replica with its journal, or the memory of a promotion whose VM has ended.
      *
-     * @throws LockstepException {@code replica-unknown}, {@code vm-runs-here}
+     * @throws LockstepException {@code replica-unknown}, {@code vm-runs-here}, {@code primary-alive}
      */
     public void discard(String vm) throws LockstepException {
         known(vm).discard();
@@ -182,12 +182,15 @@ public final class ReplicaHost implements AutoCloseable {
     private Replica known(String vm) throws LockstepException {
         Entry entry = replicas.get(vm);
         if (entry == null) {
-            throw new LockstepException(
-                    "replica-unknown",
-                    "There is no replica of a VM " + vm
-                            + " on this host. `lockstep status` lists those that there are.");
+            throw unknown(vm);
         }
         return entry.replica();
+    }
+
+    static LockstepException unknown(String vm) {
+        return new LockstepException(
+                "replica-unknown",
+                "There is no replica of a VM " + vm + " on this host. `lockstep status` lists those that there are.");
     }
 
     private synchronized Replica replica(String vm) throws LockstepException {

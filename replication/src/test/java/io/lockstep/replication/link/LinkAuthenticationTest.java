@@ -88,7 +88,7 @@ class LinkAuthenticationTest {
                     assertThat(e.kind()).isEqualTo(Kind.AUTHENTICATION);
                     assertThat(e.code()).isEqualTo("peer-identity");
                 })
-                .hasMessage("peer /127.0.0.1:" + listener.address().getPort() + " has certificate "
+                .hasMessage("peer 127.0.0.1:" + listener.address().getPort() + " has certificate "
                         + peer.fingerprint() + ", allowed: " + stranger.fingerprint()
                         + ". If this is the right host, put what 'lockstep identity' prints there into this host's"
                         + " configuration; if not, somebody else answers at its address.");
@@ -184,8 +184,7 @@ class LinkAuthenticationTest {
                         assertThat(e.kind()).isEqualTo(Kind.TIMEOUT);
                         assertThat(e.code()).isEqualTo("link-handshake-timeout");
                     })
-                    .hasMessage(
-                            "no TLS handshake with localhost/127.0.0.1:" + silent.getLocalPort() + " within 200 ms");
+                    .hasMessage("no TLS handshake with localhost:" + silent.getLocalPort() + " within 200 ms");
         }
     }
 
@@ -197,7 +196,7 @@ class LinkAuthenticationTest {
                         .dial(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), peer.fingerprint()))
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("peer-unreachable"))
-                .hasMessage("peer localhost/127.0.0.1:" + port
+                .hasMessage("peer localhost:" + port
                         + " cannot be reached: Connection refused. See that lockstep runs"
                         + " there, that it listens on this port, and that no firewall is between.");
     }
@@ -208,8 +207,9 @@ class LinkAuthenticationTest {
                         .dial(InetSocketAddress.createUnresolved("no-such-host.invalid", 1), peer.fingerprint()))
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("peer-unreachable"))
-                .hasMessage("no address is known for peer no-such-host.invalid. Correct peer.address, or the name"
-                        + " service.");
+                .hasMessage(
+                        "no address is known for peer no-such-host.invalid. Correct its address in [peers], or the name"
+                                + " service.");
     }
 
     @Test
@@ -219,7 +219,7 @@ class LinkAuthenticationTest {
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("link-port"))
                 .hasMessageStartingWith(
-                        "cannot listen on /127.0.0.1:" + listener.address().getPort() + ": Address already in use");
+                        "cannot listen on 127.0.0.1:" + listener.address().getPort() + ": Address already in use");
     }
 
     @Test
