@@ -2,6 +2,7 @@
  * Loads on the guest's memory and disks for the hazard tests, each of which must leave the chain and every page intact:
  *   load read DEVICE    reads the disk with O_DIRECT as fast as it can, several requests deep (processes), into memory that it also writes
  *   load hog MIB        fills pages with random content without end
+ *   load churn MIB      ten times a second: takes so much memory, fills it, looks at it again, gives it back; ends if it is not as it was
  * Prints "load NAME up" once it runs.
  */
 #define _GNU_SOURCE
@@ -62,6 +63,25 @@ static void hog(size_t mib) {
         at[w] = next_random();
 }
 
+static void churn(size_t mib) {
+    size_t words = mib << 17;
+    for (;;) {
+        uint64_t *at = memory(words * 8);
+        uint64_t first = random_state;
+        for (size_t w = 0; w < words; w++)
+            at[w] = next_random();
+        usleep(50000);
+        random_state = first;
+        for (size_t w = 0; w < words; w++)
+            if (at[w] != next_random()) {
+                printf("load: word %zu is not as it was, tick lost\n", w);
+                exit(1);
+            }
+        munmap(at, words * 8);
+        usleep(50000);
+    }
+}
+
 int main(int count, char **argument) {
     if (count != 3)
         return 2;
@@ -75,5 +95,7 @@ int main(int count, char **argument) {
     }
     if (!strcmp(argument[1], "hog"))
         hog((size_t)atoi(argument[2]));
+    if (!strcmp(argument[1], "churn"))
+        churn((size_t)atoi(argument[2]));
     return 2;
 }

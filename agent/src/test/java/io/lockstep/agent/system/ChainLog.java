@@ -3,6 +3,7 @@ package io.lockstep.agent.system;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.agent.demo.HashChain;
+import io.lockstep.replication.hypervisor.QmpConnection;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -19,6 +20,7 @@ import java.util.regex.Pattern;
  */
 final class ChainLog {
     private static final Pattern TICK = Pattern.compile("tick (\\d{1,7}) state ([0-9a-f]{16})");
+    private static final String UP = "micro: up";
     private static final int MIB = 16;
     private static final int PAGES_PER_TICK = 20;
     private static final int SWEEP_PAGES = 32;
@@ -37,11 +39,14 @@ final class ChainLog {
         cuts.add(size());
     }
 
-    /** The guest was reset: its chain starts over, and what it printed before was checked. */
-    void restarts() throws IOException {
-        begin = size();
+    /** Resets the micro guest; returns when its chain has started over. What it printed before was right. */
+    void reset(QmpConnection monitor) throws Exception {
+        check();
+        int before = text().lastIndexOf(UP);
+        monitor.execute("system_reset");
+        Waits.until("the guest's start after the reset", 30, () -> text().lastIndexOf(UP) > before);
+        begin += text().lastIndexOf(UP);
         cuts.clear();
-        cuts.add(begin);
     }
 
     /** Number of the last tick printed; 0 if there is none. */
