@@ -34,6 +34,7 @@ public final class QemuStandby implements Standby {
 
     private final StandbySpec spec;
     private final ProcessIdentity process;
+    private final ExitWatch exit;
     private final QmpConnection qmp;
     private final Map<String, HostRamBlock> blocks;
     private final RemoteMemory memory;
@@ -42,10 +43,11 @@ public final class QemuStandby implements Standby {
     private volatile Stage stage;
     private volatile boolean failed;
 
-    private QemuStandby(StandbySpec spec, ProcessIdentity process, QmpConnection qmp, Stage stage)
+    private QemuStandby(StandbySpec spec, ProcessIdentity process, ExitWatch exit, QmpConnection qmp, Stage stage)
             throws LockstepException {
         this.spec = spec;
         this.process = process;
+        this.exit = exit;
         this.qmp = qmp;
         this.stage = stage;
         memory = new RemoteMemory(process.pid());
@@ -133,10 +135,15 @@ public final class QemuStandby implements Standby {
         } catch (LockstepException e) {
             throw process.alive() ? e : StandbyProcess.ended(spec.directory(), "at its start");
         }
+        ExitWatch exit = null;
         try {
-            return new QemuStandby(spec, process, qmp, stage);
+            exit = ExitWatch.open(process);
+            return new QemuStandby(spec, process, exit, qmp, stage);
         } catch (LockstepException e) {
             qmp.close();
+            if (exit != null) {
+                exit.close();
+            }
             throw e;
         }
     }
@@ -218,7 +225,7 @@ public final class QemuStandby implements Standby {
 
     @Override
     public boolean ready() {
-        return stage == Stage.WAITING && !failed && process.alive();
+        return stage == Stage.WAITING && !failed && !exit.exited();
     }
 
     @Override
@@ -311,17 +318,20 @@ public final class QemuStandby implements Standby {
             new StandbyRecord(process, Stage.RUN).write(spec.directory());
             stage = Stage.RUN;
         }
+        exit.close();
         qmp.close();
     }
 
     /** As if this process died: QEMU stays as it is, for a later {@link #adopt}. */
     void disconnect() {
+        exit.close();
         qmp.close();
         failed = true;
     }
 
     @Override
     public void close() {
+        exit.close();
         qmp.close();
         if (stage == Stage.RUN) {
             return;
