@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define READERS 4
-#define READ_BYTES 65536
-/* 4 readers × 64 buffers × 64 KiB = 16 MiB of memory as targets of DMA. */
+#define READ_BYTES 262144
+/* 4 readers × 64 buffers × 256 KiB = 64 MiB of memory as targets of DMA. */
 #define BUFFERS 64
 
 static uint64_t random_state = 88172645463325252ull;

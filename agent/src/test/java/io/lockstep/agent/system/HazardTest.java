@@ -36,7 +36,8 @@ class HazardTest {
                     "vm1",
                     "read=/dev/vda",
                     "-drive",
-                    "if=none,id=disk,format=raw,cache=none,file=" + disk,
+                    // More would be an overload, in which there are few epochs.
+                    "if=none,id=disk,format=raw,cache=none,throttling.bps-total=134217728,file=" + disk,
                     "-device",
                     "virtio-blk-pci,drive=disk"));
             hosts.a().protectWithStandby(vm.pid(), hosts.b());
