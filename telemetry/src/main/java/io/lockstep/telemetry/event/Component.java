@@ -14,42 +14,154 @@ public sealed interface Component {
      * A memory module, or a part of it. Numbers from 0, {@link #UNKNOWN} where not known.
      *
      * @param label as printed on the board, e.g. {@code DIMM_A1}; empty if not known
+     * @param bytes its size; 0 if not known
+     * @param serial its serial number; empty if not known
      * @param socket processor package whose controller drives it
+     * @param controller of that package
      * @param channel of that controller
      * @param dimm slot in the channel
      * @param rank of the module
-     * @param bank of the rank
+     * @param bank of the rank, with its bank group
      * @param row of the bank
      * @param column of the row
      */
-    record Memory(String label, int socket, int channel, int dimm, int rank, int bank, int row, int column)
+    record Memory(
+            String label,
+            long bytes,
+            String serial,
+            int socket,
+            int controller,
+            int channel,
+            int dimm,
+            int rank,
+            int bank,
+            int row,
+            int column)
             implements Component {
+        /** Memory of which nothing is known. */
+        public static final Memory ANYWHERE =
+                new Memory("", 0, "", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN);
+
         public Memory {
             check("socket", socket);
+            check("controller", controller);
             check("channel", channel);
             check("dimm", dimm);
             check("rank", rank);
             check("bank", bank);
             check("row", row);
             check("column", column);
+            if (bytes < 0) {
+                throw new IllegalArgumentException("bytes " + bytes + " < 0");
+            }
+        }
+
+        /** In this slot. */
+        public Memory at(int socket, int controller, int channel, int dimm) {
+            return new Memory(label, bytes, serial, socket, controller, channel, dimm, rank, bank, row, column);
+        }
+
+        /** With this name on the board. */
+        public Memory labelled(String label) {
+            return new Memory(label, bytes, serial, socket, controller, channel, dimm, rank, bank, row, column);
+        }
+
+        /** With this size and serial number. */
+        public Memory identified(long bytes, String serial) {
+            return new Memory(label, bytes, serial, socket, controller, channel, dimm, rank, bank, row, column);
+        }
+
+        /** At this place in the module. */
+        public Memory place(int rank, int bank, int row, int column) {
+            return new Memory(label, bytes, serial, socket, controller, channel, dimm, rank, bank, row, column);
         }
 
         /** The module without the place in it, by which events of one module are counted together. */
         public Memory module() {
-            return new Memory(label, socket, channel, dimm, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN);
+            return place(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN);
+        }
+
+        /** The bank of the module without the row, or this if the bank is not known. */
+        public Memory bankOnly() {
+            return place(rank, bank, UNKNOWN, UNKNOWN);
+        }
+
+        /** Whether one module is meant, and not just a channel or a socket. */
+        public boolean oneModule() {
+            return !label.isEmpty() || (channel != UNKNOWN && dimm != UNKNOWN);
+        }
+
+        /** This, with what it lacks filled in from another description of the same memory. */
+        public Memory filledFrom(Memory other) {
+            return new Memory(
+                    label.isEmpty() ? other.label : label,
+                    bytes == 0 ? other.bytes : bytes,
+                    serial.isEmpty() ? other.serial : serial,
+                    known(socket, other.socket),
+                    known(controller, other.controller),
+                    known(channel, other.channel),
+                    known(dimm, other.dimm),
+                    known(rank, other.rank),
+                    known(bank, other.bank),
+                    known(row, other.row),
+                    known(column, other.column));
+        }
+
+        /** Whether both may be the same memory: no number that both know differs. */
+        public boolean mayBe(Memory other) {
+            return (label.isEmpty() || other.label.isEmpty() || label.equals(other.label))
+                    && agree(socket, other.socket)
+                    && agree(controller, other.controller)
+                    && agree(channel, other.channel)
+                    && agree(dimm, other.dimm)
+                    && agree(rank, other.rank)
+                    && agree(bank, other.bank)
+                    && agree(row, other.row)
+                    && agree(column, other.column);
+        }
+
+        private static int known(int one, int other) {
+            return one == UNKNOWN ? other : one;
+        }
+
+        private static boolean agree(int one, int other) {
+            return one == UNKNOWN || other == UNKNOWN || one == other;
         }
 
         @Override
         public String words() {
-            StringJoiner place = new StringJoiner(", ", " (", ")").setEmptyValue("");
-            add(place, "socket", socket);
-            add(place, "channel", channel);
-            add(place, "slot", dimm);
-            add(place, "rank", rank);
-            add(place, "bank", bank);
-            addHex(place, "row", row);
-            addHex(place, "column", column);
-            return (label.isEmpty() ? "a DIMM" : "DIMM " + label) + place;
+            StringBuilder words = new StringBuilder();
+            number(words, " CPU", socket);
+            number(words, " controller ", controller);
+            number(words, " channel ", channel);
+            number(words, " slot ", dimm);
+            if (!label.isEmpty()) {
+                words.append(words.isEmpty() ? " " + label : " (" + label + ")");
+            }
+            words.insert(0, words.isEmpty() ? "a DIMM" : oneModule() ? "DIMM" : "memory of");
+            if (bytes > 0) {
+                words.append(", ").append(bytes % (1L << 30) == 0 ? (bytes >> 30) + " GiB" : (bytes >> 20) + " MiB");
+            }
+            if (!serial.isEmpty()) {
+                words.append(", serial ").append(serial);
+            }
+            number(words, ", rank ", rank);
+            number(words, ", bank ", bank);
+            hexadecimal(words, ", row 0x", row);
+            hexadecimal(words, ", column 0x", column);
+            return words.toString();
+        }
+
+        private static void number(StringBuilder to, String name, int value) {
+            if (value != UNKNOWN) {
+                to.append(name).append(value);
+            }
+        }
+
+        private static void hexadecimal(StringBuilder to, String name, int value) {
+            if (value != UNKNOWN) {
+                to.append(name).append(Integer.toHexString(value));
+            }
         }
     }
 
@@ -121,6 +233,26 @@ public sealed interface Component {
         }
     }
 
+    /**
+     * The host as a whole, or a part of it that no other component describes.
+     *
+     * @param name e.g. {@code power supplies}; empty for the host
+     */
+    record Host(String name) implements Component {
+        @Override
+        public String words() {
+            return name.isEmpty() ? "this host" : name;
+        }
+    }
+
+    /** A virtual machine that runs here, by its name. */
+    record Guest(String name) implements Component {
+        @Override
+        public String words() {
+            return "virtual machine " + name;
+        }
+    }
+
     /** A network interface, by the kernel's name. */
     record Nic(String name) implements Component {
         @Override
@@ -151,12 +283,6 @@ public sealed interface Component {
     private static void add(StringJoiner to, String name, int value) {
         if (value != UNKNOWN) {
             to.add(name + " " + value);
-        }
-    }
-
-    private static void addHex(StringJoiner to, String name, int value) {
-        if (value != UNKNOWN) {
-            to.add(name + " 0x" + Integer.toHexString(value));
         }
     }
 }

@@ -4,15 +4,25 @@ package io.lockstep.telemetry.event;
  * Something that happened to the host's hardware. Immutable.
  *
  * @param wallMs when, in milliseconds since 1970, UTC
+ * @param kind what sort of thing
  * @param severity how bad
  * @param component where
  * @param address physical address in bytes that was involved, {@link #NO_ADDRESS} if none is known
  * @param count how many times it happened since the source last said so, at least 1
  * @param source who saw it, e.g. {@code edac}, {@code mce}
  * @param what one plain English phrase in lower case and without a full stop, e.g. {@code memory read error}
+ * @param raw what the source saw
  */
 public record HardwareEvent(
-        long wallMs, Severity severity, Component component, long address, long count, String source, String what) {
+        long wallMs,
+        EventKind kind,
+        Severity severity,
+        Component component,
+        long address,
+        long count,
+        String source,
+        String what,
+        Raw raw) {
     /** Value of an address that is not known. */
     public static final long NO_ADDRESS = -1;
 
@@ -25,7 +35,25 @@ public record HardwareEvent(
         }
     }
 
-    /** One line for a person, e.g. {@code corrected error on DIMM DIMM_A1 (socket 0) at address 0x1000, 3 times: memory read error (edac)}. */
+    /** The same, of another piece of hardware. */
+    public HardwareEvent on(Component other) {
+        return new HardwareEvent(wallMs, kind, severity, other, address, count, source, what, raw);
+    }
+
+    /** The same, so many times. */
+    public HardwareEvent times(long times) {
+        return new HardwareEvent(wallMs, kind, severity, component, address, times, source, what, raw);
+    }
+
+    /**
+     * Whether it alone foretells that the host will fail: lost data, a mirror or other redundancy that is gone. A switchover that is
+     * cheap should not wait for a second one.
+     */
+    public boolean immediate() {
+        return kind.immediate() || severity.uncorrected();
+    }
+
+    /** One line for a person, e.g. {@code corrected error on DIMM CPU0 channel 1 (A1) at address 0x1000, 3 times: memory read error (edac)}. */
     public String line() {
         StringBuilder line = new StringBuilder();
         line.append(severity.words()).append(" on ").append(component.words());
@@ -35,11 +63,11 @@ public record HardwareEvent(
         if (count > 1) {
             line.append(", ").append(count).append(" times");
         }
-        return line.append(": ")
-                .append(what)
-                .append(" (")
-                .append(source)
-                .append(')')
-                .toString();
+        line.append(": ").append(what).append(" (").append(source);
+        if (kind == EventKind.UNKNOWN && !raw.words().isEmpty()) {
+            // What cannot be named is said in numbers.
+            line.append(": ").append(raw.words());
+        }
+        return line.append(')').toString();
     }
 }

@@ -1,0 +1,152 @@
+package io.lockstep.telemetry.decode;
+
+import static io.lockstep.telemetry.decode.Bits.field;
+import static io.lockstep.telemetry.decode.Bits.set;
+
+import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.EventKind;
+import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Severity;
+import org.jspecify.annotations.Nullable;
+
+/** Decodes machine checks. Pure; any thread; never throws; allocates the event and its component alone. */
+public final class MachineCheckDecoder {
+    /** {@link HardwareEvent#source()} of what comes from here. */
+    public static final String SOURCE = "mce";
+
+    /** Physical addresses have at most 52 bits (Intel SDM volume 1, 3.3.1). */
+    private static final int ADDRESS_BITS = 52;
+
+    private static final int CMCI_P = 10;
+    private static final int TES_P = 11;
+    private static final int TRACKING_YELLOW = 2;
+    private static final int MODE_LINEAR = 1;
+    private static final int AMD_SMCA_FAMILY = 0x17;
+
+    private MachineCheckDecoder() {}
+
+    /** What happened. */
+    public static HardwareEvent decode(MachineCheck check) {
+        if (check.bank() == MachineCheck.THERMAL_BANK) {
+            return event(
+                    check, EventKind.THERMAL, Severity.INFORMATIONAL, cpu(check), "processor over its thermal limit");
+        }
+        if (check.bank() == MachineCheck.FIRMWARE_BANK) {
+            return firmware(check);
+        }
+        boolean amd = check.vendor() == MachineCheck.AMD || check.vendor() == MachineCheck.HYGON;
+        return amd ? amd(check) : intel(check);
+    }
+
+    /** The kernel fills this bank in when firmware reports memory errors; which kind they are stands in its log alone. */
+    private static HardwareEvent firmware(MachineCheck check) {
+        Severity severity = set(check.status(), Grade.PCC)
+                ? Severity.FATAL
+                : set(check.status(), Grade.UC) ? Severity.RECOVERABLE : Severity.CORRECTED;
+        return event(check, EventKind.FIRMWARE, severity, Component.Memory.ANYWHERE, "error reported by the firmware");
+    }
+
+    private static HardwareEvent intel(MachineCheck check) {
+        long status = check.status();
+        McaCode code = McaCode.of((int) status);
+        IntelGeneration generation = check.vendor() == MachineCheck.INTEL ? IntelGeneration.of(check.cpuid()) : null;
+        boolean memory = code.type() == McaCode.Type.MEMORY_CONTROLLER || code.type() == McaCode.Type.MEMORY_CACHE;
+        ModelCode model = generation != null && memory ? generation.code(check.bank(), field(status, 16, 31)) : null;
+        boolean scrubbed = model != null && model.lost() && model.kind() == EventKind.MEMORY_SCRUB;
+        Severity severity = Grade.intel(check, scrubbed);
+        if (!memory) {
+            boolean yellow =
+                    set(check.mcgCap(), TES_P) && field(status, 53, 54) == TRACKING_YELLOW && !set(status, Grade.UC);
+            return yellow
+                    ? event(check, EventKind.CACHE_LIMIT, severity, cpu(check), "cache with many corrected errors")
+                    : event(check, code.kind(), severity, cpu(check), code.words());
+        }
+        Component.Memory place = place(check, generation, code);
+        if (generation != null && set(status, Grade.MISCV)) {
+            if (generation.failover(check.bank(), check.misc())) {
+                return event(check, EventKind.MIRROR_FAILOVER, severity, place, "memory failed over to its mirror");
+            }
+            if (generation.scrubbed(check.bank(), check.misc())) {
+                return event(check, EventKind.MIRROR_SCRUBBED, severity, place, "memory repaired from its mirror");
+            }
+        }
+        return model == null
+                ? event(check, code.kind(), severity, place, code.words())
+                : event(check, model.kind(), severity, place, model.words());
+    }
+
+    private static Component.Memory place(MachineCheck check, @Nullable IntelGeneration generation, McaCode code) {
+        int channel = generation == null ? code.channel() : generation.channel(check.bank(), code.channel());
+        Component.Memory memory =
+                Component.Memory.ANYWHERE.at(known(check.socket()), Component.UNKNOWN, channel, Component.UNKNOWN);
+        return generation != null && set(check.status(), Grade.MISCV) ? generation.place(memory, check) : memory;
+    }
+
+    private static HardwareEvent amd(MachineCheck check) {
+        long status = check.status();
+        Severity severity = Grade.amd(check);
+        boolean scalable = family(check.cpuid()) >= AMD_SMCA_FAMILY || check.ipid() != 0;
+        SmcaBank bank = scalable ? SmcaBank.of(check.ipid()) : null;
+        McaCode code = McaCode.of((int) status);
+        if (bank == null) {
+            EventKind kind = set(status, Grade.AMD_POISON) ? EventKind.POISON : code.kind();
+            return event(check, kind, severity, cpu(check), code.words());
+        }
+        ModelCode model = bank.code(status);
+        EventKind kind = set(status, Grade.AMD_POISON) ? EventKind.POISON : model.kind();
+        if (!bank.memoryController()) {
+            return event(check, kind, severity, cpu(check), model.words());
+        }
+        Component.Memory memory = Component.Memory.ANYWHERE.at(
+                known(check.socket()), Component.UNKNOWN, field(check.ipid(), 20, 31), Component.UNKNOWN);
+        boolean rank = set(status, 53) && field(status, 16, 21) == 0;
+        memory = rank
+                ? memory.place(field(check.synd(), 0, 2), Component.UNKNOWN, Component.UNKNOWN, Component.UNKNOWN)
+                : memory;
+        // The controller's address is normalised to itself: it stays in the raw form and is no physical address.
+        return new HardwareEvent(
+                check.wallMs(), kind, severity, memory, HardwareEvent.NO_ADDRESS, 1, SOURCE, model.words(), check);
+    }
+
+    private static int family(int cpuid) {
+        int family = field(cpuid, 8, 11);
+        return family == 15 ? family + field(cpuid, 20, 27) : family;
+    }
+
+    private static Component cpu(MachineCheck check) {
+        return new Component.Cpu(known(check.socket()), Component.UNKNOWN, known(check.cpu()));
+    }
+
+    /** Numbers that cannot be are not known. */
+    private static int known(int number) {
+        return number < 0 ? Component.UNKNOWN : number;
+    }
+
+    private static HardwareEvent event(
+            MachineCheck check, EventKind kind, Severity severity, Component component, String what) {
+        return new HardwareEvent(
+                check.wallMs(), kind, severity, component, address(check), count(check), SOURCE, what, check);
+    }
+
+    private static long address(MachineCheck check) {
+        boolean valid = set(check.status(), Grade.ADDRV) && check.addr() >>> ADDRESS_BITS == 0;
+        if (!valid) {
+            return HardwareEvent.NO_ADDRESS;
+        }
+        if (check.vendor() != MachineCheck.INTEL || !set(check.status(), Grade.MISCV)) {
+            return check.addr();
+        }
+        if (field(check.misc(), 6, 8) == MODE_LINEAR) {
+            return HardwareEvent.NO_ADDRESS;
+        }
+        return check.addr() & -1L << field(check.misc(), 0, 5);
+    }
+
+    private static long count(MachineCheck check) {
+        boolean counted = check.vendor() == MachineCheck.INTEL
+                && set(check.mcgCap(), CMCI_P)
+                && !set(check.status(), Grade.UC)
+                && check.bank() < MachineCheck.THERMAL_BANK;
+        return counted ? Math.max(1, field(check.status(), 38, 52)) : 1;
+    }
+}

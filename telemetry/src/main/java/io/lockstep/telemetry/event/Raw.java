@@ -1,0 +1,20 @@
+package io.lockstep.telemetry.event;
+
+/** What a source saw, undecoded, so that nothing is lost that a decoder does not know. Immutable. */
+public interface Raw {
+    /** Nothing more than the event says. */
+    Raw NONE = new Text("");
+
+    /** At most this many characters of a text are kept: a line of the kernel's log has at most 1024. */
+    int CHARS_MAX = 1024;
+
+    /** On one line, numbers in hexadecimal with their names; empty if there is nothing. */
+    String words();
+
+    /** A text as the source gave it, cut after {@link #CHARS_MAX} characters. */
+    record Text(String words) implements Raw {
+        public Text {
+            words = words.length() > CHARS_MAX ? words.substring(0, CHARS_MAX) : words;
+        }
+    }
+}
