@@ -1,0 +1,131 @@
+package io.lockstep.telemetry.source;
+
+import io.lockstep.telemetry.decode.MachineCheck;
+import io.lockstep.telemetry.decode.MachineCheckDecoder;
+import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Consumer;
+
+/**
+ * Machine checks that ended an earlier life of this host, which the kernel kept through the firmware: {@code /sys/fs/pstore/mce-erst-*}, each a
+ * {@code struct mce} ({@code arch/x86/kernel/cpu/mce/apei.c}, {@code arch/x86/include/uapi/asm/mce.h}). Each is told once; the files stay for whoever wants them.
+ */
+public final class PstoreSource implements EventSource {
+    /** Up to and with {@code microcode}; older kernels' records end at {@code mcgcap}, newer ones go on. */
+    private static final int BYTES_MIN = 88;
+
+    private final Sysfs pstore;
+    private final Path remembered;
+    private final Set<String> told = new HashSet<>();
+    private volatile SourceState state;
+    private long events;
+
+    /**
+     * Over a mounted pstore.
+     *
+     * @param pstore of {@code /sys/fs/pstore}
+     * @param remembered file of our own that names the records that were told
+     */
+    public PstoreSource(Sysfs pstore, Path remembered) {
+        this.pstore = pstore;
+        this.remembered = remembered;
+        state = SourceState.absent("not looked yet", "");
+        try {
+            told.addAll(Files.readAllLines(remembered));
+        } catch (IOException e) {
+            // Nothing was told yet; a record is told twice rather than never.
+            told.clear();
+        }
+    }
+
+    @Override
+    public String name() {
+        return "pstore";
+    }
+
+    @Override
+    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+        if (!Files.isDirectory(pstore.root())) {
+            state = SourceState.absent(pstore.root() + " is not there", "");
+            return 0;
+        }
+        long before = events;
+        List<String> names = pstore.names("", "mce-erst-.*");
+        for (String name : names) {
+            try {
+                byte[] bytes = Files.readAllBytes(pstore.root().resolve(name));
+                MachineCheck check = bytes.length < BYTES_MIN ? null : record(bytes);
+                if (check != null && told.add(name + " " + check.wallMs())) {
+                    HardwareEvent event = MachineCheckDecoder.decode(check);
+                    events++;
+                    sink.accept(new HardwareEvent(
+                            event.wallMs(),
+                            event.kind(),
+                            event.severity(),
+                            event.component(),
+                            event.address(),
+                            event.count(),
+                            name(),
+                            event.what() + ", which ended an earlier life of this host",
+                            new Raw.Text(check.words())));
+                }
+            } catch (AccessDeniedException e) {
+                state = SourceState.noPrivilege("cannot read " + e.getFile());
+                return (int) (events - before);
+            } catch (IOException e) {
+                // The record was removed meanwhile, or its store fails: the next poll tries again.
+                state = SourceState.present("cannot read " + name + ": " + e, events);
+            }
+        }
+        if (events != before) {
+            remember(names);
+        }
+        state = SourceState.present(names.size() + " machine checks of earlier lives", events);
+        return (int) (events - before);
+    }
+
+    private void remember(List<String> names) {
+        told.removeIf(line -> names.stream().noneMatch(name -> line.startsWith(name + " ")));
+        try {
+            Files.write(remembered, told);
+        } catch (IOException e) {
+            state = SourceState.present("cannot write " + remembered + ": records will be told again", events);
+        }
+    }
+
+    /** Reads the layout of Linux 6.1, whose fields keep their places in newer kernels. */
+    static MachineCheck record(byte[] bytes) {
+        ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        return new MachineCheck(
+                in.getLong(48) * 1000,
+                in.get(56) & 0xff,
+                in.getInt(60),
+                in.getInt(72),
+                in.getInt(68),
+                in.get(65) & 0xff,
+                in.get(64) & 0xff,
+                in.getLong(80),
+                in.getLong(24),
+                in.getLong(0),
+                in.getLong(16),
+                in.getLong(8),
+                bytes.length >= 96 ? in.getLong(88) : 0,
+                bytes.length >= 104 ? in.getLong(96) : 0,
+                in.getLong(32),
+                bytes.length >= 112 ? in.getLong(104) : 0);
+    }
+
+    @Override
+    public SourceState state() {
+        return state;
+    }
+}

@@ -1,0 +1,189 @@
+package io.lockstep.telemetry.trace;
+
+import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.ReadableFile;
+import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.SourceState;
+import io.lockstep.telemetry.source.SourceState.Status;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+
+/** Events of the kernel's tracepoints, as they come. The record of truth: other sources may tell of the same faults. */
+public final class TraceSource implements EventSource {
+    /** Header and data of a ring's page; a kernel with other sub-buffers says so in events/header_page. */
+    private static final int PAGE_BYTES = 4096;
+
+    /** Pages of one CPU in one turn, so that a storm there cannot starve the other CPUs. */
+    private static final int PAGES_PER_TURN = 64;
+
+    private static final long NS_PER_MS = 1_000_000;
+
+    private final List<ReadableFile> rings = new ArrayList<>();
+    private final TraceInstance instance;
+    private final TraceDecoder decoder;
+    private final LongSupplier monotonicNs;
+    private volatile SourceState state;
+    private long events;
+    private long lost;
+    private boolean losing;
+
+    private TraceSource(TraceInstance instance, TraceDecoder decoder, LongSupplier monotonicNs) {
+        this.instance = instance;
+        this.decoder = decoder;
+        this.monotonicNs = monotonicNs;
+        this.state = SourceState.present("", 0);
+    }
+
+    /**
+     * Opens the instance and its rings; where that cannot be, a source that says why.
+     *
+     * @param tracefs where it is mounted, {@code /sys/kernel/tracing}
+     * @param name of the instance, so that two agents on one host do not read each other's
+     * @param events as group/name; those that the kernel lacks are passed over
+     * @param decoder of those events
+     * @param monotonicNs CLOCK_MONOTONIC, by which the ring's times count
+     */
+    static EventSource open(
+            Path tracefs, String name, List<String> events, TraceDecoder decoder, LongSupplier monotonicNs) {
+        if (!Files.isDirectory(tracefs.resolve("instances"))) {
+            return new AbsentSource(SourceState.absent(
+                    tracefs + " has no instances: tracefs is not mounted there", "mount -t tracefs nodev " + tracefs));
+        }
+        try {
+            TraceSource source = new TraceSource(TraceInstance.open(tracefs, name, events), decoder, monotonicNs);
+            for (Path ring : source.instance.rings()) {
+                source.rings.add(new ReadableFile(ring, PAGE_BYTES));
+            }
+            source.publish();
+            return source;
+        } catch (AccessDeniedException e) {
+            return new AbsentSource(SourceState.noPrivilege("cannot write " + e.getFile()));
+        } catch (IOException e) {
+            return new AbsentSource(SourceState.absent("no trace instance: " + e.getMessage(), ""));
+        }
+    }
+
+    /**
+     * Opens every event that tells of hardware; where that cannot be, a source that says why.
+     *
+     * @param tracefs where it is mounted, {@code /sys/kernel/tracing}
+     * @param name of the instance, so that two agents on one host do not read each other's
+     */
+    public static EventSource open(Path tracefs, String name) {
+        return open(tracefs, name, TraceInstance.EVENTS, TraceEvents::decode, System::nanoTime);
+    }
+
+    private record AbsentSource(SourceState state) implements EventSource {
+        @Override
+        public String name() {
+            return "trace";
+        }
+
+        @Override
+        public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+            return 0;
+        }
+    }
+
+    @Override
+    public String name() {
+        return "trace";
+    }
+
+    @Override
+    public int[] descriptors() {
+        return rings.stream().mapToInt(ReadableFile::fd).toArray();
+    }
+
+    @Override
+    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+        long offsetNs = wallMs * NS_PER_MS - monotonicNs.getAsLong();
+        long before = events;
+        long lostBefore = lost;
+        for (ReadableFile ring : rings) {
+            PageHandler handler = new PageHandler(ring, offsetNs, sink);
+            try {
+                for (int pages = 0; pages < PAGES_PER_TURN; pages++) {
+                    int bytes = ring.read();
+                    if (bytes <= 0) {
+                        break;
+                    }
+                    RingPage.read(ring.buffer(), bytes, handler);
+                }
+            } catch (LinuxException e) {
+                state = new SourceState(Status.DEAF, e.toString(), "", events, lost);
+                return (int) (events - before);
+            }
+        }
+        if (events != before || lost != lostBefore) {
+            publish();
+        }
+        return (int) (events - before);
+    }
+
+    private void publish() {
+        List<String> names = instance.formats().values().stream()
+                .map(TraceInstance.Named::event)
+                .toList();
+        String detail = names.isEmpty()
+                ? "this kernel has none of the events"
+                : rings.size() + " CPUs, events " + String.join(", ", names);
+        Status status = names.isEmpty() ? Status.DEAF : losing ? Status.LOSING : Status.PRESENT;
+        String cure =
+                losing ? "Give the agent more processor time: the kernel's ring was full before it was read." : "";
+        state = new SourceState(status, detail, cure, events, lost);
+    }
+
+    @Override
+    public SourceState state() {
+        return state;
+    }
+
+    /** Stops reading; the instance stays and keeps events for the next life. */
+    @Override
+    public void close() {
+        rings.forEach(ReadableFile::close);
+        rings.clear();
+    }
+
+    private final class PageHandler implements RingPage.Handler {
+        private final ReadableFile ring;
+        private final long offsetNs;
+        private final Consumer<HardwareEvent> sink;
+
+        PageHandler(ReadableFile ring, long offsetNs, Consumer<HardwareEvent> sink) {
+            this.ring = ring;
+            this.offsetNs = offsetNs;
+            this.sink = sink;
+        }
+
+        @Override
+        public void record(long timestampNs, int offset, int length) {
+            int id = length >= 2 ? ring.buffer().getShort(offset) & 0xffff : -1;
+            TraceInstance.Named named = instance.formats().get(id);
+            if (named == null) {
+                return;
+            }
+            long wallMs = (timestampNs + offsetNs) / NS_PER_MS;
+            HardwareEvent event = decoder.decode(
+                    named.event(), new TraceRecord(named.format(), ring.buffer(), offset, length), wallMs);
+            if (event != null) {
+                events++;
+                sink.accept(event);
+            }
+        }
+
+        @Override
+        public void lost(long count) {
+            losing = true;
+            lost += Math.max(1, count);
+        }
+    }
+}

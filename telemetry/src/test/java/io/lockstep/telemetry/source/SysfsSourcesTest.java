@@ -1,0 +1,210 @@
+package io.lockstep.telemetry.source;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.telemetry.event.EventKind;
+import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Severity;
+import io.lockstep.telemetry.source.SourceState.Status;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Trees in the form of Documentation/ABI/testing/sysfs-devices-edac and its neighbours. */
+class SysfsSourcesTest {
+    private static final String MC = "devices/system/edac/mc/mc0/";
+    private static final String MCE = "devices/system/machinecheck/machinecheck0/";
+
+    @TempDir
+    Path root;
+
+    private final List<HardwareEvent> events = new ArrayList<>();
+
+    private List<String> poll(EventSource source) {
+        events.clear();
+        int count = source.poll(5, events::add);
+        assertThat(events).hasSize(count);
+        return events.stream().map(HardwareEvent::line).toList();
+    }
+
+    @Test
+    void shouldReadTheLayoutOfModulesAndOnlyWhatTheirCountersGrewBy() {
+        Tree tree = new Tree(root)
+                .file(MC + "ce_noinfo_count", "0")
+                .file(MC + "dimm3/size", "32768")
+                .file(MC + "dimm3/dimm_label", "CPU_SrcID#1_MC#0_Chan#1_DIMM#0")
+                .file(MC + "dimm3/dimm_location", "channel 1 slot 0 ")
+                .file(MC + "dimm3/dimm_ce_count", "7")
+                .file(MC + "dimm3/dimm_ue_count", "0")
+                .file(MC + "dimm4/size", "0")
+                .file(MC + "csrow0/ch1_ce_count", "7");
+        EdacSource edac = new EdacSource(tree.sysfs());
+        assertThat(poll(edac)).as("what was before the start is no news").isEmpty();
+        assertThat(edac.layout()).singleElement().satisfies(m -> assertThat(m.words())
+                .isEqualTo("DIMM CPU1 controller 0 channel 1 slot 0, 32 GiB"));
+        tree.file(MC + "dimm3/dimm_ce_count", "12").file(MC + "csrow0/ch1_ce_count", "12");
+        assertThat(poll(edac))
+                .as("both layouts count the same errors")
+                .containsExactly(
+                        "corrected error on DIMM CPU1 controller 0 channel 1 slot 0, 32 GiB, 5 times: memory errors"
+                                + " counted by the memory controller (edac-counters)");
+        tree.file(MC + "dimm3/dimm_ce_count", "2").file(MC + "dimm3/dimm_ue_count", "1");
+        poll(edac);
+        assertThat(events)
+                .extracting(HardwareEvent::count)
+                .as("a counter that began anew")
+                .containsExactly(2L, 1L);
+        assertThat(events)
+                .extracting(HardwareEvent::severity)
+                .containsExactly(Severity.CORRECTED, Severity.RECOVERABLE);
+        assertThat(edac.state()).isEqualTo(SourceState.present("1 controllers, 1 modules", 3));
+    }
+
+    @Test
+    void shouldReadTheOldLayoutWhereItStandsAlone() {
+        Tree tree = new Tree(root)
+                .file(MC + "csrow2/ch1_ce_count", "0")
+                .file(MC + "csrow2/ch1_dimm_label", "mc#0csrow#2channel#1")
+                .file(MC + "csrow2/ue_count", "0")
+                .file(MC + "ce_noinfo_count", "");
+        EdacSource edac = new EdacSource(tree.sysfs());
+        poll(edac);
+        tree.file(MC + "csrow2/ch1_ce_count", "1")
+                .file(MC + "csrow2/ue_count", "2")
+                .file(MC + "ce_noinfo_count", "3");
+        assertThat(poll(edac))
+                .containsExactly(
+                        "corrected error on memory of controller 0 channel 1, rank 2: memory errors counted by the memory"
+                                + " controller (edac-counters)",
+                        "uncorrected error on memory of controller 0, rank 2, 2 times: uncorrected memory errors counted by the"
+                                + " memory controller (edac-counters)");
+    }
+
+    @Test
+    void shouldTellWhatPcieCountersGrewBy() {
+        String device = "bus/pci/devices/0000:3b:00.1/";
+        Tree tree = new Tree(root).file(device + "aer_dev_correctable", "RxErr 4\nBadTLP 0\nTOTAL_ERR_COR 4");
+        AerCounterSource aer = new AerCounterSource(tree.sysfs());
+        assertThat(poll(aer)).isEmpty();
+        tree.file(device + "aer_dev_correctable", "RxErr 6\nBadTLP 0\nTOTAL_ERR_COR 6");
+        assertThat(poll(aer))
+                .containsExactly(
+                        "corrected error on PCIe device 0000:3b:00.1, 2 times: PCIe errors counted by the kernel"
+                                + " (aer-counters)");
+        assertThat(aer.state().detail()).isEqualTo("1 functions");
+    }
+
+    @Test
+    void shouldCountPagesWithLostDataOnce() {
+        Tree tree = new Tree(root)
+                .file("meminfo", "MemTotal: 1 kB\nHardwareCorrupted:     0 kB")
+                .file("devices/system/node/node1/memory_failure/total", "0");
+        PoisonedMemorySource source = new PoisonedMemorySource(tree.sysfs(), tree.sysfs());
+        poll(source);
+        tree.file("meminfo", "HardwareCorrupted:     8 kB").file("devices/system/node/node1/memory_failure/total", "2");
+        assertThat(poll(source))
+                .containsExactly("uncorrected error on a DIMM, 2 times: pages with lost data (poisoned-memory)");
+        assertThat(events.get(0).raw().words()).isEqualTo("node 1");
+    }
+
+    @Test
+    void shouldTellOfAMachineCheckOfAnEarlierLifeOnce(@TempDir Path own) throws IOException {
+        ByteBuffer record = ByteBuffer.allocate(128).order(ByteOrder.LITTLE_ENDIAN);
+        record.putLong(0, 0xbf80000000000145L)
+                .putLong(24, 5)
+                .putLong(48, 1_600_000_000L)
+                .putInt(60, 0x50654);
+        record.put(65, (byte) 9).putInt(68, 1).putLong(80, 0x1000c0aL);
+        Files.write(root.resolve("mce-erst-17"), record.array());
+        Files.write(root.resolve("mce-erst-18"), new byte[10]);
+        Files.write(root.resolve("dmesg-erst-19"), new byte[10]);
+        Path remembered = own.resolve("told");
+        PstoreSource source = new PstoreSource(new Sysfs(root), remembered);
+        assertThat(poll(source))
+                .containsExactly(
+                        "fatal error on CPU 1 (socket 0) at address 0x0: level-1 data cache error on a data write, which ended an"
+                                + " earlier life of this host (pstore)");
+        assertThat(events.get(0).wallMs()).isEqualTo(1_600_000_000_000L);
+        assertThat(poll(source)).isEmpty();
+        assertThat(poll(new PstoreSource(new Sysfs(root), remembered))).isEmpty();
+    }
+
+    @Test
+    void shouldTellOfLostNetworkPorts() {
+        String up = "Bonding Mode: active-backup\nMII Status: up\n\nSlave Interface: eth0\nMII Status: up\n\n"
+                + "Slave Interface: eth1\nMII Status: ";
+        Tree tree = new Tree(root).file("net/bonding/bond0", up + "up");
+        BondingSource source = new BondingSource(tree.sysfs());
+        assertThat(poll(source)).isEmpty();
+        tree.file("net/bonding/bond0", up + "down");
+        assertThat(poll(source))
+                .containsExactly(
+                        "notice on network interface bond0: 1 of 2 network ports have a link, before: 2 (bonding)");
+        assertThat(events.get(0).kind()).isEqualTo(EventKind.REDUNDANCY_LOST);
+        tree.file("net/bonding/bond0", up + "up");
+        poll(source);
+        assertThat(events.get(0).kind()).isEqualTo(EventKind.REDUNDANCY_RESTORED);
+    }
+
+    @Test
+    void shouldBeAbsentWithoutHarmOnAnEmptyHost() {
+        Sysfs empty = new Sysfs(root.resolve("nothing"));
+        List<EventSource> sources = List.of(
+                new EdacSource(empty),
+                new AerCounterSource(empty),
+                new PoisonedMemorySource(empty, empty),
+                new PstoreSource(empty, root.resolve("told")),
+                new BondingSource(empty));
+        for (EventSource source : sources) {
+            assertThat(poll(source)).isEmpty();
+            assertThat(source.state().status()).as(source.name()).isEqualTo(Status.ABSENT);
+        }
+    }
+
+    @Test
+    void shouldNameWhatHidesOrDelaysEvents() {
+        Tree tree = new Tree(root)
+                .file(MCE + "ignore_ce", "1")
+                .file(MCE + "dont_log_ce", "0")
+                .file(MCE + "cmci_disabled", "1")
+                .file("cmdline", "quiet mce=no_cmci")
+                .file("kernel/debug/ras/cec/action_threshold", "2")
+                .file("instances/rasdaemon/per_cpu/cpu0/stats", "entries: 3\noverrun: 0");
+        tree.file(MCE + "check_interval", "300");
+        assertThat(MachineCheckSettings.look(tree.sysfs(), tree.sysfs(), tree.sysfs()))
+                .extracting(MachineCheckSettings.Hindrance::detail)
+                .containsExactly(
+                        "ignore_ce is 1: corrected errors are not looked for",
+                        "cmci_disabled is 1: a corrected error shows up to 300 s late",
+                        "the kernel was booted with mce=no_cmci",
+                        "the kernel's corrected errors collector is on: it keeps memory errors from EDAC, not from us",
+                        "rasdaemon has 3 events that it has not read: it waits for its ring to fill");
+        Sysfs empty = new Sysfs(root.resolve("nothing"));
+        assertThat(MachineCheckSettings.look(empty, empty, empty))
+                .extracting(MachineCheckSettings.Hindrance::name)
+                .containsExactly("machine-check");
+    }
+
+    @Test
+    void shouldReadNumbersAsTheKernelWritesThem() {
+        Tree tree = new Tree(root)
+                .file("a", "0x1f")
+                .file("b", "010")
+                .file("c", "-3")
+                .file("d", "x")
+                .file("e", "");
+        Sysfs sysfs = tree.sysfs();
+        assertThat(sysfs.number("a", 9)).isEqualTo(31);
+        assertThat(sysfs.number("b", 9)).isEqualTo(10);
+        assertThat(sysfs.number("c", 9)).isEqualTo(-3);
+        assertThat(sysfs.number("d", 9)).isEqualTo(9);
+        assertThat(sysfs.number("e", 9)).isEqualTo(9);
+        assertThat(sysfs.number("f", 9)).isEqualTo(9);
+    }
+}
