@@ -1,0 +1,137 @@
+package io.lockstep.telemetry.fault;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.EventKind;
+import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
+import io.lockstep.telemetry.event.Severity;
+import io.lockstep.telemetry.inventory.Inventory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+
+class FaultMergerTest {
+    private static final Component.Memory CHANNEL = Component.Memory.ANYWHERE.at(0, -1, 1, -1);
+    private static final Component.Memory MODULE =
+            Component.Memory.ANYWHERE.labelled("A2").at(0, -1, 1, 0);
+
+    private final List<String> told = new ArrayList<>();
+    private final List<HardwareEvent> events = new ArrayList<>();
+    private final FaultMerger merger = new FaultMerger((event, refined) -> {
+        events.add(event);
+        told.add((refined ? "refined " : "") + event.line());
+    });
+
+    private static HardwareEvent event(
+            String source, EventKind kind, Severity severity, Component place, long address, long count) {
+        return new HardwareEvent(1, kind, severity, place, address, count, source, "trouble", Raw.NONE);
+    }
+
+    private static HardwareEvent corrected(String source, Component place, long address, long count) {
+        return event(source, EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count);
+    }
+
+    @Test
+    void shouldCountOnceWhatFourSourcesTellAndKnowThePlaceThatOneOfThemTold() {
+        merger.offer(event("mce", EventKind.FIRMWARE, Severity.CORRECTED, Component.Memory.ANYWHERE, 0x5000040, 1), 0);
+        merger.offer(corrected("mce", CHANNEL, 0x5000040, 2), 10);
+        merger.offer(corrected("edac", MODULE, 0x5000000, 3), 20);
+        assertThat(told).isEmpty();
+        merger.drain(FaultMerger.HOLD_MS);
+        assertThat(told)
+                .containsExactly(
+                        "corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000040, 3 times: trouble"
+                                + " (mce)");
+        merger.offer(corrected("edac-counters", Component.Memory.ANYWHERE.at(-1, 0, 1, 0), -1, 3), 4000);
+        assertThat(told).hasSize(1);
+        merger.offer(corrected("edac-counters", Component.Memory.ANYWHERE.at(-1, 0, 1, 0), -1, 5), 6000);
+        assertThat(events.get(1).count()).isEqualTo(5);
+    }
+
+    @Test
+    void shouldHandOnAtOnceWhatCallsForActionAndOnlyOnce() {
+        merger.offer(event("mce", EventKind.MEMORY_SCRUB, Severity.ACTION_OPTIONAL, CHANNEL, 0x7000000, 1), 0);
+        assertThat(told).hasSize(1);
+        HardwareEvent page = event(
+                "memory-failure",
+                EventKind.PAGE_FAILED,
+                Severity.ACTION_OPTIONAL,
+                new Component.PhysicalAddress(0x7000000, 4096),
+                0x7000000,
+                1);
+        merger.offer(page, 5);
+        merger.drain(600);
+        merger.end(10_000);
+        assertThat(told).hasSize(1);
+    }
+
+    @Test
+    void shouldTellAgainWithoutCountingWhenTheFirmwareKnowsThatAMirrorBroke() {
+        merger.offer(event("mce", EventKind.FIRMWARE, Severity.CORRECTED, Component.Memory.ANYWHERE, 0x5000000, 1), 0);
+        merger.drain(FaultMerger.HOLD_MS);
+        merger.offer(event("ghes", EventKind.MIRROR_BROKEN, Severity.CORRECTED, MODULE, 0x5000000, 1), 600);
+        assertThat(told)
+                .containsExactly(
+                        "corrected error on a DIMM at address 0x5000000: trouble (mce)",
+                        "refined corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000000: trouble (ghes)");
+    }
+
+    @Test
+    void shouldTellBothWhenOneSourceSawTwoUncorrectedErrors() {
+        HardwareEvent lost = event("mce", EventKind.MEMORY_ERROR, Severity.NO_ACTION, CHANNEL, 0x7000000, 1);
+        merger.offer(lost, 0);
+        merger.offer(lost, 1);
+        assertThat(told).hasSize(2);
+    }
+
+    @Test
+    void shouldTakeTheSamePlaceForANewFaultAfterAWhile() {
+        merger.offer(corrected("mce", CHANNEL, 0x1000, 1), 0);
+        merger.offer(corrected("edac", MODULE, 0x1000, 1), FaultMerger.SAME_MS + 1);
+        merger.end(10_000);
+        assertThat(events).extracting(HardwareEvent::count).containsExactly(1L, 1L);
+    }
+
+    @Test
+    void shouldSumAStormAndLoseNone() {
+        long sent = 0;
+        for (int i = 0; i < 200_000; i++) {
+            merger.offer(corrected("mce", CHANNEL, (long) (i % 20_000) << 12, 1), i / 40);
+            sent++;
+        }
+        merger.end(5000);
+        assertThat(events.stream().mapToLong(HardwareEvent::count).sum()).isEqualTo(sent);
+    }
+
+    @Test
+    void shouldNotMixDifferentDevices() {
+        Component one = new Component.Pcie(0, 1, 0, 0);
+        Component other = new Component.Pcie(0, 2, 0, 0);
+        merger.offer(event("aer", EventKind.PCIE, Severity.CORRECTED, one, -1, 1), 0);
+        merger.offer(event("aer", EventKind.PCIE, Severity.CORRECTED, other, -1, 1), 0);
+        merger.offer(event("aer-counters", EventKind.PCIE, Severity.CORRECTED, one, -1, 1), 100);
+        merger.end(1000);
+        assertThat(events).extracting(HardwareEvent::component).containsExactly(one, other);
+    }
+
+    @Test
+    void shouldNameTheModuleWithSizeAndSerialNumber() {
+        Optional<String> none = Optional.empty();
+        Inventory.Dimm dimm = new Inventory.Dimm(
+                Optional.of("NODE 1/A2"), 32L << 30, OptionalLong.empty(), none, none, none, Optional.of("12AB"));
+        MemoryIdentity identity =
+                new MemoryIdentity(List.of(MODULE, MODULE.labelled("A1").at(0, -1, 0, 0)), List.of(dimm));
+        assertThat(identity.resolve(CHANNEL.place(1, 3, 5, 7)).words())
+                .isEqualTo("DIMM CPU0 channel 1 slot 0 (A2), 32 GiB, serial 12AB, rank 1, bank 3, row 0x5, column 0x7");
+        assertThat(identity.resolve(Component.Memory.ANYWHERE)).isEqualTo(Component.Memory.ANYWHERE);
+        assertThat(identity.resolve(new Component.Nic("eth0"))).isEqualTo(new Component.Nic("eth0"));
+        MemoryIdentity table = new MemoryIdentity(List.of(), List.of(dimm));
+        assertThat(table.resolve(Component.Memory.ANYWHERE.labelled("A2")).words())
+                .isEqualTo("DIMM A2, 32 GiB, serial 12AB");
+        assertThat(table.modules()).hasSize(1);
+    }
+}

@@ -1,0 +1,234 @@
+package io.lockstep.telemetry.health;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.EventKind;
+import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
+import io.lockstep.telemetry.event.Severity;
+import io.lockstep.telemetry.fault.FaultMerger;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class HealthBookTest {
+    private static final long START = 1_700_000_000_000L;
+    private static final long MINUTE = 60_000;
+    private static final long HOUR = 3_600_000;
+    private static final Component.Memory A2 =
+            Component.Memory.ANYWHERE.labelled("A2").at(0, 0, 1, 0);
+
+    private final List<String> changes = new ArrayList<>();
+    private final HealthBook book = new HealthBook(
+            HealthRules.DEFAULT,
+            (health, before) -> changes.add(health.component().words() + " " + before.words() + " -> "
+                    + health.state().words()));
+
+    private static HardwareEvent event(EventKind kind, Severity severity, Component place, long address, long count) {
+        return new HardwareEvent(START, kind, severity, place, address, count, "mce", "trouble", Raw.NONE);
+    }
+
+    private void corrected(Component place, long address, long count, long nowMs) {
+        book.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count), false, nowMs);
+    }
+
+    private ComponentHealth only() {
+        return book.all().stream()
+                .filter(health -> health.component() instanceof Component.Memory)
+                .findFirst()
+                .orElseThrow();
+    }
+
+    @Test
+    void shouldWatchAfterOneCorrectedErrorAndForgetItAfterADay() {
+        corrected(A2, 0x1000, 1, START);
+        assertThat(only().state()).isEqualTo(HealthState.WATCH);
+        book.tick(START + 23 * HOUR);
+        assertThat(book.host()).isEqualTo(HealthState.WATCH);
+        book.tick(START + 24 * HOUR);
+        assertThat(book.host()).isEqualTo(HealthState.HEALTHY);
+        assertThat(changes)
+                .containsExactly(
+                        "DIMM CPU0 controller 0 channel 1 slot 0 (A2) healthy -> watch",
+                        "DIMM CPU0 controller 0 channel 1 slot 0 (A2) watch -> healthy");
+    }
+
+    @Test
+    void shouldDegradeAModuleAtItsLimitInAWindowThatSlides() {
+        for (int i = 0; i < 9; i++) {
+            corrected(A2, -1, 1, START + i * HOUR);
+        }
+        assertThat(only().state()).isEqualTo(HealthState.WATCH);
+        // The first nine have left the window by then.
+        for (int i = 0; i < 9; i++) {
+            corrected(A2, -1, 1, START + (34 + i) * HOUR);
+        }
+        assertThat(only().state()).isEqualTo(HealthState.WATCH);
+        corrected(A2, -1, 1, START + 43 * HOUR);
+        assertThat(only().state()).isEqualTo(HealthState.DEGRADING);
+        assertThat(only().evidence()).last().isEqualTo("10 corrected errors in 24 hours");
+        assertThat(only().action())
+                .isEqualTo(
+                        "Move the VMs away soon; replace DIMM CPU0 controller 0 channel 1 slot 0 (A2) at the next chance.");
+        assertThat(only().corrected()).isEqualTo(19);
+    }
+
+    @Test
+    void shouldDegradeWhenARowOrABankShowsAPatternWithinMinutes() {
+        corrected(A2.place(0, 3, 0x1a2, 0x10), -1, 1, START);
+        corrected(A2.place(0, 3, 0x1a2, 0x18), -1, 1, START + MINUTE);
+        assertThat(only().state()).isEqualTo(HealthState.DEGRADING);
+        assertThat(only().evidence()).last().isEqualTo("errors in 2 columns of row 0x1a2 of bank 3 in 10 minutes");
+        Component.Memory other = A2.labelled("A3").at(0, 0, 1, 1);
+        corrected(other.place(0, 3, 1, 0x10), -1, 1, START);
+        corrected(other.place(0, 3, 2, 0x10), -1, 1, START + 11 * MINUTE);
+        assertThat(changes).hasSize(3);
+        corrected(other.place(0, 3, 3, 0x10), -1, 1, START + 12 * MINUTE);
+        assertThat(changes).last().isEqualTo("DIMM CPU0 controller 0 channel 1 slot 1 (A3) watch -> degrading");
+        Component.Memory third = A2.labelled("A4").at(0, 0, 1, 2).place(0, 3, 1, 0x10);
+        corrected(third, -1, 8, START);
+        assertThat(changes).last().isEqualTo("DIMM CPU0 controller 0 channel 1 slot 2 (A4) healthy -> degrading");
+    }
+
+    @Test
+    void shouldRecommendToTakeAPageOutOfUse() {
+        corrected(A2, 0x5000123, 1, START);
+        assertThat(only().action()).isEmpty();
+        corrected(A2, 0x5000fff, 1, START + HOUR);
+        assertThat(only().action()).isEqualTo("Take the page at 0x5000fff out of use.");
+    }
+
+    @Test
+    void shouldCountASocketsModulesTogether() {
+        for (int i = 0; i < 100; i++) {
+            corrected(Component.Memory.ANYWHERE.labelled("M" + i).at(1, 0, 0, i), -1, 1, START + i);
+        }
+        assertThat(changes).contains("memory of CPU1 healthy -> degrading");
+    }
+
+    @Test
+    void shouldFailAtTheFirstSignThatDataWasLostAndStaySoUntilCleared() {
+        book.record(event(EventKind.MIRROR_FAILOVER, Severity.CORRECTED, A2, -1, 1), false, START);
+        assertThat(book.host()).isEqualTo(HealthState.FAILING);
+        book.record(event(EventKind.CACHE, Severity.ACTION_REQUIRED, new Component.Cpu(0, 1, 2), -1, 1), false, START);
+        assertThat(book.host()).isEqualTo(HealthState.FAILED);
+        book.tick(START + 1000 * HOUR);
+        assertThat(book.all())
+                .extracting(ComponentHealth::state)
+                .containsExactly(HealthState.FAILED, HealthState.FAILING);
+        assertThat(book.clear(component -> component.equals(A2))).isEqualTo(1);
+        assertThat(book.clear(component -> true)).isEqualTo(1);
+        assertThat(book.host()).isEqualTo(HealthState.HEALTHY);
+    }
+
+    @Test
+    void shouldNotCountAgainWhatWasOnlyRefined() {
+        HardwareEvent lost = event(EventKind.MEMORY_ERROR, Severity.NO_ACTION, A2, -1, 1);
+        book.record(lost, false, START);
+        book.record(lost, true, START + 1);
+        assertThat(only().uncorrected()).isEqualTo(1);
+    }
+
+    @Test
+    void shouldRecoverWhenRedundancyIsWholeAgain() {
+        Component bond = new Component.Nic("bond0");
+        book.record(event(EventKind.REDUNDANCY_LOST, Severity.INFORMATIONAL, bond, -1, 1), false, START);
+        assertThat(book.host()).isEqualTo(HealthState.FAILING);
+        book.record(event(EventKind.REDUNDANCY_RESTORED, Severity.INFORMATIONAL, bond, -1, 1), false, START + 1);
+        assertThat(book.host()).isEqualTo(HealthState.HEALTHY);
+    }
+
+    @Test
+    void shouldOutliveARestart(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("health");
+        HealthFile.load(book, file, START);
+        corrected(A2, -1, 9, START);
+        List<Component> others = List.of(
+                new Component.Cpu(0, 1, 2),
+                new Component.Pcie(0, 0x3b, 0, 1),
+                new Component.PhysicalAddress(4096, 4096),
+                new Component.Nic("bond0"),
+                new Component.Sensor("k10temp", "Tctl"),
+                new Component.Host("power supplies"),
+                new Component.Guest("web1"));
+        others.forEach(o -> book.record(event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, START));
+        HealthFile.save(book, file, START);
+        HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        HealthFile.load(next, file, START + 1000);
+        assertThat(next.all()).isEqualTo(book.all());
+        next.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 1), false, START + HOUR);
+        assertThat(next.all()).extracting(ComponentHealth::state).contains(HealthState.DEGRADING);
+    }
+
+    @Test
+    void shouldRefuseAFileThatIsDamagedOrNotItsOwn(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("health");
+        corrected(A2, -1, 1, START);
+        HealthFile.save(book, file, START);
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[40] ^= 1;
+        Files.write(file, bytes);
+        HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        assertThatThrownBy(() -> HealthFile.load(next, file, START))
+                .hasMessageMatching(".*health: CRC 0x.* != stored 0x.*: damaged");
+        bytes[7] = 2;
+        Files.write(file, bytes);
+        assertThatThrownBy(() -> HealthFile.load(next, file, START))
+                .hasMessage(file + ": version 2 != 1: written by another lockstep");
+        bytes[0] = 0;
+        Files.write(file, bytes);
+        assertThatThrownBy(() -> HealthFile.load(next, file, START))
+                .hasMessage(file + ": magic 0x534842 != 0x4c534842");
+        Files.write(file, new byte[3]);
+        assertThatThrownBy(() -> HealthFile.load(next, file, START)).hasMessage(file + " has 3 bytes < 16");
+        assertThat(next.all()).isEmpty();
+    }
+
+    /** Two million corrected errors of a minute all over memory, and a hundred uncorrected ones among them. */
+    @Test
+    void shouldStayBoundedInAStormAndMissNoUncorrectedError() {
+        SplittableRandom random = new SplittableRandom(1);
+        long[] counted = new long[2];
+        FaultMerger merger = new FaultMerger((event, refined) -> {
+            counted[event.immediate() ? 1 : 0] += refined ? 0 : event.count();
+            book.record(event, refined, START);
+        });
+        // The last errors have left caches; the collector is asked twice for a steady figure.
+        long before = usedBytes();
+        for (int i = 0; i < 2_000_000; i++) {
+            Component.Memory place =
+                    A2.place(random.nextInt(4), random.nextInt(16), random.nextInt(1 << 17), random.nextInt(1024));
+            merger.offer(
+                    event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, (long) random.nextInt(1 << 24) << 12, 1),
+                    i * MINUTE / 2_000_000);
+            if (i % 20_000 == 7) {
+                merger.offer(
+                        event(EventKind.MEMORY_ERROR, Severity.NO_ACTION, A2, 1L << 40 | (long) i << 12, 1),
+                        i * MINUTE / 2_000_000);
+            }
+            if (i % 3000 == 0) {
+                merger.drain(i * MINUTE / 2_000_000);
+            }
+        }
+        merger.end(MINUTE);
+        assertThat(usedBytes() - before).isLessThan(32L << 20);
+        assertThat(counted).containsExactly(2_000_000, 100);
+        assertThat(only().corrected()).isEqualTo(2_000_000);
+        assertThat(only().uncorrected()).isEqualTo(100);
+        assertThat(only().evidence()).hasSizeLessThanOrEqualTo(Account.EVIDENCE_MAX);
+        assertThat(merger).isNotNull();
+    }
+
+    private static long usedBytes() {
+        System.gc();
+        System.gc();
+        return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
+    }
+}
