@@ -27,6 +27,7 @@ public final class TraceSource implements EventSource {
 
     private final List<ReadableFile> rings = new ArrayList<>();
     private final TraceInstance instance;
+    private final boolean keep;
     private final TraceDecoder decoder;
     private final LongSupplier monotonicNs;
     private volatile SourceState state;
@@ -34,8 +35,9 @@ public final class TraceSource implements EventSource {
     private long lost;
     private boolean losing;
 
-    private TraceSource(TraceInstance instance, TraceDecoder decoder, LongSupplier monotonicNs) {
+    private TraceSource(TraceInstance instance, boolean keep, TraceDecoder decoder, LongSupplier monotonicNs) {
         this.instance = instance;
+        this.keep = keep;
         this.decoder = decoder;
         this.monotonicNs = monotonicNs;
         this.state = SourceState.present("", 0);
@@ -46,18 +48,24 @@ public final class TraceSource implements EventSource {
      *
      * @param tracefs where it is mounted, {@code /sys/kernel/tracing}
      * @param name of the instance, so that two agents on one host do not read each other's
+     * @param keep whether the instance stays when the source is closed
      * @param events as group/name; those that the kernel lacks are passed over
      * @param decoder of those events
      * @param monotonicNs CLOCK_MONOTONIC, by which the ring's times count
      */
     static EventSource open(
-            Path tracefs, String name, List<String> events, TraceDecoder decoder, LongSupplier monotonicNs) {
+            Path tracefs,
+            String name,
+            boolean keep,
+            List<String> events,
+            TraceDecoder decoder,
+            LongSupplier monotonicNs) {
         if (!Files.isDirectory(tracefs.resolve("instances"))) {
             return new AbsentSource(SourceState.absent(
                     tracefs + " has no instances: tracefs is not mounted there", "mount -t tracefs nodev " + tracefs));
         }
         try {
-            TraceSource source = new TraceSource(TraceInstance.open(tracefs, name, events), decoder, monotonicNs);
+            TraceSource source = new TraceSource(TraceInstance.open(tracefs, name, events), keep, decoder, monotonicNs);
             for (Path ring : source.instance.rings()) {
                 source.rings.add(new ReadableFile(ring, PAGE_BYTES));
             }
@@ -75,9 +83,10 @@ public final class TraceSource implements EventSource {
      *
      * @param tracefs where it is mounted, {@code /sys/kernel/tracing}
      * @param name of the instance, so that two agents on one host do not read each other's
+     * @param keep whether the instance stays when the source is closed, and keeps events for the next life
      */
-    public static EventSource open(Path tracefs, String name) {
-        return open(tracefs, name, TraceInstance.EVENTS, TraceEvents::decode, System::nanoTime);
+    public static EventSource open(Path tracefs, String name, boolean keep) {
+        return open(tracefs, name, keep, TraceInstance.EVENTS, TraceEvents::decode, System::nanoTime);
     }
 
     private record AbsentSource(SourceState state) implements EventSource {
@@ -146,11 +155,18 @@ public final class TraceSource implements EventSource {
         return state;
     }
 
-    /** Stops reading; the instance stays and keeps events for the next life. */
+    /** Stops reading; an instance that is kept holds events for the next life. */
     @Override
     public void close() {
         rings.forEach(ReadableFile::close);
         rings.clear();
+        if (!keep) {
+            try {
+                instance.remove();
+            } catch (IOException e) {
+                state = new SourceState(Status.DEAF, "instance not removed: " + e, "", events, lost);
+            }
+        }
     }
 
     private final class PageHandler implements RingPage.Handler {

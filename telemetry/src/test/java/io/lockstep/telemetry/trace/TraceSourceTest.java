@@ -69,7 +69,7 @@ class TraceSourceTest {
     }
 
     private EventSource open() {
-        return TraceSource.open(tracefs, NAME, MARKER, TraceSourceTest::marker, System::nanoTime);
+        return TraceSource.open(tracefs, NAME, true, MARKER, TraceSourceTest::marker, System::nanoTime);
     }
 
     private void write(String text) throws IOException {
@@ -151,7 +151,7 @@ class TraceSourceTest {
 
     @Test
     void shouldDoNoHarmWhereThereIsNoTracefs(@TempDir Path empty) {
-        EventSource source = TraceSource.open(empty, NAME);
+        EventSource source = TraceSource.open(empty, NAME, true);
         assertThat(source.poll(0, event -> {})).isZero();
         assertThat(source.state().status()).isEqualTo(Status.ABSENT);
         assertThat(source.state().cure()).isEqualTo("mount -t tracefs nodev " + empty);
@@ -159,9 +159,11 @@ class TraceSourceTest {
 
     @Test
     void shouldTakeWhatTheKernelHasOfTheRealEvents() {
-        try (EventSource source = TraceSource.open(tracefs, NAME)) {
+        try (EventSource source = TraceSource.open(tracefs, NAME, false)) {
             assertThat(source.state().status()).isIn(Status.PRESENT, Status.DEAF);
             source.poll(System.currentTimeMillis(), event -> {});
+            assertThat(tracefs.resolve("instances").resolve(NAME)).exists();
         }
+        assertThat(tracefs.resolve("instances").resolve(NAME)).doesNotExist();
     }
 }

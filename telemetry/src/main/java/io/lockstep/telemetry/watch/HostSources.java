@@ -1,0 +1,55 @@
+package io.lockstep.telemetry.watch;
+
+import io.lockstep.telemetry.source.AerCounterSource;
+import io.lockstep.telemetry.source.BondingSource;
+import io.lockstep.telemetry.source.EdacSource;
+import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.KmsgSource;
+import io.lockstep.telemetry.source.PoisonedMemorySource;
+import io.lockstep.telemetry.source.PstoreSource;
+import io.lockstep.telemetry.source.Sysfs;
+import io.lockstep.telemetry.trace.TraceSource;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * The sources of a host.
+ *
+ * @param waking sources that wake their reader
+ * @param polled sources that must be asked, every few seconds
+ * @param edac the one of the polled that knows the layout of memory
+ */
+public record HostSources(List<EventSource> waking, List<EventSource> polled, EdacSource edac) {
+    public HostSources {
+        waking = List.copyOf(waking);
+        polled = List.copyOf(polled);
+    }
+
+    /**
+     * Those of the host that this runs on.
+     *
+     * @param state directory of our own that outlives restarts; must exist
+     * @param instance of tracefs, of this agent alone
+     * @param keep whether that instance keeps events while no agent runs
+     */
+    public static HostSources ofThisHost(Path state, String instance, boolean keep) {
+        Sysfs sysfs = new Sysfs(Path.of("/sys"));
+        Sysfs procfs = new Sysfs(Path.of("/proc"));
+        EdacSource edac = new EdacSource(sysfs);
+        return new HostSources(
+                List.of(
+                        TraceSource.open(Path.of("/sys/kernel/tracing"), instance, keep),
+                        new KmsgSource(
+                                Path.of("/dev/kmsg"),
+                                procfs.read("sys/kernel/random/boot_id"),
+                                state.resolve("kmsg"),
+                                System::nanoTime)),
+                List.of(
+                        edac,
+                        new AerCounterSource(sysfs),
+                        new PoisonedMemorySource(sysfs, procfs),
+                        new PstoreSource(new Sysfs(Path.of("/sys/fs/pstore")), state.resolve("pstore")),
+                        new BondingSource(procfs)),
+                edac);
+    }
+}
