@@ -54,6 +54,7 @@ final class Standbys implements StandbyFactory {
                 (int) hello.qemuUid(),
                 (int) hello.qemuGid(),
                 hello.ramBlocks(),
+                hello.devices(),
                 hello.machineType(),
                 QemuVersion.parse(hello.qemuVersion())));
     }

@@ -196,6 +196,7 @@ class LastWordsTest {
                 "7.2.22",
                 "pc-q35-7.2",
                 List.of("qemu-system-x86_64", "-m", "1M"),
-                "/");
+                "/",
+                List.of());
     }
 }

@@ -1,10 +1,12 @@
 package io.lockstep.agent.system;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -214,6 +216,16 @@ class HazardTest {
                     "a released replica",
                     10,
                     () -> hosts.b().replica("vm1").orElseThrow().state().name().equals("released"));
+            vm.chain().awaitSweep();
+
+            assertThatThrownBy(() -> hosts.a().protect(vm.pid()))
+                    .isInstanceOfSatisfying(
+                            LockstepException.class, e -> assertThat(e.code()).isEqualTo("standby-devices-differ"))
+                    .hasMessage("standby devices != primary devices: the standby lacks [virtio-rng-pci rng1] and has"
+                            + " besides []. What was plugged or unplugged since the primary's start is not in its command"
+                            + " line: give one in the peer's configuration, vms.NAME.standbyCommand, or start the VM"
+                            + " anew.");
+            assertThat(ofOurs(vm)).isEmpty();
             vm.chain().awaitSweep();
         }
     }

@@ -55,7 +55,13 @@ public final class Preflight {
         String state = qmp.execute("query-status").path("status").asText();
         checkState(state);
         boolean discards = devices.stream().anyMatch(d -> d.startsWith("virtio-balloon") || d.startsWith("virtio-mem"));
-        return new QemuFacts(qmp.version(), DeviceState.machineType(qmp), devices, discards, earlyArmingSafe());
+        return new QemuFacts(
+                qmp.version(),
+                DeviceState.machineType(qmp),
+                devices,
+                PluggedDevices.of(qmp),
+                discards,
+                earlyArmingSafe());
     }
 
     static void checkVersion(QemuVersion version) throws LockstepException {

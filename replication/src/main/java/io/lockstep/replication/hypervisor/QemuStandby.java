@@ -64,7 +64,7 @@ public final class QemuStandby implements Standby {
      * Starts one. A leftover in its directory is ended first.
      *
      * @throws LockstepException {@code standby-start-failed}, {@code standby-version-differs}, {@code standby-machine-differs},
-     *     {@code standby-ram-differs}, or {@code standby-promoted} if the leftover was run
+     *     {@code standby-devices-differ}, {@code standby-ram-differs}, or {@code standby-promoted} if the leftover was run
      */
     public static QemuStandby spawn(StandbySpec spec) throws LockstepException {
         endLeftover(spec.directory());
@@ -166,7 +166,7 @@ public final class QemuStandby implements Standby {
         }
     }
 
-    /** Compares version, machine type and RAM with the primary's. */
+    /** Compares version, machine type, devices and RAM with the primary's. */
     private Map<String, HostRamBlock> check() throws LockstepException {
         if (!qmp.version().equals(spec.version())) {
             throw new LockstepException(
@@ -181,6 +181,7 @@ public final class QemuStandby implements Standby {
                     "standby machine " + machine + " != primary machine " + spec.machineType()
                             + ". Correct the override of the standby's command line.");
         }
+        checkDevices();
         List<HostRamBlock> found = new RamBlockFinder(qmp, process.pid()).find();
         long own = found.stream()
                 .map(HostRamBlock::block)
@@ -216,6 +217,20 @@ public final class QemuStandby implements Standby {
             }
         }
         return named;
+    }
+
+    /** A standby that lacks a device could not load the state of it, and one more is as bad. */
+    private void checkDevices() throws LockstepException {
+        List<String> own = PluggedDevices.of(qmp);
+        List<String> lacks = PluggedDevices.missing(spec.devices(), own);
+        List<String> more = PluggedDevices.missing(own, spec.devices());
+        if (!lacks.isEmpty() || !more.isEmpty()) {
+            throw new LockstepException(
+                    "standby-devices-differ",
+                    "standby devices != primary devices: the standby lacks " + lacks + " and has besides " + more
+                            + ". What was plugged or unplugged since the primary's start is not in its command line: give one"
+                            + " in the peer's configuration, vms.NAME.standbyCommand, or start the VM anew.");
+        }
     }
 
     private static LockstepException differing(String what) {

@@ -14,6 +14,7 @@ import java.util.List;
  * @param uid user that the primary's QEMU runs as
  * @param gid its group
  * @param blocks the primary's RAM blocks
+ * @param devices the primary's, as {@link QemuFacts#pluggedDevices()}
  * @param machineType the primary's, resolved
  * @param version the primary's QEMU
  */
@@ -25,10 +26,12 @@ public record StandbySpec(
         int uid,
         int gid,
         List<RamBlock> blocks,
+        List<String> devices,
         String machineType,
         QemuVersion version) {
     public StandbySpec {
         memoryFiles = List.copyOf(memoryFiles);
         blocks = List.copyOf(blocks);
+        devices = List.copyOf(devices);
     }
 }

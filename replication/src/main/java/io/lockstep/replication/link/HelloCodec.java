@@ -78,11 +78,13 @@ public final class HelloCodec {
         encoder.putQemuVersion(qemu, 0, qemu.length);
         byte[] machine = MessageText.encode("machine type", hello.machineType(), MessageText.NAME_BYTES_MAX);
         encoder.putMachineType(machine, 0, machine.length);
-        byte[] command = commandBytes(hello.commandLine());
+        byte[] command = listBytes("command line", hello.commandLine());
         encoder.putCommandLine(command, 0, command.length);
         byte[] directory =
                 MessageText.encode("working directory", hello.workingDirectory(), MessageText.PATH_BYTES_MAX);
         encoder.putWorkingDirectory(directory, 0, directory.length);
+        byte[] devices = listBytes("devices", hello.devices());
+        encoder.putDevices(devices, 0, devices.length);
         int length = MessageHeaderEncoder.ENCODED_LENGTH + encoder.encodedLength();
         if (length > FrameLayout.MESSAGE_BYTES_MAX) {
             throw new LockstepException(
@@ -126,6 +128,8 @@ public final class HelloCodec {
                 decoder.workingDirectoryLength(),
                 MessageText.PATH_BYTES_MAX,
                 decoder::getWorkingDirectory);
+        String devices = MessageText.decode(
+                "devices", decoder.devicesLength(), MessageText.COMMAND_BYTES_MAX, decoder::getDevices);
         return new SessionHello(
                 decoder.protocolVersion(),
                 decoder.vmIdHigh(),
@@ -141,8 +145,9 @@ public final class HelloCodec {
                 agent,
                 qemu,
                 machine,
-                arguments(command),
-                directory);
+                list("command line", command),
+                directory,
+                list("devices", devices));
     }
 
     /** Reads and judges a HelloReply. A refusal is returned, not thrown. */
@@ -196,36 +201,36 @@ public final class HelloCodec {
         return blocks;
     }
 
-    private static byte[] commandBytes(List<String> arguments) throws LockstepException {
+    private static byte[] listBytes(String name, List<String> texts) throws LockstepException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        for (String argument : arguments) {
-            if (argument.indexOf('\0') >= 0) {
-                throw new LockstepException("hello-value", "an argument of the command line holds a NUL");
+        for (String text : texts) {
+            if (text.indexOf('\0') >= 0) {
+                throw new LockstepException("hello-value", "an element of " + name + " holds a NUL");
             }
-            bytes.writeBytes(MessageText.encode("command line", argument, MessageText.COMMAND_BYTES_MAX));
+            bytes.writeBytes(MessageText.encode(name, text, MessageText.COMMAND_BYTES_MAX));
             bytes.write(0);
         }
         if (bytes.size() > MessageText.COMMAND_BYTES_MAX) {
             throw new LockstepException(
                     "message-field-too-long",
-                    "command line has " + bytes.size() + " bytes > " + MessageText.COMMAND_BYTES_MAX
+                    name + " has " + bytes.size() + " bytes > " + MessageText.COMMAND_BYTES_MAX
                             + " that the protocol carries. Shorten it.");
         }
         return bytes.toByteArray();
     }
 
-    private static List<String> arguments(String command) throws LinkException {
-        List<String> arguments = new ArrayList<>();
+    private static List<String> list(String name, String joined) throws LinkException {
+        List<String> texts = new ArrayList<>();
         int start = 0;
-        while (start < command.length()) {
-            int end = command.indexOf('\0', start);
+        while (start < joined.length()) {
+            int end = joined.indexOf('\0', start);
             if (end < 0) {
-                throw corrupt("hello-value", "the command line's last argument is not ended by NUL");
+                throw corrupt("hello-value", "the last element of " + name + " is not ended by NUL");
             }
-            arguments.add(command.substring(start, end));
+            texts.add(joined.substring(start, end));
             start = end + 1;
         }
-        return arguments;
+        return texts;
     }
 
     private static void checkType(DirectBuffer buffer, int offset, int length, int expected, String name)

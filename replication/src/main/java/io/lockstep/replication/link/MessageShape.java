@@ -179,7 +179,7 @@ public final class MessageShape {
     }
 
     private static void hello() {
-        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 6);
+        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 7);
         hello.groupBlockLength = HelloDecoder.RamBlocksDecoder.sbeBlockLength();
         hello.groupVariableFields = 1;
     }

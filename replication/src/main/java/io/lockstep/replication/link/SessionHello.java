@@ -22,6 +22,7 @@ import java.util.List;
  * @param machineType resolved, e.g. {@code pc-q35-7.2}
  * @param commandLine arguments as in {@code /proc/PID/cmdline}, the program first
  * @param workingDirectory QEMU's, for the relative paths in the command line
+ * @param devices that the standby must have, each as its type and id, e.g. {@code virtio-rng-pci rng1}
  */
 public record SessionHello(
         int protocolVersion,
@@ -39,10 +40,12 @@ public record SessionHello(
         String qemuVersion,
         String machineType,
         List<String> commandLine,
-        String workingDirectory) {
+        String workingDirectory,
+        List<String> devices) {
     public SessionHello {
         ramBlocks = List.copyOf(ramBlocks);
         commandLine = List.copyOf(commandLine);
+        devices = List.copyOf(devices);
     }
 
     /** Sum of the blocks' lengths. */

@@ -36,6 +36,7 @@ public record ProtectionTicket(String vmName, UUID vmId, String agentVersion) {
                 vm.facts().version().toString(),
                 vm.facts().machineType(),
                 vm.process().commandLine(),
-                vm.process().workingDirectory().toString());
+                vm.process().workingDirectory().toString(),
+                vm.facts().pluggedDevices());
     }
 }

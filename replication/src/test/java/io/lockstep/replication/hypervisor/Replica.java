@@ -31,12 +31,14 @@ final class Replica implements AutoCloseable {
     private final QmpConnection qmp;
     private final QemuProcess process;
     private final String machineType;
+    private final List<String> devices;
 
     Replica(TestVm vm, QmpConnection qmp) throws Exception {
         this.qmp = qmp;
         process = vm.found();
         source = new RamBlockFinder(qmp, vm.pid()).find();
         machineType = DeviceState.machineType(qmp);
+        devices = PluggedDevices.of(qmp);
         // QEMU's user, who may be another, must get through to its own directory below.
         Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx--x--x"));
         for (HostRamBlock block : source) {
@@ -99,6 +101,7 @@ final class Replica implements AutoCloseable {
                 process.uid(),
                 process.gid(),
                 blocks,
+                devices,
                 machineType,
                 qmp.version());
     }

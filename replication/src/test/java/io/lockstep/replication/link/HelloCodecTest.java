@@ -37,7 +37,8 @@ class HelloCodecTest {
                 "7.2.22",
                 "pc-q35-7.2",
                 command,
-                "/");
+                "/",
+                List.of("virtio-rng-pci rng1", "VGA"));
     }
 
     private void assertHelloRefused(SessionHello hello, Kind kind, String code, String message) throws Exception {
@@ -107,8 +108,8 @@ class HelloCodecTest {
 
     @Test
     void shouldRefuseWhenThereIsNoBlock() throws Exception {
-        SessionHello none =
-                new SessionHello(1, 1, 1, -1, -1, 1, 1, 0, 0, List.of(), "vm", "0.1.0", "7.2", "pc", List.of("q"), "/");
+        SessionHello none = new SessionHello(
+                1, 1, 1, -1, -1, 1, 1, 0, 0, List.of(), "vm", "0.1.0", "7.2", "pc", List.of("q"), "/", List.of());
         assertHelloRefused(none, Kind.CORRUPT, "hello-ram-blocks", "RAM block count 0 not in 1..4096");
     }
 
@@ -130,11 +131,9 @@ class HelloCodecTest {
         assertNotSent(
                 hello(1, "pc.ram", "vm", List.of("x".repeat(1_048_575))),
                 "hello-too-long",
-                "Hello of VM vm has 1048784 bytes > 1048576: its command line has 1048576. Shorten it.");
+                "Hello of VM vm has 1048812 bytes > 1048576: its command line has 1048576. Shorten it.");
         assertNotSent(
-                hello(1, "pc.ram", "vm", List.of("a\0b")),
-                "hello-value",
-                "an argument of the command line holds a NUL");
+                hello(1, "pc.ram", "vm", List.of("a\0b")), "hello-value", "an element of command line holds a NUL");
     }
 
     private void assertNotSent(SessionHello hello, String code, String message) {

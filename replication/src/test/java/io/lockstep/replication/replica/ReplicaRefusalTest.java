@@ -74,7 +74,8 @@ class ReplicaRefusalTest {
                 "7.2.22",
                 "pc-q35-7.2",
                 List.of("qemu"),
-                "/");
+                "/",
+                List.of());
         assertThatThrownBy(() -> store(8 << 20).create(hello, ""))
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("peer-shm-too-small"))

@@ -72,7 +72,8 @@ final class SimulatedPrimary {
                 "7.2.22",
                 "pc-q35-7.2",
                 List.of("qemu-system-x86_64", "-m", "64"),
-                "/");
+                "/",
+                List.of());
     }
 
     static int uid() {
