@@ -21,7 +21,7 @@ import java.util.List;
  * refusal is a {@link LockstepException}, thrown before anything is touched. Interrupting a verb's thread means: give up, leave things
  * as they were.
  *
- * <p>A {@code vm} that is a string is the name as in {@link VmSummary}, or a pid, or a QMP socket.
+ * <p>A {@code vm} that is a string is one that runs here, as {@link VmSelector#parse} reads it; for the verbs of replicas it is the name.
  */
 public interface VmOperations {
     /** This agent. */
@@ -57,6 +57,12 @@ public interface VmOperations {
      * @param force without fencing, and also when the replica was released: the operator answers for it that the VM cannot run elsewhere
      */
     Promotion failover(String vm, boolean force, Progress progress) throws LockstepException, InterruptedException;
+
+    /**
+     * Removes a replica with its journal and its standby, or what is left of one whose VM ran here and has ended. Refused while the primary is
+     * connected, and while the VM runs here.
+     */
+    void discard(String vm) throws LockstepException;
 
     /**
      * The replica's last epochs, newest first.

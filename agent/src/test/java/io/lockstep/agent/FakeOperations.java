@@ -123,6 +123,11 @@ public class FakeOperations implements VmOperations {
     }
 
     @Override
+    public void discard(String vm) throws LockstepException {
+        refuseUnknown(vm);
+    }
+
+    @Override
     public List<JournalEpoch> journal(String vm, int limit) throws LockstepException {
         refuseUnknown(vm);
         return List.of(

@@ -46,7 +46,7 @@ final class Jobs implements AutoCloseable {
     }
 
     /**
-     * Starts a verb.
+     * Starts a verb. An unprotect need not wait for a protect: it ends it.
      *
      * @throws LockstepException {@code vm-busy} or {@code too-many-jobs}
      */
@@ -55,7 +55,8 @@ final class Jobs implements AutoCloseable {
         for (Job job : jobs.values()) {
             if (job.running()) {
                 running++;
-                if (job.vm.equals(vm)) {
+                boolean ends = verb.equals("unprotect") && job.verb.equals("protect");
+                if (job.vm.equals(vm) && !ends) {
                     throw new LockstepException(
                             "vm-busy",
                             job.verb + " of " + vm + " runs as job " + job.id + ". Wait until it has ended.");

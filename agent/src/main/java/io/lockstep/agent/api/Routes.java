@@ -13,16 +13,17 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The resources under {@code /v1}, without HTTP: from method, path segments and body to a record to render. Any thread.
  *
  * <pre>
  * GET  agent                      GET  vms            GET  vms/VM            GET  vms/VM/journal?limit=N
- * GET  status                     GET  jobs           GET  jobs/ID           GET  doctor
+ * GET  status?vm=NAME             GET  jobs           GET  jobs/ID           GET  doctor
  * POST vms/VM/protect  {peer, epochMs, tracker}       POST vms/VM/dry-run    {peer, epochMs, tracker}
  * POST vms/VM/unprotect           POST vms/VM/verify  POST vms/VM/switchover POST vms/VM/failover {force}
- * POST vms/VM/floor    {samples}
+ * POST vms/VM/discard             POST vms/VM/floor    {samples}
  * </pre>
  */
 final class Routes {
@@ -59,7 +60,7 @@ final class Routes {
                     return ok(Map.of("vms", operations.vms()));
                 }
                 case "status" -> {
-                    return ok(new Status(operations.protections(), operations.replicas()));
+                    return ok(status(query.get("vm")));
                 }
                 case "jobs" -> {
                     return ok(Map.of("jobs", jobs.all().stream().map(Job::view).toList()));
@@ -110,6 +111,11 @@ final class Routes {
                         boolean force = body.get("force").bool();
                         yield progress -> operations.failover(vm, force, progress);
                     }
+                    case "discard" ->
+                        progress -> {
+                            operations.discard(vm);
+                            return null;
+                        };
                     case "floor" -> {
                         int samples = number(
                                 "samples",
@@ -121,16 +127,35 @@ final class Routes {
                     }
                     default -> throw noSuchResource(path);
                 };
-        return new Answer(202, jobs.start(verb, vm, run).view());
+        return new Answer(
+                202, jobs.start(verb, VmSelector.parse(vm).value(), run).view());
+    }
+
+    /** @param vm only that one, by its name or its pid; null: all */
+    private Status status(@Nullable String vm) throws LockstepException {
+        if (vm == null) {
+            return new Status(operations.protections(), operations.replicas());
+        }
+        Status status = new Status(
+                operations.protections().stream()
+                        .filter(p -> p.vm().equals(vm) || Long.toString(p.pid()).equals(vm))
+                        .toList(),
+                operations.replicas().stream().filter(r -> r.vm().equals(vm)).toList());
+        if (status.protections().isEmpty() && status.replicas().isEmpty()) {
+            throw new LockstepException(
+                    "not-replicated",
+                    "no VM " + vm + " is replicated to or from this host. 'lockstep status' lists those that are.");
+        }
+        return status;
     }
 
     private Map<String, Object> vm(String name) throws LockstepException {
         VmSelector selector = VmSelector.parse(name);
         VmSummary summary = operations.vms().stream()
                 .filter(vm -> switch (selector.kind()) {
-                    case PID -> Long.toString(vm.pid()).equals(name);
-                    case NAME -> vm.name().equals(name);
-                    case QMP -> Objects.equals(vm.qmpPath(), name);
+                    case PID -> Long.toString(vm.pid()).equals(selector.value());
+                    case NAME -> vm.name().equals(selector.value());
+                    case QMP -> Objects.equals(vm.qmpPath(), selector.value());
                 })
                 .findFirst()
                 .orElseThrow(() -> new LockstepException(

@@ -1,11 +1,9 @@
 package io.lockstep.agent.cli;
 
-import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.client.AgentClient.Response;
 import io.lockstep.agent.client.AgentNotRunningException;
 import io.lockstep.agent.client.JsonTree;
-import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.doctor.Finding;
 import io.lockstep.agent.doctor.HostDoctor;
 import io.lockstep.replication.LockstepException;
@@ -34,8 +32,7 @@ final class DoctorCommand extends AgentCall {
                         finding.get("cure").text()));
             }
         } catch (AgentNotRunningException e) {
-            AgentPaths paths = root.paths();
-            for (Finding finding : new HostDoctor(paths, AgentConfig.load(paths), null).examine()) {
+            for (Finding finding : HostDoctor.withoutAgent(root.paths()).examine()) {
                 lines.add(new Line(
                         finding.status().name().toLowerCase(Locale.ROOT),
                         finding.check(),

@@ -6,17 +6,16 @@ import io.lockstep.agent.client.JsonTree;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** {@code lockstep failover}. */
 @Command(
         name = "failover",
         description = "Resume a VM here from its replica; run it on the peer, when the primary's host is dead.")
 final class FailoverCommand extends AgentCall {
-    @Parameters(paramLabel = "VM", description = "Its name.")
-    @SuppressWarnings("NullAway.Init") // required: picocli sets it before call()
-    String vm;
+    @Mixin
+    VmName vm = new VmName();
 
     @Option(
             names = "--force",
@@ -27,12 +26,12 @@ final class FailoverCommand extends AgentCall {
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
-        Response response = run(client, vm, "failover", "{\"force\":" + force + "}", true);
+        Response response = run(client, vm.text(), "failover", "{\"force\":" + force + "}", true);
         JsonTree result = response.json().get("result");
         out().println(
                         json
                                 ? response.body()
-                                : vm + " runs here from epoch "
+                                : vm.text() + " runs here from epoch "
                                         + result.get("epoch").text() + ", resumed in "
                                         + Text.ms(result.get("resumeMs").number()) + ", pid "
                                         + result.get("pid").text() + ", QMP "

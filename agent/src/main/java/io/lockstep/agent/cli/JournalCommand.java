@@ -9,15 +9,14 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** {@code lockstep journal}. */
 @Command(name = "journal", description = "List the epochs in the journal of a replica held here, newest first.")
 final class JournalCommand extends AgentCall {
-    @Parameters(paramLabel = "VM", description = "Its name.")
-    @SuppressWarnings("NullAway.Init") // required: picocli sets it before call()
-    String vm;
+    @Mixin
+    VmName vm = new VmName();
 
     @Option(
             names = "--limit",
@@ -28,7 +27,7 @@ final class JournalCommand extends AgentCall {
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
-        Response response = get(client, "/v1/vms/" + AgentClient.segment(vm) + "/journal?limit=" + limit);
+        Response response = get(client, "/v1/vms/" + AgentClient.segment(vm.text()) + "/journal?limit=" + limit);
         if (json) {
             out().println(response.body());
             return ExitCode.OK;

@@ -1,21 +1,25 @@
 package io.lockstep.agent.cli;
 
+import io.lockstep.agent.AgentVersion;
 import io.lockstep.agent.client.AgentNotRunningException;
 import io.lockstep.agent.demo.DemoCommand;
 import io.lockstep.replication.LockstepException;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.ParameterException;
 
 /** {@code lockstep}: the command line. */
 @Command(
         name = "lockstep",
         description = "Keeps a running virtual machine alive through the death of its host.",
-        version = "lockstep 0.1.0",
+        versionProvider = Main.Version.class,
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
             AgentCommand.class,
@@ -28,6 +32,7 @@ import picocli.CommandLine.ParameterException;
             VerifyCommand.class,
             SwitchoverCommand.class,
             FailoverCommand.class,
+            DiscardCommand.class,
             JournalCommand.class,
             DemoCommand.class,
             TestCommand.class,
@@ -41,24 +46,36 @@ import picocli.CommandLine.ParameterException;
 public final class Main {
     private Main() {}
 
+    /** As the agent tells it. */
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            return new String[] {"lockstep " + AgentVersion.TEXT};
+        }
+    }
+
     /** Exits with one of {@link ExitCode}. */
     public static void main(String[] arguments) {
-        System.exit(run(arguments, System.out, System.err));
+        // Not System.out: it tells nobody that its reader has gone.
+        System.exit(run(arguments, new FileOutputStream(FileDescriptor.out), System.err));
     }
 
     /** Runs one command; all that it printed is written when this returns. */
     static int run(String[] arguments, OutputStream out, OutputStream err) {
         CommandLine commandLine = commandLine();
-        PrintWriter outWriter = new PrintWriter(out, true, StandardCharsets.UTF_8);
+        Output output = new Output(out);
+        PrintWriter outWriter = new PrintWriter(output, true, StandardCharsets.UTF_8);
         PrintWriter errWriter = new PrintWriter(err, true, StandardCharsets.UTF_8);
         commandLine.setOut(outWriter);
         commandLine.setErr(errWriter);
-        try {
-            return commandLine.execute(arguments);
-        } finally {
-            outWriter.flush();
-            errWriter.flush();
+        int exit = commandLine.execute(arguments);
+        outWriter.flush();
+        String complaint = output.complaint();
+        if (complaint != null) {
+            errWriter.println("lockstep: the output cannot be written: " + complaint);
         }
+        errWriter.flush();
+        return exit == ExitCode.OK && output.failed() ? ExitCode.FAILED : exit;
     }
 
     /** The parser, with the exit statuses and messages of every command. */
@@ -77,7 +94,7 @@ public final class Main {
     private static int usage(ParameterException e, String[] arguments) {
         CommandLine command = e.getCommandLine();
         String name = command.getCommandSpec().qualifiedName();
-        command.getErr().println(name + ": " + e.getMessage() + ". '" + name + " --help' shows the options.");
+        command.getErr().println(name + ": " + Usage.message(e) + ". '" + name + " --help' shows the options.");
         return ExitCode.USAGE;
     }
 

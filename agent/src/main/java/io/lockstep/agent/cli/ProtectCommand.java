@@ -53,7 +53,7 @@ final class ProtectCommand extends AgentCall {
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
         String name = vm.text();
-        Response response = run(client, name, dryRun ? "dry-run" : "protect", body(), !noWait || dryRun);
+        Response response = run(client, vm.selector(), dryRun ? "dry-run" : "protect", body(), !noWait || dryRun);
         if (json) {
             out().println(response.body());
             return ExitCode.OK;

@@ -6,6 +6,9 @@ import java.io.IOException;
 
 /** The agent answered with a problem, or a job of it ended with one. */
 final class RequestFailedException extends Exception {
+    /** Of HTTP: a value in the request is wrong by itself, whatever the state of the VM. */
+    private static final int BAD_REQUEST = 400;
+
     final int exitCode;
     final String code;
 
@@ -15,11 +18,17 @@ final class RequestFailedException extends Exception {
         this.exitCode = exitCode;
     }
 
-    static RequestFailedException of(Response response) throws IOException {
-        return of(
-                response.json().get("detail").text(),
-                response.json().get("code").text(),
-                response.status());
+    static RequestFailedException of(Response response) {
+        String detail = "";
+        String code = "";
+        try {
+            JsonTree problem = response.json();
+            detail = problem.get("detail").text();
+            code = problem.get("code").text();
+        } catch (IOException e) {
+            // Not the agent's own answer, which is JSON: the status says it all.
+        }
+        return of(detail, code, response.status());
     }
 
     static RequestFailedException ofJob(JsonTree error) {
@@ -28,9 +37,10 @@ final class RequestFailedException extends Exception {
 
     private static RequestFailedException of(String detail, String code, int status) {
         boolean refused = status / 100 == 4 && !code.equals("internal-error");
+        int refusal = status == BAD_REQUEST ? ExitCode.USAGE : ExitCode.REFUSED;
         return new RequestFailedException(
                 code.isEmpty() ? "status-" + status : code,
                 detail.isEmpty() ? "the agent answered with status " + status : detail,
-                refused ? ExitCode.REFUSED : ExitCode.FAILED);
+                refused ? refusal : ExitCode.FAILED);
     }
 }

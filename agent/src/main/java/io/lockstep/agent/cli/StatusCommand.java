@@ -5,16 +5,21 @@ import io.lockstep.agent.client.AgentClient.Response;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
+import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 
 /** {@code lockstep status}. */
 @Command(name = "status", description = "Show what is replicated to and from this host: states, epochs, pauses, lag.")
 final class StatusCommand extends AgentCall {
-    @Parameters(paramLabel = "VM", arity = "0..1", description = "Only this one.")
+    private static final double WATCH_SECONDS_MIN = 0.1;
+    private static final double WATCH_SECONDS_MAX = 3600;
+
+    @Parameters(paramLabel = "VM", arity = "0..1", description = "Only this one: its name, or the pid of its QEMU.")
     @Nullable
     String vm;
 
@@ -29,8 +34,14 @@ final class StatusCommand extends AgentCall {
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
+        if (watchSeconds != null && !(watchSeconds >= WATCH_SECONDS_MIN && watchSeconds <= WATCH_SECONDS_MAX)) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--watch " + watchSeconds + " is not in " + WATCH_SECONDS_MIN + ".." + WATCH_SECONDS_MAX);
+        }
+        String path = "/v1/status" + (vm == null ? "" : "?vm=" + AgentClient.segment(VmName.checked(vm, spec)));
         while (true) {
-            Response response = get(client, "/v1/status");
+            Response response = get(client, path);
             if (watchSeconds != null && !json && Terminal.attached()) {
                 out().print("\u001b[H\u001b[2J");
             }
@@ -39,36 +50,24 @@ final class StatusCommand extends AgentCall {
             } else {
                 print(response.json());
             }
-            out().flush();
-            if (watchSeconds == null) {
+            // A reader that has gone, e.g. head, wants no more.
+            if (out().checkError() || watchSeconds == null) {
                 return ExitCode.OK;
             }
-            LockSupport.parkNanos((long) (Math.max(0.05, watchSeconds) * 1e9));
+            LockSupport.parkNanos((long) (watchSeconds * 1e9));
             if (Thread.interrupted()) {
                 return ExitCode.OK;
             }
         }
     }
 
-    private void print(JsonTree status) throws RequestFailedException {
-        int shown = 0;
-        for (JsonTree protection : status.get("protections").elements()) {
-            if (vm == null || protection.get("vm").text().equals(vm)) {
-                out().print(StatusText.protection(protection));
-                shown++;
-            }
-        }
-        for (JsonTree replica : status.get("replicas").elements()) {
-            if (vm == null || replica.get("vm").text().equals(vm)) {
-                out().print(StatusText.replica(replica));
-                shown++;
-            }
-        }
-        if (shown == 0) {
-            out().println(
-                            vm == null
-                                    ? "Nothing is replicated to or from this host. 'lockstep vms' lists its VMs."
-                                    : vm + " is not replicated to or from this host. 'lockstep vms' lists its VMs.");
+    private void print(JsonTree status) {
+        List<JsonTree> protections = status.get("protections").elements();
+        List<JsonTree> replicas = status.get("replicas").elements();
+        protections.forEach(protection -> out().print(StatusText.protection(protection)));
+        replicas.forEach(replica -> out().print(StatusText.replica(replica)));
+        if (protections.isEmpty() && replicas.isEmpty()) {
+            out().println("Nothing is replicated to or from this host. 'lockstep vms' lists its VMs.");
         }
     }
 }

@@ -47,11 +47,13 @@ final class StatusText {
         if (sync.get("complete").bool()) {
             line(
                     text,
-                    "  full copy: %s in %s, %s/s, %s passes",
+                    "  full copy: %s in %s, %s/s, %s",
                     Text.bytes(sync.get("bytesDone").number()),
                     Text.duration(sync.get("ms").integer()),
                     Text.bytes(sync.get("bytesPerSecond").number()),
-                    sync.get("passes").text());
+                    sync.get("passes").integer() == 1
+                            ? "1 pass"
+                            : sync.get("passes").text() + " passes");
         } else if (sync.get("bytesTotal").integer() > 0) {
             line(
                     text,

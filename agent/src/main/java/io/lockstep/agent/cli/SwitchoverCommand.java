@@ -16,7 +16,7 @@ final class SwitchoverCommand extends AgentCall {
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
-        Response response = run(client, vm.text(), "switchover", "{}", true);
+        Response response = run(client, vm.selector(), "switchover", "{}", true);
         JsonTree result = response.json().get("result");
         out().println(
                         json

@@ -8,7 +8,9 @@ import picocli.CommandLine.Unmatched;
 /** {@code lockstep test}, which the launcher of a source tree runs by itself, without this program. */
 @Command(
         name = "test",
-        description = "Run every test: ./lockstep test [--jdk PATH] [Maven's arguments], in a source tree.")
+        description =
+                "Run every test: ./lockstep test [--jdk PATH] [--no-install] [Maven's arguments], in a source tree. --jdk names another"
+                        + " JDK; --no-install prints the command that installs what is missing, and exits with 3.")
 final class TestCommand implements Callable<Integer> {
     @Unmatched
     String[] arguments = {};

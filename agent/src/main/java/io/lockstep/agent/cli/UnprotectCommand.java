@@ -17,7 +17,7 @@ final class UnprotectCommand extends AgentCall {
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
-        Response response = run(client, vm.text(), "unprotect", "{}", true);
+        Response response = run(client, vm.selector(), "unprotect", "{}", true);
         out().println(json ? response.body() : vm.text() + " is not protected any more.");
         return ExitCode.OK;
     }

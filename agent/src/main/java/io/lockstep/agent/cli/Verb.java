@@ -31,6 +31,7 @@ final class Verb {
     /**
      * Runs a verb of a VM.
      *
+     * @param vm as the API understands it
      * @param wait false: return as soon as the agent has begun, after its checks
      * @return the job as it then is
      */
@@ -58,7 +59,7 @@ final class Verb {
                 return response;
             }
             if (wait && !job.get("phase").text().isEmpty() && (overwrite || System.nanoTime() - lineNs >= LINE_NS)) {
-                print(vm, job);
+                print(job);
                 line = true;
                 lineNs = System.nanoTime();
             }
@@ -68,8 +69,8 @@ final class Verb {
         }
     }
 
-    private void print(String vm, JsonTree job) {
-        String line = progressLine(vm, job);
+    private void print(JsonTree job) {
+        String line = progressLine(job);
         if (overwrite) {
             progress.print("\r" + line + "\u001b[K");
         } else {
@@ -78,10 +79,11 @@ final class Verb {
         progress.flush();
     }
 
-    static String progressLine(String vm, JsonTree job) {
+    static String progressLine(JsonTree job) {
         long done = job.get("done").integer();
         long total = job.get("total").integer();
-        String line = vm + ": " + job.get("phase").text().replace('-', ' ') + ", " + Text.bytes((double) done);
+        String line = job.get("vm").text() + ": " + job.get("phase").text().replace('-', ' ') + ", "
+                + Text.bytes((double) done);
         if (total > 0) {
             line += " of " + Text.bytes((double) total) + String.format(Locale.ROOT, " (%d %%)", done * 100 / total);
         }

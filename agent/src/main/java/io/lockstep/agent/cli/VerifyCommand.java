@@ -23,7 +23,7 @@ final class VerifyCommand extends AgentCall {
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
-        Response response = run(client, vm.text(), "verify", "{}", true);
+        Response response = run(client, vm.selector(), "verify", "{}", true);
         JsonTree result = response.json().get("result");
         long differing = result.get("pagesDiffering").integer();
         if (json) {

@@ -1,16 +1,23 @@
 package io.lockstep.agent.cli;
 
+import io.lockstep.agent.view.VmSelector;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** Exactly one way to say which VM is meant. */
 final class VmSelection {
     @ArgGroup(multiplicity = "1")
     @SuppressWarnings("NullAway.Init") // required: picocli sets it before call()
     Ways ways;
+
+    @Spec(Spec.Target.MIXEE)
+    @SuppressWarnings("NullAway.Init") // picocli sets it before call()
+    CommandSpec spec;
 
     static final class Ways {
         @Parameters(
@@ -33,17 +40,27 @@ final class VmSelection {
         Path qmp;
     }
 
-    /** The VM as the API has it in its paths. */
-    String text() {
-        if (ways.vm != null) {
-            return ways.vm;
-        }
+    /** The VM as the API understands it, whatever directory the agent works in. */
+    String selector() {
         if (ways.pid != null) {
-            return Long.toString(ways.pid);
+            return new VmSelector(VmSelector.Kind.PID, Long.toString(ways.pid)).text();
+        }
+        if (ways.name != null) {
+            return new VmSelector(VmSelector.Kind.NAME, VmName.checked(ways.name, spec)).text();
         }
         if (ways.qmp != null) {
-            return ways.qmp.toAbsolutePath().toString();
+            return new VmSelector(VmSelector.Kind.QMP, absolute(ways.qmp)).text();
         }
-        return String.valueOf(ways.name);
+        String vm = VmName.checked(ways.vm, spec);
+        return vm.indexOf('/') < 0 ? vm : new VmSelector(VmSelector.Kind.QMP, absolute(Path.of(vm))).text();
+    }
+
+    /** The VM for people. */
+    String text() {
+        return VmSelector.parse(selector()).value();
+    }
+
+    private static String absolute(Path socket) {
+        return socket.toAbsolutePath().normalize().toString();
     }
 }

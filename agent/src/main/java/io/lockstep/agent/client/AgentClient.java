@@ -80,7 +80,8 @@ public final class AgentClient {
         try {
             channel.connect(UnixDomainSocketAddress.of(socket));
         } catch (IOException e) {
-            if (Files.exists(socket) && !Files.isWritable(socket)) {
+            boolean hidden = String.valueOf(e.getMessage()).contains("Permission denied");
+            if (hidden || (Files.exists(socket) && !Files.isWritable(socket))) {
                 throw new LockstepException(
                         "not-permitted",
                         "no permission for " + socket + ". Run as root or as a member of its group.",

@@ -1,6 +1,7 @@
 package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.AgentVersion;
 import io.lockstep.agent.Progress;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.config.AgentConfig;
@@ -14,7 +15,6 @@ import io.lockstep.agent.view.ProtectRequest;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.Quantiles;
 import io.lockstep.agent.view.ReplicaView;
-import io.lockstep.agent.view.Role;
 import io.lockstep.agent.view.Switchover;
 import io.lockstep.agent.view.Verification;
 import io.lockstep.agent.view.VmSelector;
@@ -23,7 +23,6 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.hypervisor.HostRamBlock;
 import io.lockstep.replication.hypervisor.PauseFloor;
-import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.Identity;
@@ -59,6 +58,7 @@ final class Operations implements VmOperations {
     private final Protections protections;
     private final ReplicaHost replicas;
     private final Standbys standbys;
+    private final VmSearch search;
     private final long startedMs;
     private final double startMs;
 
@@ -78,6 +78,7 @@ final class Operations implements VmOperations {
         this.protections = protections;
         this.replicas = replicas;
         this.standbys = standbys;
+        this.search = new VmSearch(protections, replicas, standbys.directory());
         this.startedMs = startedMs;
         this.startMs = System.currentTimeMillis()
                 - (double) ManagementFactory.getRuntimeMXBean().getStartTime();
@@ -98,51 +99,7 @@ final class Operations implements VmOperations {
 
     @Override
     public List<VmSummary> vms() {
-        List<VmSummary> found = new ArrayList<>();
-        List<ReplicaStatus> held = replicas.status();
-        for (QemuProcess process : new QemuFinder().all()) {
-            boolean standby = held.stream().anyMatch(r -> r.standbyPid() == process.pid() && r.promotion() == null);
-            if (!standby) {
-                found.add(summary(process));
-            }
-        }
-        for (ReplicaStatus replica : held) {
-            if (replica.promotion() == null && holds(replica)) {
-                found.add(new VmSummary(
-                        replica.standbyPid(),
-                        replica.vm(),
-                        null,
-                        replica.ramBytes(),
-                        null,
-                        0,
-                        Role.REPLICA,
-                        replica.state().label()));
-            }
-        }
-        return found;
-    }
-
-    private static boolean holds(ReplicaStatus replica) {
-        return replica.state() != ReplicaState.EMPTY;
-    }
-
-    private VmSummary summary(QemuProcess process) {
-        String name = Protections.vmName(process);
-        Protections.Held held = protections.find(name);
-        boolean ours = held != null
-                && held.vm().vm().process().identity().equals(process.identity())
-                && !held.vm().ended().isDone();
-        return new VmSummary(
-                process.pid(),
-                name,
-                process.qmpSockets().isEmpty()
-                        ? null
-                        : process.qmpSockets().get(0).toString(),
-                CommandLineFacts.memoryBytes(process),
-                CommandLineFacts.accelerator(process),
-                process.uid(),
-                ours ? Role.PRIMARY : Role.NONE,
-                ours && held != null ? Views.label(held.vm().state()) : "unprotected");
+        return search.vms();
     }
 
     @Override
@@ -155,7 +112,8 @@ final class Operations implements VmOperations {
     @Override
     public List<ReplicaView> replicas() {
         return replicas.status().stream()
-                .filter(r -> holds(r) || !r.lastErrorCode().isEmpty())
+                .filter(r ->
+                        r.state() != ReplicaState.EMPTY || !r.lastErrorCode().isEmpty())
                 .map(this::view)
                 .toList();
     }
@@ -174,7 +132,7 @@ final class Operations implements VmOperations {
 
     @Override
     public DryRun dryRun(ProtectRequest request) throws LockstepException {
-        QemuProcess process = process(request.vm());
+        QemuProcess process = search.process(request.vm());
         protections.checkFree(process);
         protections.peerName(request.peer());
         try (AttachedVm vm = AttachedVm.open(process)) {
@@ -226,7 +184,7 @@ final class Operations implements VmOperations {
     public ProtectionStatus protect(ProtectRequest request, Progress progress)
             throws LockstepException, InterruptedException {
         String peer = protections.peerName(request.peer());
-        QemuProcess process = process(request.vm());
+        QemuProcess process = search.process(request.vm());
         AgentConfig.Vm vm = config.vm(Protections.vmName(process));
         ProtectedVm started = protections.protect(
                 process,
@@ -258,14 +216,20 @@ final class Operations implements VmOperations {
 
     @Override
     public void unprotect(String vm, Progress progress) throws LockstepException, InterruptedException {
-        ProtectedVm held = active(vm);
+        VmSelector selector = VmSelector.parse(vm);
+        ProtectedVm ended = search.ended(selector);
+        if (ended != null) {
+            protections.forget(ended);
+            return;
+        }
+        ProtectedVm held = search.active(selector);
         await(held.unprotect());
         protections.forget(held);
     }
 
     @Override
     public Verification verify(String vm, Progress progress) throws LockstepException, InterruptedException {
-        ProtectedVm held = active(vm);
+        ProtectedVm held = search.active(VmSelector.parse(vm));
         VerifyResult result = await(held.verify());
         List<HostRamBlock> blocks = held.vm().blocks();
         return new Verification(
@@ -282,7 +246,7 @@ final class Operations implements VmOperations {
 
     @Override
     public Switchover switchover(String vm, Progress progress) throws LockstepException, InterruptedException {
-        ProtectedVm held = active(vm);
+        ProtectedVm held = search.active(VmSelector.parse(vm));
         long tookNs = await(held.switchover());
         return new Switchover(
                 held.ticket().vmName(),
@@ -294,6 +258,11 @@ final class Operations implements VmOperations {
     @Override
     public Promotion failover(String vm, boolean force, Progress progress) throws LockstepException {
         return Views.promotion(replicas.failover(vm, force), standbys.directory(vm));
+    }
+
+    @Override
+    public void discard(String vm) throws LockstepException {
+        replicas.discard(vm);
     }
 
     @Override
@@ -312,7 +281,7 @@ final class Operations implements VmOperations {
 
     @Override
     public Floor measureFloor(VmSelector selector, int samples, Progress progress) throws LockstepException {
-        QemuProcess process = process(selector);
+        QemuProcess process = search.process(selector);
         protections.checkFree(process);
         try (AttachedVm vm = AttachedVm.open(process)) {
             double medianMs =
@@ -320,28 +289,6 @@ final class Operations implements VmOperations {
                             / NS_PER_MS;
             return new Floor(Protections.vmName(process), samples, new Quantiles(medianMs, medianMs, medianMs));
         }
-    }
-
-    private static QemuProcess process(VmSelector selector) throws LockstepException {
-        QemuFinder finder = new QemuFinder();
-        return switch (selector.kind()) {
-            case PID -> finder.findByPid(Long.parseLong(selector.value()));
-            case NAME -> finder.findByName(selector.value());
-            case QMP -> finder.findBySocket(Path.of(selector.value()));
-        };
-    }
-
-    private ProtectedVm active(String vm) throws LockstepException {
-        for (ProtectedVm held : protections.active()) {
-            boolean named = held.ticket().vmName().equals(vm)
-                    || Long.toString(held.vm().process().pid()).equals(vm)
-                    || held.vm().process().qmpSockets().contains(Path.of(vm).toAbsolutePath());
-            if (named) {
-                return held;
-            }
-        }
-        throw new LockstepException(
-                "not-protected", "no VM " + vm + " is protected here: `lockstep vms` lists what runs here, and how.");
     }
 
     private static boolean await(CompletableFuture<?> future, long timeoutMs) throws InterruptedException {

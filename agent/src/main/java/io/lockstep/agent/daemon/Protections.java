@@ -1,6 +1,7 @@
 package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.AgentVersion;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QemuFinder;

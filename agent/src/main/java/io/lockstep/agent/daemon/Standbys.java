@@ -27,6 +27,11 @@ final class Standbys implements StandbyFactory {
         this.directory = directory;
     }
 
+    /** In which all of them have their directories. */
+    Path directory() {
+        return directory;
+    }
+
     /** Where a VM's standby has its sockets and its log. */
     Path directory(String vmName) {
         return directory.resolve(vmName.replace('/', '_'));

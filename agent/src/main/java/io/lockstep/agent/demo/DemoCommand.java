@@ -1,5 +1,6 @@
 package io.lockstep.agent.demo;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -18,24 +19,40 @@ public final class DemoCommand implements Callable<Integer> {
     @Spec
     private @Nullable CommandSpec spec;
 
-    @Option(names = "--guest", defaultValue = "linux", description = "micro or linux (default: linux)")
+    @Option(
+            names = "--guest",
+            paramLabel = "GUEST",
+            defaultValue = "linux",
+            description = "micro or linux (default: linux)")
     private Guest guest = Guest.LINUX;
 
-    @Option(names = "--seconds", defaultValue = "10", description = "protected before the kill, 1..3600 (default: 10)")
+    @Option(
+            names = "--seconds",
+            paramLabel = "N",
+            defaultValue = "10",
+            description = "Seconds of protection before the kill, 1..3600 (default: 10)")
     private int seconds;
 
-    @Option(names = "--epoch-ms", defaultValue = "25", description = "length of an epoch, 1..1000 (default: 25)")
+    @Option(
+            names = "--epoch-ms",
+            paramLabel = "N",
+            defaultValue = "25",
+            description = "Length of an epoch, 1..1000 (default: 25)")
     private int epochMs;
 
-    @Option(names = "--kill", defaultValue = "vm", description = "vm, host or agent (default: vm)")
+    @Option(
+            names = "--kill",
+            paramLabel = "WHAT",
+            defaultValue = "vm",
+            description = "vm, host or agent, with SIGKILL (default: vm)")
     private Kill kill = Kill.VM;
 
-    @Option(names = "--report", description = "write the measurements as JSON to this file")
+    @Option(names = "--report", paramLabel = "FILE", description = "Write the measurements as JSON to this file")
     private @Nullable Path report;
 
     // The launcher has read it by now; here it is only accepted and explained.
     @SuppressWarnings("UnusedVariable")
-    @Option(names = "--no-install", description = "never install packages: print the command and exit with 3")
+    @Option(names = "--no-install", description = "Never install packages: print the command and exit with 3")
     private boolean noInstall;
 
     @Override
@@ -47,7 +64,19 @@ public final class DemoCommand implements Callable<Integer> {
         check(
                 Files.isExecutable(project.resolve("lockstep")) && Files.isReadable(guests.resolve("micro.elf")),
                 "the demo runs from a source tree, as ./lockstep demo, which builds its guests");
+        checkReport();
         return new Demo(new DemoOptions(guest, seconds, epochMs, kill, report, project, guests)).run() ? 0 : 1;
+    }
+
+    /** Now rather than when the run is over, and with it the measurements. */
+    private void checkReport() {
+        if (report != null) {
+            try {
+                DemoOutput.prepare(report);
+            } catch (IOException e) {
+                check(false, "--report " + report + " cannot be written: " + e);
+            }
+        }
     }
 
     private void check(boolean holds, String message) {

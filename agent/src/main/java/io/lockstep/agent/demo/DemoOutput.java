@@ -15,6 +15,7 @@ import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Locale;
 
 /** What a run prints: lines with the time since its start, a table at its end, and the report as JSON. */
@@ -113,12 +114,18 @@ final class DemoOutput {
         return String.format(Locale.ROOT, "p50 %.2f ms, p99 %.2f ms, max %.2f ms", ms.p50(), ms.p99(), ms.max());
     }
 
-    /** Writes the report; directories on the way to it are made. */
-    void json(DemoReport report, Path file) throws IOException {
+    /** Finds out whether a report can be written here; directories on the way to it are made. */
+    static void prepare(Path file) throws IOException {
         Path parent = file.toAbsolutePath().getParent();
         if (parent != null) {
             Files.createDirectories(parent);
         }
+        Files.newByteChannel(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)
+                .close();
+    }
+
+    /** Writes the report to a file that was prepared. */
+    void json(DemoReport report, Path file) throws IOException {
         Files.writeString(file, json(report));
     }
 

@@ -4,15 +4,20 @@ import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.Identity;
+import java.nio.file.Files;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Whether this agent is set up to work with a peer. */
 final class AgentChecks {
     private final AgentPaths paths;
     private final AgentConfig config;
     private final boolean running;
+    private final @Nullable LockstepException configFault;
 
-    AgentChecks(AgentPaths paths, AgentConfig config, boolean running) {
+    /** @param configFault why the configuration is the defaults although there is a file; null if it was read */
+    AgentChecks(AgentPaths paths, AgentConfig config, boolean running, @Nullable LockstepException configFault) {
+        this.configFault = configFault;
         this.paths = paths;
         this.config = config;
         this.running = running;
@@ -27,6 +32,7 @@ final class AgentChecks {
                                 "no agent answers at " + paths.socket()
                                         + ": these are the findings of this command's own process",
                                 "lockstep agent --supervised, or systemctl start lockstep-agent."));
+        findings.add(configuration());
         findings.add(identity());
         findings.add(
                 config.peers().isEmpty()
@@ -45,11 +51,24 @@ final class AgentChecks {
                         : Finding.ok("fence", String.join(" ", config.fence().command())));
     }
 
+    private Finding configuration() {
+        LockstepException fault = configFault;
+        if (fault != null) {
+            return Finding.refused("configuration", fault);
+        }
+        return Files.exists(paths.configuration())
+                ? Finding.ok("configuration", paths.configuration().toString())
+                : Finding.warning(
+                        "configuration",
+                        "there is no " + paths.configuration() + ": everything has its default, and there is no peer",
+                        "Begin with agent/config/agent.toml of the source tree, which has every key with its default.");
+    }
+
     private Finding identity() {
         try {
             return Finding.ok("identity", Identity.open(paths.identity()).fingerprint());
         } catch (LockstepException e) {
-            return Finding.missing("identity", String.valueOf(e.getMessage()), "lockstep identity");
+            return Finding.refused("identity", e);
         }
     }
 }

@@ -1,5 +1,9 @@
 package io.lockstep.agent.doctor;
 
+import io.lockstep.replication.LockstepException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
 /**
  * What was found about one thing that Lockstep needs.
  *
@@ -9,6 +13,9 @@ package io.lockstep.agent.doctor;
  * @param cure what to do; empty if all is well
  */
 public record Finding(String check, String subject, Status status, String detail, String cure) {
+    /** "e.g. `x`" ends no sentence. */
+    private static final Pattern SENTENCE_END = Pattern.compile("\\.\\s+(?=\\p{Lu})");
+
     /** How bad. */
     public enum Status {
         OK,
@@ -28,6 +35,18 @@ public record Finding(String check, String subject, Status status, String detail
 
     static Finding missing(String check, String detail, String cure) {
         return new Finding(check, "", Status.MISSING, detail, cure);
+    }
+
+    /** A refusal: its first sentence is the cause, the rest the cure. */
+    static Finding refused(String check, LockstepException refusal) {
+        String message = String.valueOf(refusal.getMessage());
+        Matcher end = SENTENCE_END.matcher(message);
+        return end.find()
+                ? missing(
+                        check,
+                        message.substring(0, end.start()) + " (" + refusal.code() + ")",
+                        message.substring(end.end()))
+                : missing(check, refusal.code(), message);
     }
 
     Finding about(String vm) {

@@ -22,7 +22,13 @@ final class VmChecks {
     void examine(List<Finding> findings) {
         try {
             for (VmSummary vm : operations.vms()) {
-                if (vm.role() == Role.NONE && vm.pid() > 0) {
+                if (vm.state().equals(VmSummary.OTHER_AGENT)) {
+                    findings.add(Finding.ok(
+                                    CHECK,
+                                    "pid " + vm.pid() + " was started as a standby by another agent on this host ("
+                                            + vm.qmpPath() + ")")
+                            .about(vm.name()));
+                } else if (vm.role() == Role.NONE && vm.pid() > 0) {
                     findings.add(examine(vm).about(vm.name()));
                 } else if (vm.role() == Role.PRIMARY) {
                     findings.add(Finding.ok(CHECK, vm.state()).about(vm.name()));
@@ -42,7 +48,7 @@ final class VmChecks {
                     "QEMU " + dryRun.qemuVersion() + ", " + (dryRun.ramBytes() >> 20) + " MiB, can be protected with "
                             + dryRun.tracker());
         } catch (LockstepException e) {
-            return Finding.missing(CHECK, e.code(), String.valueOf(e.getMessage()));
+            return Finding.refused(CHECK, e);
         }
     }
 }

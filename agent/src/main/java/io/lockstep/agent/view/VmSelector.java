@@ -1,5 +1,7 @@
 package io.lockstep.agent.view;
 
+import java.util.Locale;
+
 /**
  * Which VM is meant.
  *
@@ -10,11 +12,25 @@ public record VmSelector(Kind kind, String value) {
     public enum Kind {
         PID,
         NAME,
-        QMP
+        QMP;
+
+        String prefix() {
+            return name().toLowerCase(Locale.ROOT) + ":";
+        }
     }
 
-    /** Digits are a pid, what has a slash is a QMP socket, anything else a name. */
+    /** As {@link #parse} reads it back, whatever the value looks like. */
+    public String text() {
+        return kind.prefix() + value;
+    }
+
+    /** {@code pid:}, {@code name:} and {@code qmp:} say what follows; else digits are a pid, what has a slash is a QMP socket, anything else a name. */
     public static VmSelector parse(String text) {
+        for (Kind kind : Kind.values()) {
+            if (text.startsWith(kind.prefix())) {
+                return new VmSelector(kind, text.substring(kind.prefix().length()));
+            }
+        }
         if (text.indexOf('/') >= 0) {
             return new VmSelector(Kind.QMP, text);
         }

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param memoryBytes machine memory; 0 if unknown
  * @param accelerator {@code kvm} or {@code tcg}; null if unknown
  * @param uid the user that QEMU runs as
- * @param state {@code unprotected}, or the name of the protection's or the replica's state
+ * @param state {@code unprotected}, {@link #OTHER_AGENT}, or the name of the protection's or the replica's state
  */
 public record VmSummary(
         long pid,
@@ -21,4 +21,7 @@ public record VmSummary(
         @Nullable String accelerator,
         int uid,
         Role role,
-        String state) {}
+        String state) {
+    /** State of a QEMU that another agent on this host started as a standby; it may be the VM by now. */
+    public static final String OTHER_AGENT = "other-agent";
+}

@@ -7,7 +7,10 @@ import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.api.ApiServer;
 import io.lockstep.agent.doctor.Finding;
 import io.lockstep.agent.view.DifferingPage;
+import io.lockstep.agent.view.VmSelector;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -19,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
@@ -73,13 +77,24 @@ class MainTest {
                   last error: link-corrupt: frame 3: checksum 1 != 2.
 
                 """);
-        assertThat(run("status", "other")).isEqualTo(ExitCode.OK);
-        assertThat(out).hasToString("other is not replicated to or from this host. 'lockstep vms' lists its VMs.\n");
+        assertThat(run("status", "db1")).isEqualTo(ExitCode.OK);
+        assertThat(out.toString(StandardCharsets.UTF_8))
+                .startsWith("db1 role:replica")
+                .doesNotContain("web1");
     }
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"vms", "status", "doctor", "journal db1", "verify web1", "protect web1 --dry-run", "identity"})
+            strings = {
+                "vms",
+                "status",
+                "status web1",
+                "doctor",
+                "journal db1",
+                "verify web1",
+                "protect web1 --dry-run",
+                "identity"
+            })
     void shouldPrintJsonOnEveryReadingCommand(String command) throws Exception {
         List<String> arguments = new ArrayList<>(List.of(command.split(" ")));
         arguments.add("--json");
@@ -182,6 +197,109 @@ class MainTest {
         assertThat(err)
                 .hasToString(
                         "lockstep journal: Missing required parameter: 'VM'. 'lockstep journal --help' shows the options.\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "protect web1 --magic | lockstep protect: there is no option '--magic'",
+                "protect web1 extra | lockstep protect: 'extra' is one argument too many",
+                "protect web1 --epoch-ms soon | lockstep protect: Invalid value for option '--epoch-ms': 'soon' is not a whole number",
+                "protect web1 --epoch-ms 0 | lockstep protect: epochMs 0 is not a number in 1..10000.",
+                "protect --pid x | lockstep protect: Invalid value for option '--pid': 'x' is not a whole number",
+                "protect --name a --pid 1 | lockstep protect: --pid=PID, --name=NAME are mutually exclusive (specify only one)",
+                "protect --name= | lockstep protect: the VM's name is empty",
+                "discard | lockstep discard: Missing required parameter: 'VM'",
+                "status --watch=often | lockstep status: Invalid value for option '--watch': 'often' is not a number",
+                "status --watch=-3 | lockstep status: --watch -3.0 is not in 0.1..3600.0",
+                "journal db1 --limit 0 | lockstep journal: limit 0 is not a number in 1..10000.",
+                "demo --guest foo | lockstep demo: Invalid value for option '--guest': expected one of micro, linux but was 'foo'",
+                "demo --kill x | lockstep demo: Invalid value for option '--kill': expected one of vm, host, agent but was 'x'",
+                "demo --seconds -1 | lockstep demo: --seconds -1 is not in 1..3600",
+                "demo --epoch-ms 0 | lockstep demo: --epoch-ms 0 is not in 1..1000",
+            })
+    void shouldSayWhatIsWrongWithACommandLine(String command, String message) {
+        boolean rooted = !command.startsWith("demo");
+        int exit = rooted ? run(command.split(" ")) : Main.run(command.split(" "), out, err);
+        assertThat(exit).isEqualTo(ExitCode.USAGE);
+        assertThat(err.toString(StandardCharsets.UTF_8)).startsWith(message);
+        assertThat(out).hasToString("");
+    }
+
+    @Test
+    void shouldNameTheNearestCommandWhenOneIsUnknown() {
+        assertThat(Main.run(new String[] {"statsu"}, out, err)).isEqualTo(ExitCode.USAGE);
+        assertThat(err)
+                .hasToString(
+                        "lockstep: there is no command 'statsu'; the nearest is status. 'lockstep --help' shows the options.\n");
+        err.reset();
+        assertThat(Main.run(new String[0], out, err)).isEqualTo(ExitCode.USAGE);
+        assertThat(err).hasToString("lockstep: no command is given. 'lockstep --help' shows the options.\n");
+    }
+
+    @Test
+    void shouldTakeAQmpSocketFromTheOperatorsDirectory() {
+        assertThat(run("protect", "./vms/../web1.qmp")).isEqualTo(ExitCode.OK);
+        assertThat(operations.request.get().vm())
+                .isEqualTo(new VmSelector(
+                        VmSelector.Kind.QMP,
+                        Path.of("web1.qmp").toAbsolutePath().toString()));
+        assertThat(run("protect", "--name", "4711")).isEqualTo(ExitCode.OK);
+        assertThat(operations.request.get().vm()).isEqualTo(new VmSelector(VmSelector.Kind.NAME, "4711"));
+    }
+
+    @Test
+    void shouldRefuseTheStatusOfAVmThatIsNotReplicated() {
+        assertThat(run("status", "other", "--json")).isEqualTo(ExitCode.REFUSED);
+        String message = "no VM other is replicated to or from this host. 'lockstep status' lists those that are.";
+        assertThat(err).hasToString("lockstep status: " + message + "\n");
+        assertThat(out).hasToString("{\"error\":{\"code\":\"not-replicated\",\"message\":\"" + message + "\"}}\n");
+    }
+
+    @Test
+    void shouldEndAWatchWhenItsReaderHasGone() {
+        FailingOutput pipe = new FailingOutput("Broken pipe");
+        assertThat(Main.run(new String[] {"status", "--root", root.toString(), "--watch"}, pipe, err))
+                .isEqualTo(ExitCode.FAILED);
+        assertThat(err).hasToString("");
+    }
+
+    @Test
+    void shouldExitWith1WhenTheOutputCannotBeWritten() {
+        FailingOutput disk = new FailingOutput("No space left on device");
+        assertThat(Main.run(new String[] {"vms", "--root", root.toString()}, disk, err))
+                .isEqualTo(ExitCode.FAILED);
+        assertThat(err).hasToString("lockstep: the output cannot be written: No space left on device\n");
+    }
+
+    private static final class FailingOutput extends OutputStream {
+        private final String why;
+
+        FailingOutput(String why) {
+            this.why = why;
+        }
+
+        @Override
+        public void write(int b) throws IOException {
+            throw new IOException(why);
+        }
+    }
+
+    @Test
+    void shouldDiscardAReplica() {
+        assertThat(run("discard", "db1")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("The replica of db1 is removed.\n");
+        assertThat(run("discard", "ghost", "--json")).isEqualTo(ExitCode.REFUSED);
+        assertThat(out.toString(StandardCharsets.UTF_8)).startsWith("{\"error\":{\"code\":\"no-such-vm\"");
+    }
+
+    @Test
+    void shouldEndAProtectThatRunsByUnprotect() {
+        assertThat(run("protect", "slow", "--no-wait")).isEqualTo(ExitCode.OK);
+        assertThat(run("verify", "slow")).isEqualTo(ExitCode.REFUSED);
+        assertThat(err).hasToString("lockstep verify: protect of slow runs as job 1. Wait until it has ended.\n");
+        assertThat(run("unprotect", "slow")).isEqualTo(ExitCode.OK);
     }
 
     @Test

@@ -7,6 +7,8 @@ import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.ProtectRequest;
+import io.lockstep.agent.view.Role;
+import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.Identity;
 import io.lockstep.replication.memory.TrackerProbe;
@@ -44,6 +46,7 @@ class HostDoctorTest {
                         "kvm",
                         "replica-memory",
                         "agent",
+                        "configuration",
                         "identity",
                         "peers",
                         "fence",
@@ -146,8 +149,116 @@ class HostDoctorTest {
                 .examine(findings);
 
         assertThat(findings)
-                .containsExactly(Finding.missing("vm", "device-nvme", "The VM has an NVMe device. Use virtio-blk.")
+                .containsExactly(Finding.missing("vm", "The VM has an NVMe device (device-nvme)", "Use virtio-blk.")
                         .about("web1"));
+    }
+
+    @Test
+    void shouldReportAConfigurationThatKeepsTheAgentFromStarting() throws Exception {
+        AgentPaths paths = AgentPaths.under(root);
+        file("etc/lockstep/agent.toml", "[epoch]\nepochMS = 25\n");
+
+        assertThat(HostDoctor.withoutAgent(paths).examine())
+                .filteredOn(finding -> finding.check().equals("configuration"))
+                .containsExactly(Finding.missing(
+                        "configuration",
+                        "configuration-invalid",
+                        paths.configuration() + " line 2, column 1: unknown key epochMS; the nearest is epochMs."));
+    }
+
+    @Test
+    void shouldKnowAnotherAgentsStandby() {
+        List<Finding> findings = new ArrayList<>();
+        new VmChecks(new FakeOperations() {
+                    @Override
+                    public List<VmSummary> vms() {
+                        return List.of(new VmSummary(
+                                7,
+                                "web1",
+                                "/b/run/lockstep/standby/web1/standby.qmp",
+                                1,
+                                "tcg",
+                                0,
+                                Role.NONE,
+                                VmSummary.OTHER_AGENT));
+                    }
+                })
+                .examine(findings);
+
+        assertThat(findings)
+                .containsExactly(Finding.ok(
+                                "vm",
+                                "pid 7 was started as a standby by another agent on this host"
+                                        + " (/b/run/lockstep/standby/web1/standby.qmp)")
+                        .about("web1"));
+    }
+
+    @Test
+    void shouldWarnOfWhatOnlyPrivilegeAndAnUnknownKernelLack() throws Exception {
+        file("proc/sys/kernel/osrelease", "custom");
+        file("proc/sys/kernel/yama/ptrace_scope", "1");
+        file("proc/self/status", "CapEff:\t0000000000000000\n");
+        List<Finding> findings = new ArrayList<>();
+        new KernelChecks(new Procfs(root)).examine(findings);
+        new PrivilegeChecks(new Procfs(root)).examine(findings);
+
+        assertThat(findings)
+                .contains(
+                        Finding.warning(
+                                "kernel-version",
+                                "Linux custom has no version that is understood",
+                                "Use Linux 6.7 or newer."),
+                        Finding.missing(
+                                "yama-ptrace-scope",
+                                "kernel.yama.ptrace_scope is 1: only with CAP_SYS_PTRACE",
+                                "Run the agent as root, or give it CAP_SYS_PTRACE (AmbientCapabilities= in its unit)."));
+    }
+
+    @Test
+    void shouldReportCapacityThatIsNotThere() {
+        List<Finding> findings = new ArrayList<>();
+        new CapacityChecks(new Procfs(root), Path.of("/proc/none")).examine(findings);
+
+        assertThat(findings)
+                .containsExactly(
+                        Finding.warning(
+                                "kvm",
+                                "there is no /dev/kvm: a VM that runs with KVM cannot be resumed here",
+                                "Load kvm_intel or kvm_amd; switch virtualization on in the firmware, or nested virtualization in"
+                                        + " the host."),
+                        Finding.missing(
+                                "replica-memory",
+                                "/proc/none (proc) has 0 MiB free of 0 MiB < 256 MiB: no replica fits",
+                                "mount -o remount,size=SIZE /dev/shm, or set replica.directory to another tmpfs or"
+                                        + " hugetlbfs."));
+    }
+
+    @Test
+    void shouldWarnOfAnAgentThatHasNoPeerNoFenceAndDoesNotRun() throws Exception {
+        AgentPaths paths = AgentPaths.under(root);
+        List<Finding> findings = new ArrayList<>();
+        new AgentChecks(paths, AgentConfig.load(paths), false, null).examine(findings);
+
+        assertThat(findings)
+                .contains(
+                        Finding.warning(
+                                "agent",
+                                "no agent answers at " + paths.socket()
+                                        + ": these are the findings of this command's own process",
+                                "lockstep agent --supervised, or systemctl start lockstep-agent."),
+                        Finding.missing(
+                                "identity",
+                                "no identity at " + paths.identity().resolve("identity.p12") + " (identity-missing)",
+                                "Run 'lockstep identity' to create it."),
+                        Finding.warning(
+                                "peers",
+                                "no [peers.NAME] in " + paths.configuration() + ": nobody to protect VMs to or from",
+                                "Add the other host's address and what 'lockstep identity' prints there."),
+                        Finding.warning(
+                                "fence",
+                                "no fence.command in " + paths.configuration()
+                                        + ": a silent host's VMs wait for 'lockstep failover'",
+                                "Set it to a command that makes sure that the other host is off, e.g. one of fence-agents."));
     }
 
     @Test
@@ -160,11 +271,16 @@ class HostDoctorTest {
                         + "\"\n[fence]\ncommand = [\"/bin/true\"]\n",
                 paths);
         List<Finding> findings = new ArrayList<>();
-        new AgentChecks(paths, config, true).examine(findings);
+        new AgentChecks(paths, config, true, null).examine(findings);
 
         assertThat(findings)
                 .containsExactly(
                         Finding.ok("agent", "the agent answers at " + paths.socket()),
+                        Finding.warning(
+                                "configuration",
+                                "there is no " + paths.configuration()
+                                        + ": everything has its default, and there is no peer",
+                                "Begin with agent/config/agent.toml of the source tree, which has every key with its default."),
                         Finding.ok("identity", fingerprint),
                         Finding.ok("peers", "b"),
                         Finding.ok("fence", "/bin/true"));

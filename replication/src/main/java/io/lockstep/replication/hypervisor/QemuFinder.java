@@ -75,7 +75,14 @@ public final class QemuFinder {
 
     /** The QEMU with this {@code -name}. */
     public QemuProcess findByName(String name) throws LockstepException {
-        return only("named " + name, p -> p.name().equals(name));
+        return findByName(name, p -> true);
+    }
+
+    /** As {@link #findByName(String)}; of several, those that are unlikely do not count if there is a likely one. */
+    public QemuProcess findByName(String name, Predicate<QemuProcess> likely) throws LockstepException {
+        Predicate<QemuProcess> named = p -> p.name().equals(name);
+        boolean any = all().stream().anyMatch(named.and(likely));
+        return only("named " + name, any ? named.and(likely) : named);
     }
 
     /** The QEMU that listens for QMP on this socket. */

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The command line of the standby, made from the primary's: the same machine, but
@@ -83,6 +84,22 @@ public final class StandbyCommandLine {
     /** Where the standby's QMP listens. */
     public static Path qmpSocket(Path directory) {
         return directory.resolve("standby.qmp");
+    }
+
+    /**
+     * The directory of the standby that a QEMU was started as; null if it was started as something else. It may have become the VM since.
+     */
+    public static @Nullable Path startedIn(QemuProcess process) {
+        if (!process.commandLine().contains("-incoming")) {
+            return null;
+        }
+        for (Path socket : process.qmpSockets()) {
+            Path directory = socket.getParent();
+            if (directory != null && qmpSocket(directory).equals(socket)) {
+                return directory;
+            }
+        }
+        return null;
     }
 
     /** @throws LockstepException {@code standby-command-line} if it cannot be made without an override */

@@ -306,6 +306,7 @@ final class CaptureDuty implements Runnable {
             state(ProtectionState.SWITCHING_OVER, "frozen at epoch " + epoch);
             try {
                 await(() -> loop.lastAcked() >= epoch, "acknowledge epoch " + epoch);
+                ackedEpoch = loop.lastAcked();
                 tell(new SwitchoverPrepare(epoch));
                 await(() -> switchoverReady != null, "load epoch " + epoch);
                 SwitchoverReady ready = Objects.requireNonNull(switchoverReady);

@@ -1,9 +1,9 @@
-package io.lockstep.agent.daemon;
+package io.lockstep.agent;
 
-/** The version that peers and management tools are told. */
-final class AgentVersion {
+/** The version that operators, peers and management tools are told. */
+public final class AgentVersion {
     /** Of the jar's manifest, or {@code development} when run from classes. */
-    static final String TEXT = text();
+    public static final String TEXT = text();
 
     private AgentVersion() {}
 
