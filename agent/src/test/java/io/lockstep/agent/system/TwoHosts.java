@@ -107,10 +107,10 @@ final class TwoHosts implements AutoCloseable {
     public void close() throws IOException {
         a.daemon().close();
         b.daemon().close();
-        for (ProcessHandle process : ourQemus()) {
-            process.destroyForcibly();
-            Waits.until("the end of QEMU " + process.pid(), 10, () -> !process.isAlive());
-        }
+        ourQemus().forEach(ProcessHandle::destroyForcibly);
+        // One that has ended has no command line, but counts as alive until it is reaped, which may take its new parent
+        // a second.
+        Waits.until("the end of every QEMU", 10, () -> ourQemus().isEmpty());
         removeTree(a.paths().replicas());
         removeTree(b.paths().replicas());
         removeTree(directory);
