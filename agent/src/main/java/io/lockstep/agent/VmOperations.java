@@ -3,6 +3,8 @@ package io.lockstep.agent;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.JournalEpoch;
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectRequest;
@@ -70,6 +72,24 @@ public interface VmOperations {
      * @param limit 1 to 10,000
      */
     List<JournalEpoch> journal(String vm, int limit) throws LockstepException;
+
+    /** How the hardware of this host fares. */
+    HardwareView hardware();
+
+    /**
+     * The newest events of this host's hardware after a sequence number, oldest first.
+     *
+     * @param after 0 or more
+     * @param limit 1 to 10,000
+     */
+    List<HardwareEventView> hardwareEvents(long after, int limit);
+
+    /**
+     * Forgets what happened to the parts whose name holds a text, because they were replaced; how many.
+     *
+     * @param part empty: all
+     */
+    int clearHardware(String part);
 
     /**
      * Measures the least pause of a VM that is not protected.

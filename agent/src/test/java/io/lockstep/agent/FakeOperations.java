@@ -6,6 +6,8 @@ import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ErrorView;
 import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.InitialSync;
 import io.lockstep.agent.view.JournalEpoch;
 import io.lockstep.agent.view.PeerView;
@@ -43,6 +45,47 @@ public class FakeOperations implements VmOperations {
     public AgentView agent() {
         return new AgentView(
                 "0.1.0", ProcessHandle.current().pid(), "/", "0.0.0.0:7500", FINGERPRINT, 1_000, 300, "17");
+    }
+
+    @Override
+    public HardwareView hardware() {
+        return new HardwareView(
+                "failing",
+                List.of(new HardwareView.Part(
+                        "DIMM CPU0 channel 1 slot 0 (A2), 32 GiB, serial 12AB",
+                        "failing",
+                        1_000,
+                        2_000,
+                        7,
+                        1,
+                        List.of("memory failed over to its mirror"),
+                        "Replace it.")),
+                List.of("DIMM CPU0 channel 1 slot 0 (A2), 32 GiB, serial 12AB", "DIMM B2, 32 GiB"),
+                List.of(new HardwareView.Source("trace", "deaf", "no events", "Boot another kernel.", 3, 2)),
+                "dry-run",
+                List.of(new HardwareView.Action(0, "would switch web1 over to its peer")));
+    }
+
+    @Override
+    public List<HardwareEventView> hardwareEvents(long after, int limit) {
+        HardwareEventView event = new HardwareEventView(
+                5,
+                1_000,
+                "poison",
+                "deferred",
+                "a DIMM",
+                null,
+                1,
+                "mce",
+                "deferred error on a DIMM: poison",
+                "",
+                false);
+        return after >= 5 ? List.of() : List.of(event);
+    }
+
+    @Override
+    public int clearHardware(String part) {
+        return part.equals("A2") ? 1 : 2;
     }
 
     @Override

@@ -24,11 +24,15 @@ import org.jspecify.annotations.Nullable;
  * POST vms/VM/protect  {peer, epochMs, tracker}       POST vms/VM/dry-run    {peer, epochMs, tracker}
  * POST vms/VM/unprotect           POST vms/VM/verify  POST vms/VM/switchover POST vms/VM/failover {force}
  * POST vms/VM/discard             POST vms/VM/floor    {samples}
+ * GET  hardware                   GET  hardware/events?after=N&amp;limit=N       POST hardware/clear {part}
  * </pre>
  */
 final class Routes {
     /** Journal epochs in one answer, unless asked for another number. */
     static final int JOURNAL_LIMIT = 100;
+
+    /** Hardware events in one answer, unless asked for another number. */
+    static final int EVENTS_LIMIT = 1000;
 
     static final int JOURNAL_LIMIT_MAX = 10_000;
     static final int FLOOR_SAMPLES_MAX = 1_000;
@@ -62,6 +66,9 @@ final class Routes {
                 case "status" -> {
                     return ok(status(query.get("vm")));
                 }
+                case "hardware" -> {
+                    return ok(operations.hardware());
+                }
                 case "jobs" -> {
                     return ok(Map.of("jobs", jobs.all().stream().map(Job::view).toList()));
                 }
@@ -73,6 +80,14 @@ final class Routes {
         }
         if (path.size() == 2 && first.equals("jobs")) {
             return ok(jobs.get(path.get(1)).view());
+        }
+        if (path.equals(List.of("hardware", "events"))) {
+            int limit = number("limit", query.getOrDefault("limit", Integer.toString(EVENTS_LIMIT)), JOURNAL_LIMIT_MAX);
+            String after = query.getOrDefault("after", "0");
+            if (!after.matches("[0-9]{1,18}")) {
+                throw new BadRequestException("after " + after + " is not a number of at most 18 digits.");
+            }
+            return ok(Map.of("events", operations.hardwareEvents(Long.parseLong(after), limit)));
         }
         if (path.size() == 2 && first.equals("vms")) {
             return ok(vm(path.get(1)));
@@ -86,6 +101,10 @@ final class Routes {
     }
 
     Answer post(List<String> path, JsonTree body) throws LockstepException {
+        if (path.equals(List.of("hardware", "clear"))) {
+            return ok(
+                    Map.of("cleared", operations.clearHardware(body.get("part").text())));
+        }
         if (path.size() != 3 || !path.get(0).equals("vms")) {
             throw noSuchResource(path);
         }

@@ -34,6 +34,7 @@ import picocli.CommandLine.ParameterException;
             FailoverCommand.class,
             DiscardCommand.class,
             JournalCommand.class,
+            HardwareCommand.class,
             DemoCommand.class,
             TestCommand.class,
             WarmUpCommand.class,

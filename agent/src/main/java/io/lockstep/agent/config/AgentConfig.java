@@ -2,6 +2,8 @@ package io.lockstep.agent.config;
 
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.telemetry.health.HealthRules;
+import io.lockstep.telemetry.health.HealthState;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -19,6 +21,7 @@ public record AgentConfig(
         Journal journal,
         Fence fence,
         Watchdog watchdog,
+        Hardware hardware,
         Map<String, Peer> peers,
         Map<String, Vm> vms) {
 
@@ -59,6 +62,15 @@ public record AgentConfig(
     /** How long an agent may stand still. */
     public record Watchdog(int timeoutMs) {}
 
+    /**
+     * What follows from the health of this host's hardware.
+     *
+     * @param switchover {@code on}, {@code off} or {@code dry-run}
+     * @param switchoverState from which on VMs are moved
+     * @param rules when corrected errors are too many
+     */
+    public record Hardware(String switchover, HealthState switchoverState, HealthRules rules) {}
+
     /** @param fingerprint {@code sha256:} and 64 hexadecimal digits */
     public record Peer(String host, int port, String fingerprint) {}
 
@@ -67,16 +79,21 @@ public record AgentConfig(
      *
      * @param epochMs as in {@link Epoch} unless given
      * @param tracker as in {@link Epoch} unless given
+     * @param priority VMs with a higher number are moved first when hardware fails
      * @param standbyCommand empty: derived from the primary's
      * @param standbyReplacements texts of the primary's command line and what stands for them in the standby's, in file order
      */
     public record Vm(
-            int epochMs, String tracker, List<String> standbyCommand, Map<String, String> standbyReplacements) {}
+            int epochMs,
+            String tracker,
+            int priority,
+            List<String> standbyCommand,
+            Map<String, String> standbyReplacements) {}
 
     /** The settings of a VM: its own table, or the defaults. */
     public Vm vm(String name) {
         Vm vm = vms.get(name);
-        return vm != null ? vm : new Vm(epoch.epochMs, epoch.tracker, List.of(), Map.of());
+        return vm != null ? vm : new Vm(epoch.epochMs, epoch.tracker, 0, List.of(), Map.of());
     }
 
     /**

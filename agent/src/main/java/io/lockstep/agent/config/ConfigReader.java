@@ -3,6 +3,8 @@ package io.lockstep.agent.config;
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig.Epoch;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.telemetry.health.HealthRules;
+import io.lockstep.telemetry.health.HealthState;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -64,8 +66,31 @@ final class ConfigReader {
                 new AgentConfig.Fence(
                         common.texts(ConfigKey.FENCE_COMMAND), common.integer(ConfigKey.FENCE_TIMEOUT_MS)),
                 new AgentConfig.Watchdog(common.integer(ConfigKey.WATCHDOG_TIMEOUT_MS)),
+                hardware(),
                 peers(),
                 vms(epoch));
+    }
+
+    private AgentConfig.Hardware hardware() {
+        HealthState state = common.text(ConfigKey.HARDWARE_SWITCHOVER_STATE).equals("failing")
+                ? HealthState.FAILING
+                : HealthState.DEGRADING;
+        return new AgentConfig.Hardware(
+                common.text(ConfigKey.HARDWARE_SWITCHOVER),
+                state,
+                new HealthRules(
+                        common.integer(ConfigKey.HARDWARE_PAGE_ERRORS_MAX),
+                        common.integer(ConfigKey.HARDWARE_ROW_ERRORS_MAX),
+                        common.integer(ConfigKey.HARDWARE_DIMM_ERRORS_MAX),
+                        common.integer(ConfigKey.HARDWARE_CPU_ERRORS_MAX),
+                        common.integer(ConfigKey.HARDWARE_SOCKET_ERRORS_MAX),
+                        common.integer(ConfigKey.HARDWARE_DEVICE_ERRORS_MAX),
+                        common.bytes(ConfigKey.HARDWARE_WINDOW_MS),
+                        common.integer(ConfigKey.HARDWARE_FAST_ROW_ERRORS_MAX),
+                        common.integer(ConfigKey.HARDWARE_FAST_SPREAD_MAX),
+                        common.integer(ConfigKey.HARDWARE_STORM_ERRORS_MAX),
+                        common.bytes(ConfigKey.HARDWARE_FAST_WINDOW_MS),
+                        common.bytes(ConfigKey.HARDWARE_CALM_MS)));
     }
 
     private void readGroup(String group, Object value) throws LockstepException {
@@ -237,6 +262,7 @@ final class ConfigReader {
                     new AgentConfig.Vm(
                             epochMs == 0 ? epoch.epochMs() : epochMs,
                             tracker.isEmpty() ? epoch.tracker() : tracker,
+                            table.integer(ConfigKey.VM_PRIORITY),
                             table.texts(ConfigKey.VM_STANDBY_COMMAND),
                             replacements));
         }

@@ -38,13 +38,19 @@ final class LockstepDaemon implements Daemon {
     private final Protections protections;
     private final ReplicaHost replicas;
     private final LinkListener listener;
+    private final Hardware hardware;
     private final VmOperations operations;
 
     private LockstepDaemon(
-            Protections protections, ReplicaHost replicas, LinkListener listener, VmOperations operations) {
+            Protections protections,
+            ReplicaHost replicas,
+            LinkListener listener,
+            Hardware hardware,
+            VmOperations operations) {
         this.protections = protections;
         this.replicas = replicas;
         this.listener = listener;
+        this.hardware = hardware;
         this.operations = operations;
     }
 
@@ -56,7 +62,9 @@ final class LockstepDaemon implements Daemon {
         Protections protections = new Protections(paths, config, dialer);
         protections.takeUp();
         ReplicaHost replicas = new ReplicaHost(replicaConfig(paths, config), standbys, fence(config), new ReplicaLog());
+        Hardware hardware = null;
         try {
+            hardware = Hardware.ofThisHost(paths, config, policy(config, protections));
             Set<String> fingerprints = config.peers().values().stream()
                     .map(AgentConfig.Peer::fingerprint)
                     .collect(Collectors.toUnmodifiableSet());
@@ -71,13 +79,41 @@ final class LockstepDaemon implements Daemon {
                     protections,
                     replicas,
                     listener,
+                    hardware,
                     new Operations(
-                            paths, config, identity, listener.address(), protections, replicas, standbys, startedMs));
+                            paths,
+                            config,
+                            identity,
+                            listener.address(),
+                            protections,
+                            replicas,
+                            standbys,
+                            hardware,
+                            startedMs));
         } catch (LockstepException | RuntimeException e) {
+            if (hardware != null) {
+                hardware.close();
+            }
             protections.close();
             replicas.close();
             throw e;
         }
+    }
+
+    /** Moves VMs as a planned switchover does. */
+    private static HardwarePolicy policy(AgentConfig config, Protections protections) {
+        return new HardwarePolicy(
+                config,
+                () -> protections.active().stream()
+                        .map(vm -> vm.ticket().vmName())
+                        .toList(),
+                name -> {
+                    for (ProtectedVm vm : protections.active()) {
+                        if (vm.ticket().vmName().equals(name)) {
+                            Operations.await(vm.switchover());
+                        }
+                    }
+                });
     }
 
     private static ReplicaConfig replicaConfig(AgentPaths paths, AgentConfig config) {
@@ -136,6 +172,7 @@ final class LockstepDaemon implements Daemon {
 
     @Override
     public void close() {
+        hardware.close();
         listener.close();
         protections.close();
         replicas.close();

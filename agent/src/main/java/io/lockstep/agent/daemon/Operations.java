@@ -9,6 +9,8 @@ import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
+import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.JournalEpoch;
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectRequest;
@@ -59,6 +61,7 @@ final class Operations implements VmOperations {
     private final ReplicaHost replicas;
     private final Standbys standbys;
     private final VmSearch search;
+    private final Hardware hardware;
     private final long startedMs;
     private final double startMs;
 
@@ -70,6 +73,7 @@ final class Operations implements VmOperations {
             Protections protections,
             ReplicaHost replicas,
             Standbys standbys,
+            Hardware hardware,
             long startedMs) {
         this.paths = paths;
         this.config = config;
@@ -79,6 +83,7 @@ final class Operations implements VmOperations {
         this.replicas = replicas;
         this.standbys = standbys;
         this.search = new VmSearch(protections, replicas, standbys.directory());
+        this.hardware = hardware;
         this.startedMs = startedMs;
         this.startMs = System.currentTimeMillis()
                 - (double) ManagementFactory.getRuntimeMXBean().getStartTime();
@@ -280,6 +285,21 @@ final class Operations implements VmOperations {
     }
 
     @Override
+    public HardwareView hardware() {
+        return hardware.view();
+    }
+
+    @Override
+    public List<HardwareEventView> hardwareEvents(long after, int limit) {
+        return hardware.events(after, limit);
+    }
+
+    @Override
+    public int clearHardware(String part) {
+        return hardware.clear(part);
+    }
+
+    @Override
     public Floor measureFloor(VmSelector selector, int samples, Progress progress) throws LockstepException {
         QemuProcess process = search.process(selector);
         protections.checkFree(process);
@@ -302,7 +322,8 @@ final class Operations implements VmOperations {
         }
     }
 
-    private static <T> T await(CompletableFuture<T> future) throws LockstepException, InterruptedException {
+    /** The result of a verb of a protected VM; its refusal as an exception. */
+    static <T> T await(CompletableFuture<T> future) throws LockstepException, InterruptedException {
         try {
             return future.get();
         } catch (ExecutionException e) {

@@ -50,6 +50,7 @@ public final class HostDoctor implements Doctor {
         new PrivilegeChecks(procfs).examine(findings);
         new SoftwareChecks(System.getenv().getOrDefault("PATH", "")).examine(findings);
         new CapacityChecks(procfs, config.replica().directory()).examine(findings);
+        new HardwareChecks(Path.of("/")).examine(findings);
         new AgentChecks(paths, config, operations != null, configFault).examine(findings);
         if (operations != null) {
             new VmChecks(operations).examine(findings);

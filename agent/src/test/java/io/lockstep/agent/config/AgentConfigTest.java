@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.telemetry.health.HealthRules;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -31,7 +32,7 @@ class AgentConfigTest {
         assertThat(config.link()).isEqualTo(new AgentConfig.Link(50, 1000, 10_000, 200));
         assertThat(config.fence()).isEqualTo(new AgentConfig.Fence(List.of(), 30_000));
         assertThat(config.peers()).isEmpty();
-        assertThat(config.vm("any")).isEqualTo(new AgentConfig.Vm(25, "auto", List.of(), Map.of()));
+        assertThat(config.vm("any")).isEqualTo(new AgentConfig.Vm(25, "auto", 0, List.of(), Map.of()));
     }
 
     @Test
@@ -68,7 +69,7 @@ class AgentConfigTest {
         assertThat(config.peers()).isEqualTo(Map.of("b", new AgentConfig.Peer("fd00::2", 7500, FINGERPRINT_B)));
         assertThat(config.fence().command()).containsExactly("/usr/local/bin/fence", "now");
         assertThat(config.vm("web.1"))
-                .isEqualTo(new AgentConfig.Vm(10, "soft-dirty", List.of(), Map.of("/dev/vg0/web", "/dev/vg1/web")));
+                .isEqualTo(new AgentConfig.Vm(10, "soft-dirty", 0, List.of(), Map.of("/dev/vg0/web", "/dev/vg1/web")));
     }
 
     @Test
@@ -166,6 +167,9 @@ class AgentConfigTest {
         assertThat(explicit.link()).isEqualTo(defaults.link());
         assertThat(explicit.pipeline()).isEqualTo(defaults.pipeline());
         assertThat(explicit.replica()).isEqualTo(defaults.replica());
+        assertThat(explicit.hardware()).isEqualTo(defaults.hardware());
+        assertThat(defaults.hardware().rules()).isEqualTo(HealthRules.DEFAULT);
+        assertThat(defaults.hardware().switchover()).isEqualTo("dry-run");
         assertThat(explicit.peers()).containsOnlyKeys("host-b");
         assertThat(explicit.vms()).containsOnlyKeys("web1");
     }

@@ -30,8 +30,11 @@ class HostDoctorTest {
 
         List<Finding> findings = new HostDoctor(paths, config, new FakeOperations()).examine();
 
+        // How many settings hide events of the hardware differs from host to host.
+        assertThat(findings).anyMatch(finding -> finding.check().startsWith("hardware-"));
         assertThat(findings)
                 .extracting(Finding::check)
+                .filteredOn(check -> !check.startsWith("hardware-"))
                 .containsExactly(
                         "kernel-version",
                         "vm-overcommit",

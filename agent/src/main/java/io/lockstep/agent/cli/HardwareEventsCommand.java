@@ -1,0 +1,68 @@
+package io.lockstep.agent.cli;
+
+import io.lockstep.agent.client.AgentClient;
+import io.lockstep.agent.client.AgentClient.Response;
+import io.lockstep.agent.client.JsonTree;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.util.concurrent.locks.LockSupport;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code lockstep hardware events}. */
+@Command(
+        name = "events",
+        mixinStandardHelpOptions = true,
+        description = "List what happened to the hardware of this host, oldest first.")
+final class HardwareEventsCommand extends AgentCall {
+    private static final long FOLLOW_NS = 200_000_000;
+    private static final long MS_PER_SECOND = 1000;
+
+    @Option(names = "--follow", description = "Go on with new ones as they come, until interrupted.")
+    boolean follow;
+
+    @Option(names = "--since", paramLabel = "SECONDS", description = "Only those of the last so many seconds.")
+    long sinceSeconds;
+
+    @Override
+    int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
+        long fromMs = sinceSeconds > 0 ? System.currentTimeMillis() - sinceSeconds * MS_PER_SECOND : 0;
+        long after = 0;
+        while (true) {
+            Response response = get(client, "/v1/hardware/events?after=" + after + "&limit=10000");
+            if (json && !follow && sinceSeconds <= 0) {
+                out().println(response.body());
+                return ExitCode.OK;
+            }
+            for (JsonTree event : response.json().get("events").elements()) {
+                after = Math.max(after, event.get("sequence").integer());
+                if (event.get("wallMs").integer() >= fromMs) {
+                    out().println(json ? json(event) : line(event));
+                }
+            }
+            out().flush();
+            if (!follow || Thread.interrupted()) {
+                return ExitCode.OK;
+            }
+            LockSupport.parkNanos(FOLLOW_NS);
+        }
+    }
+
+    private static String line(JsonTree event) {
+        return HardwareCommand.time(event.get("wallMs").integer()) + "  "
+                + (event.get("refined").bool() ? "(more on that) " : "")
+                + event.get("line").text();
+    }
+
+    private static String json(JsonTree event) {
+        return "{\"sequence\":" + event.get("sequence").integer() + ",\"wallMs\":"
+                + event.get("wallMs").integer()
+                + ",\"kind\":" + quoted(event.get("kind").text()) + ",\"severity\":"
+                + quoted(event.get("severity").text()) + ",\"component\":"
+                + quoted(event.get("component").text()) + ",\"count\":"
+                + event.get("count").integer() + ",\"source\":"
+                + quoted(event.get("source").text()) + ",\"line\":"
+                + quoted(event.get("line").text()) + ",\"raw\":"
+                + quoted(event.get("raw").text()) + "}";
+    }
+}
