@@ -26,12 +26,14 @@ final class IntelMemoryCodes {
             .patrol()
             .add(0x080, MEMORY_ERROR, "memory read error")
             .lose(0x100, MEMORY_PARITY, "parity error in the memory write buffer")
-            .add(0x200, MEMORY_PARITY, "parity error of a DDR4 command or address");
+            .add(0x200, MEMORY_PARITY, "parity error of a DDR4 command or address")
+            .combined(0x3ff);
 
     /** Skylake, Cascade Lake and Cooper Lake: bits up to 10, values from 0x800. */
     static final IntelMemoryCodes BITS_2017 = new IntelMemoryCodes()
             .addAll(BITS_2012)
             .lose(0x400, MEMORY_PARITY, "uncorrected memory address parity error")
+            .combined(0x7ff)
             .add(0x800, MEMORY_ERROR, "memory request of an unknown type")
             .add(0x801, MEMORY_ERROR, "memory read response that nobody waited for")
             .add(0x802, MEMORY_ERROR, "unexpected memory read response")
@@ -90,6 +92,18 @@ final class IntelMemoryCodes {
     @Nullable
     ModelCode get(int mscod) {
         return mscod >= 0 && mscod < table.length ? table[mscod] : null;
+    }
+
+    /** Gives codes of several bits the meaning of the lowest bit that stands for lost data, or else of the lowest bit. */
+    private IntelMemoryCodes combined(int codeMax) {
+        for (int code = 1; code <= codeMax; code++) {
+            for (int bit = 1; bit <= code && table[code] == null; bit <<= 1) {
+                ModelCode single = added.get(bit);
+                table[code] = (code & bit) != 0 && single != null && single.lost() ? single : null;
+            }
+            table[code] = table[code] == null ? added.get(Integer.lowestOneBit(code)) : table[code];
+        }
+        return this;
     }
 
     private IntelMemoryCodes patrol() {

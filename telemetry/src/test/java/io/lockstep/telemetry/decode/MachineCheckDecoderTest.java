@@ -66,6 +66,8 @@ class MachineCheckDecoderTest {
         "206d7,  8, 0020, MEMORY_SPARE, corrected error while memory is copied to a spare",
         "206d7,  8, 0040, MEMORY_SPARE, uncorrected error while memory is copied to a spare",
         "306e4,  9, 0008, MEMORY_SCRUB, corrected patrol scrub error",
+        "306e4,  9, 0030, MEMORY_SCRUB, uncorrected patrol scrub error",
+        "50654, 13, 0021, MEMORY_PARITY, memory address parity error",
         "306f2, 16, 0010, MEMORY_SCRUB, uncorrected patrol scrub error",
         "406f1, 12, 0200, MEMORY_PARITY, parity error of a DDR4 command or address",
         "50654, 13, 0010, MEMORY_SCRUB, uncorrected patrol scrub error",
