@@ -5,14 +5,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.VmSelector;
 import io.lockstep.replication.hypervisor.QmpConnection;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Locale;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -26,7 +31,7 @@ class AttachTest {
     private static final String SANDBOX_OPTIONS =
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
-    private static TwoHosts hosts;
+    private static TwoHosts shared;
 
     /** How it was started, and what it is called by. */
     enum Variant {
@@ -49,7 +54,7 @@ class AttachTest {
                     switch (kind) {
                         case PID -> Long.toString(vm.pid());
                         case NAME -> name;
-                        case QMP -> hosts.directory().resolve(name + ".qmp").toString();
+                        case QMP -> shared.directory().resolve(name + ".qmp").toString();
                     });
         }
 
@@ -77,12 +82,12 @@ class AttachTest {
 
     @BeforeAll
     static void start() throws Exception {
-        hosts = new TwoHosts();
+        shared = new TwoHosts();
     }
 
     @AfterAll
     static void close() throws Exception {
-        hosts.close();
+        shared.close();
     }
 
     /** As libvirt does it: another user, who may read nothing of ours. */
@@ -101,6 +106,7 @@ class AttachTest {
     @EnumSource
     @Timeout(90)
     void shouldLeaveQemuAsFoundWhenUnprotected(Variant variant) throws Exception {
+        TwoHosts hosts = shared;
         String name = variant.name().toLowerCase(Locale.ROOT);
         SystemVm vm = hosts.boot(variant.boot(name, hosts.directory()));
         Traces before = Traces.of(vm.pid());
@@ -132,5 +138,49 @@ class AttachTest {
         vm.kill();
         assertThat(hosts.b().awaitPromotion(name).reason()).isEqualTo("vm-died");
         vm.chain().awaitSweep();
+    }
+
+    @Test
+    @Timeout(90)
+    void shouldFailOverWhenTheMemoryIsOfHugePages() throws Exception {
+        Path setting = Path.of("/proc/sys/vm/nr_hugepages");
+        Assumptions.assumeTrue(Files.isWritable(setting), "only root may reserve huge pages");
+        int before = reserved(setting);
+        // Every page of 2 MiB in which the guest writes counts 512 pages: more than half of the default ring.
+        try (TwoHosts hosts = new TwoHosts("[pipeline]\nringSlots = 32768")) {
+            // 64 MiB of 2 MiB pages, beside what others have reserved.
+            reserve(setting, before + 32);
+            Assumptions.assumeTrue(reserved(setting) == before + 32, "32 huge pages are free");
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro(
+                    "huge",
+                    "-machine",
+                    MAIN,
+                    "-object",
+                    "memory-backend-memfd,id=mem0,size=64M,share=on,hugetlb=on,hugetlbsize=2M"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("huge", 5);
+            hosts.a().verify("huge");
+            vm.chain().awaitSweep();
+            hosts.a().verify("huge");
+            vm.kill();
+            assertThat(hosts.b().awaitPromotion("huge").reason()).isEqualTo("vm-died");
+            vm.chain().awaitSweep();
+        } finally {
+            reserve(setting, before);
+        }
+    }
+
+    /** In one large read(2): the kernel gives nothing at any other place than the first, and Files.readString asks for one byte first. */
+    private static int reserved(Path setting) throws Exception {
+        try (FileInputStream in = new FileInputStream(setting.toFile())) {
+            return Integer.parseInt(new String(in.readAllBytes(), StandardCharsets.US_ASCII).trim());
+        }
+    }
+
+    /** In one write(2), which is all that the kernel reads. */
+    private static void reserve(Path setting, int pages) throws Exception {
+        try (FileOutputStream out = new FileOutputStream(setting.toFile())) {
+            out.write((pages + "\n").getBytes(StandardCharsets.US_ASCII));
+        }
     }
 }

@@ -28,8 +28,6 @@ final class TwoHosts implements AutoCloseable {
             [listen]
             address = "127.0.0.1"
             port = %d
-            [pipeline]
-            pageCacheBytes = 16777216
             [journal]
             bytesMax = 134217728
             segmentBytes = 16777216
@@ -38,6 +36,8 @@ final class TwoHosts implements AutoCloseable {
             fingerprint = "%s"
             %s
             """;
+
+    private static final String PIPELINE = "[pipeline]\npageCacheBytes = 16777216\n";
 
     private final Path directory;
     private final Host a;
@@ -59,7 +59,7 @@ final class TwoHosts implements AutoCloseable {
         int portB = freePort();
         String fingerprintA = Identity.openOrCreate(pathsA.identity()).fingerprint();
         String fingerprintB = Identity.openOrCreate(pathsB.identity()).fingerprint();
-        String lines = more.replace("DIR", directory.toString());
+        String lines = (more.contains("[pipeline]") ? "" : PIPELINE) + more.replace("DIR", directory.toString());
         a = start("a", pathsA, CONFIGURATION.formatted(portA, portB, fingerprintB, lines));
         b = start("b", pathsB, CONFIGURATION.formatted(portB, portA, fingerprintA, lines));
     }
