@@ -111,6 +111,33 @@ class RefusalTest {
     }
 
     @Test
+    void shouldRefuseWhenTheDeviceStateIsTooSmallToHoldTheVm() throws Exception {
+        List<String> command = List.of(
+                "qemu-system-x86_64",
+                "-name",
+                "tiny",
+                "-machine",
+                "microvm",
+                "-m",
+                "64M",
+                "-nodefaults",
+                "-display",
+                "none");
+        try (TestQemu vm = TestQemu.start(directory, "tiny", command)) {
+            Ran ran = host.run("protect", "tiny", "--json");
+            assertThat(ran.err())
+                    .matches(
+                            "lockstep protect: the VM's device state is [34]\\d{3} bytes < 8192, too few for QEMU to be held"
+                                    + " while it writes them. Use machine type q35 or pc, or give the VM more devices.\n");
+            assertThat(ran.out()).startsWith("{\"error\":{\"code\":\"device-state-too-small\"");
+            assertThat(ran.exit()).isEqualTo(ExitCode.REFUSED);
+            vm.assertUntouched();
+            assertThat(host.left()).isEmpty();
+            assertThat(peer.left()).isEmpty();
+        }
+    }
+
+    @Test
     void shouldRefuseWhenQemuIsOlderThanTheOldestThatIsProtected() throws Exception {
         Path program = directory.resolve("qemu-system-x86_64");
         Files.copy(Path.of("/usr/bin/perl").toRealPath(), program);

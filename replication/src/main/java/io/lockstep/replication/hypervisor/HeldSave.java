@@ -51,6 +51,8 @@ public final class HeldSave implements AutoCloseable {
     private static final int PAGE_BYTES = 4096;
     /** The most that an unprivileged process may ask for; /proc/sys/fs/pipe-max-size. */
     private static final int PIPE_BYTES_MAX = 1 << 20;
+    /** A smaller one might fit into the pipe's one page: the smallest PCs have 8 KiB, a microvm without PCI 3.5 KiB. */
+    private static final int STATE_BYTES_MIN = 2 * PAGE_BYTES;
     /** What must stay blocked: a page, and room for a state that is somewhat smaller than the smallest of the last ones. */
     private static final int HELD_BYTES_MIN = 4 * PAGE_BYTES;
 
@@ -93,6 +95,34 @@ public final class HeldSave implements AutoCloseable {
         added = add();
         save = command();
         watch();
+    }
+
+    /**
+     * Pauses the VM once, before anything relies on it, for the size of its device state.
+     *
+     * @param into a direct buffer for the state, which is not kept
+     * @param timeoutNs for the boundary, and for QEMU to answer
+     * @throws LockstepException {@code device-state-too-small}: it fits into the pipe, so QEMU would not wait for us
+     */
+    public void requireHoldable(ByteBuffer into, long timeoutNs) throws LockstepException {
+        begin();
+        if (!awaitBoundary(timeoutNs)) {
+            abort();
+        }
+        Outcome outcome = finish(into, timeoutNs);
+        if (outcome == Outcome.FAILED || outcome == Outcome.TOO_LARGE) {
+            throw new LockstepException(
+                    "device-state-failed",
+                    "QEMU could not save its device state (" + outcome + "): " + qmp.errorText());
+        }
+        if (into.remaining() < STATE_BYTES_MIN) {
+            throw new LockstepException(
+                    "device-state-too-small",
+                    "the VM's device state is " + into.remaining() + " bytes < " + STATE_BYTES_MIN
+                            + ", too few for QEMU to be held while it writes them."
+                            + " Use machine type q35 or pc, or give the VM more devices.");
+        }
+        afterResume();
     }
 
     /** Sends the command; the VM stops a moment later. */

@@ -82,7 +82,7 @@ public final class QemuStandby implements Standby {
             awaitSocket(spec, process);
             return attach(spec, process, Stage.WAITING);
         } catch (LockstepException e) {
-            boolean ended = e.code().equals("qmp-closed") && !process.alive();
+            boolean ended = e.code().equals("qmp-closed") && StandbyProcess.endsItself(process);
             StandbyProcess.end(process);
             throw ended ? StandbyProcess.ended(spec.directory(), "at its start") : e;
         }

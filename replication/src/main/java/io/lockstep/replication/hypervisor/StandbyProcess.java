@@ -24,6 +24,7 @@ final class StandbyProcess {
 
     private static final long START_TIMEOUT_NS = 5_000_000_000L;
     private static final long POLL_NS = 1_000_000;
+    private static final long ITS_OWN_END_TIMEOUT_NS = 1_000_000_000L;
     private static final long EXIT_TIMEOUT_NS = 10_000_000_000L;
     /** How much of its log an error shows. */
     private static final int LOG_LINES_SHOWN = 5;
@@ -101,6 +102,15 @@ final class StandbyProcess {
                 "standby-start-failed",
                 "The standby QEMU ended " + during + ": " + tail + ". Its log is " + log(directory)
                         + "; see the command line with `lockstep protect --dry-run`.");
+    }
+
+    /** Whether a process that has closed its monitor ends: it does so some milliseconds later. */
+    static boolean endsItself(ProcessIdentity identity) {
+        try (Pidfd handle = Pidfd.open(identity.pid())) {
+            return !identity.alive() || handle.awaitExit(ITS_OWN_END_TIMEOUT_NS);
+        } catch (LinuxException e) {
+            return !identity.alive();
+        }
     }
 
     static Path log(Path directory) {

@@ -238,6 +238,11 @@ public final class PagePipeline implements AutoCloseable {
         describe(sequence, SlotKind.VERIFY, block, page, last ? 1 : 0);
     }
 
+    /** Takes back what a claimed slot was described as: it is passed over. */
+    public void withdraw(long sequence) {
+        describe(sequence, SlotKind.NONE, 0, 0, 0);
+    }
+
     private void describe(long sequence, SlotKind kind, int block, int page, int flags) {
         if (sequence <= publishedTo || sequence > claimedTo) {
             throw new IllegalArgumentException(

@@ -47,6 +47,8 @@ final class EpochCapture {
     private long claimedLast = -1;
     private int scrubNext;
     private long scrubbed;
+    private long scrubFirst;
+    private int scrubCount;
 
     EpochCapture(
             PageIndex index,
@@ -188,6 +190,17 @@ final class EpochCapture {
             pipeline.describeScrub(first + i, block, flat - index.flat(block, 0));
         }
         scrubbed += pageCount;
+        scrubFirst = first;
+        scrubCount = pageCount;
+    }
+
+    /** The VM ran before the hold's end: what {@link #scrubHeld} read is of no boundary. To be called before {@link #publish()}. */
+    void dropScrub() {
+        for (int i = 0; i < scrubCount; i++) {
+            pipeline.withdraw(scrubFirst + i);
+        }
+        scrubbed -= scrubCount;
+        scrubCount = 0;
     }
 
     /** Hands over what was read. */
@@ -195,6 +208,7 @@ final class EpochCapture {
         if (claimedFirst >= 0) {
             pipeline.publish(claimedFirst, claimedLast);
             claimedFirst = -1;
+            scrubCount = 0;
         }
     }
 
@@ -202,6 +216,7 @@ final class EpochCapture {
     void abandon() {
         pipeline.abandonClaimed();
         claimedFirst = -1;
+        scrubCount = 0;
     }
 
     private int nextScrubbed() {

@@ -314,6 +314,9 @@ final class EpochLoop {
         pipeline.awaitFree(room, settings.failureTimeoutMs());
         VerifyRun run = verify;
         Hold outcome = hold(pagesHeldMax);
+        if (outcome == Hold.VOID) {
+            capture.dropScrub();
+        }
         capture.publish();
         long boundary = save.boundaryNs();
         nextStopNs = Math.max(boundary, save.beginNs()) + settings.epochMs() * 1_000_000L;

@@ -19,6 +19,7 @@ import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineConfig;
 import io.lockstep.replication.pipeline.PipelineCounters;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.util.EnumSet;
 import java.util.Set;
@@ -148,7 +149,7 @@ public final class ProtectedVm implements AutoCloseable {
      * Starts protecting a VM, or goes on with it after a restart of the agent. Returns at once; {@link #state()} tells.
      *
      * @param vm examined; closed with this object, also if this throws
-     * @throws LockstepException {@code no-tracker}, {@code attach-failed} or what the monitor said; QEMU is as it was
+     * @throws LockstepException {@code device-state-too-small}, {@code no-tracker}, {@code attach-failed} or what the monitor said; QEMU is as it was
      */
     public static ProtectedVm start(
             ProtectionTicket ticket,
@@ -162,6 +163,9 @@ public final class ProtectedVm implements AutoCloseable {
         DirtyTracker tracker = null;
         boolean done = false;
         try {
+            try (HeldSave trial = new HeldSave(vm.qmp(), vm.pidfd())) {
+                trial.requireHoldable(ByteBuffer.allocateDirect(DEVICE_STATE_BYTES_MAX), PROGRESS_TIMEOUT_NS);
+            }
             Files.createDirectories(settings.stateDirectory());
             ledger = DirtyLedger.open(
                     settings.stateDirectory().resolve(ticket.vmName() + ".ledger"),

@@ -105,7 +105,13 @@ class PagePipelineTest {
         long scrub = pipeline.claim(1);
         pipeline.slots().putBytes(pipeline.offset(scrub), guest.blocks[0][epoch]);
         pipeline.describeScrub(scrub, 0, epoch);
-        pipeline.publish(scrub, scrub);
+        // More than the configured number of an epoch, so that one that counts would fail the stream.
+        long withdrawn = pipeline.claim(SMALL.scrubPagesMax());
+        for (int i = 0; i < SMALL.scrubPagesMax(); i++) {
+            pipeline.describeScrub(withdrawn + i, 0, epoch);
+            pipeline.withdraw(withdrawn + i);
+        }
+        pipeline.publish(scrub, withdrawn + SMALL.scrubPagesMax() - 1);
         pipeline.deviceState().setMemory(0, 1000, (byte) epoch);
         pipeline.epochEnd(epoch, kind, RunState.RUNNING, epoch, 1_000, kind == EpochKind.SYNC ? 0 : 1000);
     }
