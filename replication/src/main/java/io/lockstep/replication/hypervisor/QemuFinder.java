@@ -5,6 +5,7 @@ import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -135,7 +136,7 @@ public final class QemuFinder {
                 return null;
             }
             ProcessOwner owner = ProcessOwner.of(entry);
-            return of(identity, commandLine, owner.uid(), owner.gid(), Files.readSymbolicLink(entry.resolve("cwd")));
+            return of(identity, commandLine, owner.uid(), owner.gid(), workingDirectory(entry));
         } catch (IOException e) {
             return null;
         }
@@ -180,6 +181,15 @@ public final class QemuFinder {
             }
         }
         return new QemuProcess(identity, name, commandLine, uid, gid, directory, memory, sockets, inherited);
+    }
+
+    /** Closed to an agent without privilege over this QEMU, which shall hear of that, and not that there is no such VM. */
+    private static Path workingDirectory(Path entry) throws IOException {
+        try {
+            return Files.readSymbolicLink(entry.resolve("cwd"));
+        } catch (AccessDeniedException e) {
+            return Path.of("/");
+        }
     }
 
     private static Path absolute(Path directory, String path) {
