@@ -146,8 +146,9 @@ class AttachTest {
         Path setting = Path.of("/proc/sys/vm/nr_hugepages");
         Assumptions.assumeTrue(Files.isWritable(setting), "only root may reserve huge pages");
         int before = reserved(setting);
-        // Every page of 2 MiB in which the guest writes counts 512 pages: more than half of the default ring.
-        try (TwoHosts hosts = new TwoHosts("[pipeline]\nringSlots = 32768")) {
+        // Every page of 2 MiB in which the guest writes counts 512 pages: more than one hold copies without being drawn
+        // out.
+        try (TwoHosts hosts = new TwoHosts()) {
             // 64 MiB of 2 MiB pages, beside what others have reserved.
             reserve(setting, before + 32);
             Assumptions.assumeTrue(reserved(setting) == before + 32, "32 huge pages are free");

@@ -61,11 +61,17 @@ final class EpochLoop {
     /** From the command to the first state: a drain of slow disks. */
     private static final long BOUNDARY_TIMEOUT_NS = 10_000_000_000L;
 
+    /** A guest that writes too much for one hold so often in a row is held until all is copied, in the time that a pause may take. */
+    private static final int OVERLOADS_MAX = 2;
+
+    /** A first copy that does not converge in so many passes ends in a long hold. */
+    private static final int SYNC_PASSES_MAX = 5;
+
     /** What one hold came to. */
     private enum Hold {
         /** All was read while the VM stood still. */
         WHOLE,
-        /** Too many pages for a hold: they are copied while the guest runs. */
+        /** Too many pages for a hold: they are copied while the guest runs. If that does not help, the next but one takes the time it needs. */
         OVERLOADED,
         /** The VM ran on too early, or QEMU reported an error: nothing was lost, the pages travel with the next boundary. */
         VOID
@@ -94,7 +100,9 @@ final class EpochLoop {
     private boolean begun;
     private boolean preCopied;
     private int preCopiedPages;
+    private int overloads;
     private int lastDirty;
+    private int lastHeld;
     private long lastBoundaryNs;
     private long nextStopNs;
     private int lastStateBytes;
@@ -275,7 +283,9 @@ final class EpochLoop {
             return;
         }
         sync.passEnds();
-        if (capture.peek() <= pagesHeldMax / 2) {
+        boolean diverges = sync.passes() >= SYNC_PASSES_MAX;
+        if (diverges || capture.peek() <= pagesHeldMax / 2) {
+            overloads = diverges ? OVERLOADS_MAX : 0;
             pipeline.epochEnd(epoch, EpochKind.SYNC, RunState.RUNNING, wallClock.time(), 0, 0);
             boundaryNs[slot(epoch)] = nowNs;
             lastEnded = epoch;
@@ -330,9 +340,13 @@ final class EpochLoop {
             }
             statistics.epoch(boundary - lastBoundaryNs);
             lastBoundaryNs = boundary;
+            // While holds stay long they are the shortest way: trying short ones first would only add pauses.
+            overloads = lastHeld > pagesHeldMax ? OVERLOADS_MAX : 0;
             end(runState());
         } else if (outcome == Hold.VOID) {
             capture.rereadEpoch();
+        } else {
+            overloads++;
         }
     }
 
@@ -424,7 +438,13 @@ final class EpochLoop {
                 capture.scanAndArm(epoch);
                 int pages = capture.pendingCount();
                 lastDirty = pages + preCopiedPages;
-                if (pages <= pagesMax) {
+                lastHeld = pages;
+                boolean all = overloads >= OVERLOADS_MAX && pagesMax != NO_PAGES;
+                if (all && pages > pagesMax) {
+                    pipeline.quiet(false);
+                    capture.copyRunning(pages);
+                }
+                if (all || pages <= pagesMax) {
                     capture.copyHeld();
                     capture.scrubHeld(settings.scrubPagesPerEpoch());
                     if (run != null) {
