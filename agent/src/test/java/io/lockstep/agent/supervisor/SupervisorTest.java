@@ -38,19 +38,23 @@ class SupervisorTest {
     private AgentClient client;
     private Supervisor supervisor;
     private CompletableFuture<Integer> run;
+    private final List<Supervisor> started = new ArrayList<>();
+    private final List<CompletableFuture<Integer>> runs = new ArrayList<>();
 
     @BeforeEach
     void start() throws Exception {
         paths = AgentPaths.under(root);
         client = new AgentClient(paths.socket());
-        supervisor = supervisor();
+        supervisor = new Supervisor(command(), paths.run().resolve("notify.sock"), 1000);
         run = run(supervisor);
     }
 
     @AfterEach
     void stop() throws Exception {
-        supervisor.stop();
-        run.get(60, TimeUnit.SECONDS);
+        started.forEach(Supervisor::stop);
+        for (CompletableFuture<Integer> each : runs) {
+            each.get(60, TimeUnit.SECONDS);
+        }
     }
 
     @Test
@@ -97,10 +101,6 @@ class SupervisorTest {
                 .isEqualTo(3);
     }
 
-    private Supervisor supervisor() throws Exception {
-        return new Supervisor(command(), paths.run().resolve("notify.sock"), 1000);
-    }
-
     private List<String> command() throws LockstepException {
         Path project = Path.of(System.getProperty("lockstep.project", ".."));
         List<String> command = new ArrayList<>(JvmCommand.agent(project.resolve("agent/jvm.options")));
@@ -110,14 +110,22 @@ class SupervisorTest {
         return command;
     }
 
-    private static CompletableFuture<Integer> run(Supervisor supervisor) {
-        return CompletableFuture.supplyAsync(() -> {
-            try {
-                return supervisor.run();
-            } catch (LockstepException e) {
-                throw new IllegalStateException(e);
-            }
-        });
+    /** Each on a thread of its own: the common pool may have only one, and a supervisor keeps it until it is stopped. */
+    private CompletableFuture<Integer> run(Supervisor each) {
+        CompletableFuture<Integer> status = new CompletableFuture<>();
+        started.add(each);
+        runs.add(status);
+        new Thread(
+                        () -> {
+                            try {
+                                status.complete(each.run());
+                            } catch (LockstepException | RuntimeException e) {
+                                status.completeExceptionally(e);
+                            }
+                        },
+                        "supervisor-" + runs.size())
+                .start();
+        return status;
     }
 
     private long awaitAgent(long otherThan) {
