@@ -66,4 +66,20 @@ class MoveTest {
             second.chain().awaitSweep();
         }
     }
+
+    /** A ring of which a short hold may fill 512 slots, and a guest that writes thousands of pages an epoch. */
+    @Test
+    @Timeout(120)
+    void shouldMoveTheVmWhenItWritesMoreThanAShortHoldCopies() throws Exception {
+        try (TwoHosts hosts = new TwoHosts("[pipeline]\npageCacheBytes = 16777216\nringSlots = 1024")) {
+            SystemVm vm = hosts.boot(SystemVm.Boot.linux("vm1", "hog=32"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("vm1", 3);
+            assertThat(hosts.a().protection("vm1").dirtyPages().p50()).isGreaterThan(512);
+
+            hosts.a().switchover("vm1");
+            assertThat(hosts.b().awaitPromotion("vm1").reason()).isEqualTo("switchover");
+            vm.chain().awaitSweep();
+        }
+    }
 }

@@ -353,13 +353,19 @@ final class EpochLoop {
     /**
      * The last epoch of a planned move: like a boundary, but QEMU stays held, with its state whole. The VM runs on if this throws.
      *
+     * <p>What is written while this waits for its turn is copied before the stop, and what is too much for a short hold is copied in a
+     * long one, within {@code pauseMsMax}: a VM that writes much can be moved, too.
+     *
      * @return the epoch, whose end was handed to the pipeline
-     * @throws LockstepException {@code switchover-busy} if too much was written for one hold: try again
+     * @throws LockstepException {@code switchover-busy} if QEMU does not reach a boundary: its disks are slow
      */
     long freeze(Handover handover) throws LockstepException, LinuxException {
         if (!begun) {
             pipeline.epochBegin(epoch, kind, wallClock.time());
             begun = true;
+        }
+        if (!preCopied) {
+            preCopy();
         }
         pipeline.awaitFree(pagesHeldMax + CONTROL_SLOTS, settings.failureTimeoutMs());
         guard.arm(System.nanoTime());
@@ -373,12 +379,7 @@ final class EpochLoop {
             }
             capture.scanAndArm(epoch);
             lastDirty = capture.pendingCount();
-            if (lastDirty > pagesHeldMax) {
-                throw new LockstepException(
-                        "switchover-busy",
-                        "written pages " + lastDirty + " > " + pagesHeldMax + " that one pause may copy");
-            }
-            capture.copyHeld();
+            copyInHold(lastDirty);
             ByteBuffer state = pipeline.deviceStateBytes().clear();
             handover.freeze(state, BOUNDARY_TIMEOUT_NS);
             lastStateBytes = state.remaining();
@@ -440,12 +441,8 @@ final class EpochLoop {
                 lastDirty = pages + preCopiedPages;
                 lastHeld = pages;
                 boolean all = overloads >= OVERLOADS_MAX && pagesMax != NO_PAGES;
-                if (all && pages > pagesMax) {
-                    pipeline.quiet(false);
-                    capture.copyRunning(pages);
-                }
                 if (all || pages <= pagesMax) {
-                    capture.copyHeld();
+                    copyInHold(pages);
                     capture.scrubHeld(settings.scrubPagesPerEpoch());
                     if (run != null) {
                         run.hash();
@@ -459,6 +456,15 @@ final class EpochLoop {
             finish();
         }
         return outcome != HeldSave.Outcome.COMPLETE ? Hold.VOID : whole ? Hold.WHOLE : Hold.OVERLOADED;
+    }
+
+    /** All pending pages: into the room that was awaited, or, when they are more, with the pipeline sending meanwhile. */
+    private void copyInHold(int pages) throws LinuxException, PipelineException {
+        if (pages > pagesHeldMax) {
+            pipeline.quiet(false);
+            capture.copyRunning(pages);
+        }
+        capture.copyHeld();
     }
 
     private void finish() throws LockstepException {
