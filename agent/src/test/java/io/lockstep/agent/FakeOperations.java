@@ -10,6 +10,7 @@ import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.InitialSync;
 import io.lockstep.agent.view.JournalEpoch;
+import io.lockstep.agent.view.PauseParts;
 import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectRequest;
@@ -206,6 +207,11 @@ public class FakeOperations implements VmOperations {
                 25,
                 new Quantiles(25.1, 26.2, 30.3),
                 new Quantiles(3.4, 4.5, 9.9),
+                new PauseParts(
+                        new Quantiles(1.4, 2.0, 5.0),
+                        new Quantiles(0.4, 0.5, 0.9),
+                        new Quantiles(0.3, 0.5, 0.8),
+                        new Quantiles(1.2, 1.5, 3.1)),
                 new Quantiles(1.1, 2.2, 3.3),
                 new Quantiles(120, 480, 500),
                 123L << 20,

@@ -3,6 +3,7 @@ package io.lockstep.agent.daemon;
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ErrorView;
 import io.lockstep.agent.view.InitialSync;
+import io.lockstep.agent.view.PauseParts;
 import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectionStatus;
@@ -57,6 +58,11 @@ final class Views {
                 vm.settings().epochMs(),
                 milliseconds(statistics.epochNs()),
                 milliseconds(statistics.pauseNs()),
+                new PauseParts(
+                        milliseconds(statistics.stopNs()),
+                        milliseconds(statistics.scanNs()),
+                        milliseconds(statistics.copyNs()),
+                        milliseconds(statistics.startNs())),
                 milliseconds(statistics.acknowledgeNs()),
                 count(statistics.dirtyPages()),
                 counters.messageBytes(),

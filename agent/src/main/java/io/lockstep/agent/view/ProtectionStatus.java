@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param epochMsTarget configured length of an epoch
  * @param epochMs from one boundary to the next
  * @param pauseMs from sending the epoch's command to the VM running again
+ * @param pauseParts what the pauses are made of
  * @param ackMs from the VM running again to the peer's acknowledgement
  * @param dirtyPages pages of 4 KiB an epoch
  * @param linkBytes written to the network since protection began, TLS not counted
@@ -33,6 +34,7 @@ public record ProtectionStatus(
         double epochMsTarget,
         Quantiles epochMs,
         Quantiles pauseMs,
+        PauseParts pauseParts,
         Quantiles ackMs,
         Quantiles dirtyPages,
         long linkBytes,

@@ -104,6 +104,8 @@ final class EpochLoop {
     private int lastDirty;
     private int lastHeld;
     private long lastBoundaryNs;
+    private long scannedNs;
+    private long copiedNs;
     private long nextStopNs;
     private int lastStateBytes;
     private HeldSave.Outcome outcome = HeldSave.Outcome.COMPLETE;
@@ -338,6 +340,8 @@ final class EpochLoop {
                 pipeline.awaitDrained(settings.failureTimeoutMs() * 4L);
                 run.send(Objects.requireNonNull(channel), epoch);
             }
+            statistics.parts(
+                    boundary - save.beginNs(), scannedNs - boundary, copiedNs - scannedNs, save.resumedNs() - copiedNs);
             statistics.epoch(boundary - lastBoundaryNs);
             lastBoundaryNs = boundary;
             // While holds stay long they are the shortest way: trying short ones first would only add pauses.
@@ -437,6 +441,7 @@ final class EpochLoop {
         try {
             if (reached) {
                 capture.scanAndArm(epoch);
+                scannedNs = System.nanoTime();
                 int pages = capture.pendingCount();
                 lastDirty = pages + preCopiedPages;
                 lastHeld = pages;
@@ -447,6 +452,7 @@ final class EpochLoop {
                     if (run != null) {
                         run.hash();
                     }
+                    copiedNs = System.nanoTime();
                     whole = true;
                 }
             } else {

@@ -14,10 +14,22 @@ public final class EpochStatistics {
     private final Histogram pauseNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram epochNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram acknowledgeNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram stopNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram scanNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram copyNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram startNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram dirtyPages = new ConcurrentHistogram(1, PAGES_MAX, DIGITS);
 
     void pause(long ns) {
         pauseNs.recordValue(Math.min(ns, NS_MAX));
+    }
+
+    /** The parts of one pause, which follow each other without a gap. */
+    void parts(long stop, long scan, long copy, long start) {
+        stopNs.recordValue(Math.min(stop, NS_MAX));
+        scanNs.recordValue(Math.min(scan, NS_MAX));
+        copyNs.recordValue(Math.min(copy, NS_MAX));
+        startNs.recordValue(Math.min(start, NS_MAX));
     }
 
     void epoch(long ns) {
@@ -35,6 +47,26 @@ public final class EpochStatistics {
     /** From sending the epoch's command to the VM running again. */
     public Percentiles pauseNs() {
         return Percentiles.of(pauseNs);
+    }
+
+    /** Of the pause: from sending the command to the first device state, which is when QEMU has stopped the VM and drained its disks. */
+    public Percentiles stopNs() {
+        return Percentiles.of(stopNs);
+    }
+
+    /** Of the pause: from the first device state to all written pages listed and armed again. */
+    public Percentiles scanNs() {
+        return Percentiles.of(scanNs);
+    }
+
+    /** Of the pause: reading the listed pages, and those whose hashes are compared. */
+    public Percentiles copyNs() {
+        return Percentiles.of(copyNs);
+    }
+
+    /** Of the pause: reading the rest of the device state, and QEMU's answer that the VM runs. */
+    public Percentiles startNs() {
+        return Percentiles.of(startNs);
     }
 
     /** From one boundary to the next. */
