@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
 /** Waits for conditions, never without a bound. */
-final class Deadline {
+public final class Deadline {
     /** How often a condition is looked at: short against what is waited for (processes start, agents answer), long against looking. */
     private static final long POLL_NS = 5_000_000;
 
@@ -12,12 +12,13 @@ final class Deadline {
 
     /** A condition that may fail for good. */
     @FunctionalInterface
-    interface Condition {
+    public interface Condition {
         boolean holds() throws DemoFailure;
     }
 
     /** Returns when the condition holds; fails, naming {@code what}, when the time is over. */
-    static void await(String what, Duration limit, Condition condition) throws DemoFailure, InterruptedException {
+    public static void await(String what, Duration limit, Condition condition)
+            throws DemoFailure, InterruptedException {
         long endNs = System.nanoTime() + limit.toNanos();
         while (!condition.holds()) {
             if (System.nanoTime() - endNs > 0) {

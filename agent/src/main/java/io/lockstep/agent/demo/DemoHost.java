@@ -23,7 +23,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** One of the demo's two hosts: an agent under a root of its own, started by its supervisor, and asked over its socket. Single-threaded. */
-final class DemoHost {
+public final class DemoHost {
     /** A JVM's start on a machine that is busy with another one and a guest. */
     private static final Duration START = Duration.ofSeconds(60);
 
@@ -41,7 +41,7 @@ final class DemoHost {
     /**
      * @throws IOException if there is no free port
      */
-    DemoHost(String name, Workspace workspace, Path project) throws IOException {
+    public DemoHost(String name, Workspace workspace, Path project) throws IOException {
         this.name = name;
         directory = workspace.directory();
         launcher = project.resolve("lockstep");
@@ -54,12 +54,12 @@ final class DemoHost {
     }
 
     /** Where its agent listens for primaries, on the loopback address. */
-    int port() {
+    public int port() {
         return port;
     }
 
     /** Makes key and certificate, as an operator would. */
-    void createIdentity() throws IOException, InterruptedException, DemoFailure {
+    public void createIdentity() throws IOException, InterruptedException, DemoFailure {
         Process identity =
                 command("identity", "--json").redirectError(log("identity")).start();
         byte[] printed = identity.getInputStream().readAllBytes();
@@ -76,7 +76,7 @@ final class DemoHost {
      * @param other the other host, which must have its identity
      * @param otherPort port of the way there
      */
-    void configure(int epochMs, DemoHost other, int otherPort, Path fence) throws IOException {
+    public void configure(int epochMs, DemoHost other, int otherPort, Path fence) throws IOException {
         String text = """
                 [listen]
                 address = "127.0.0.1"
@@ -104,7 +104,7 @@ final class DemoHost {
     }
 
     /** Starts the agent under its supervisor. */
-    void start() throws IOException {
+    public void start() throws IOException {
         supervisor = command("agent", "--supervised")
                 .redirectErrorStream(true)
                 .redirectOutput(log("agent"))
@@ -123,7 +123,7 @@ final class DemoHost {
     }
 
     /** Returns when the agent answers. */
-    void awaitAgent() throws InterruptedException, DemoFailure {
+    public void awaitAgent() throws InterruptedException, DemoFailure {
         Deadline.await("an answer from the agent of " + name, START, () -> {
             if (supervisor != null && !supervisor.isAlive()) {
                 throw new DemoFailure("the agent of " + name + " ended with " + supervisor.exitValue());
@@ -141,7 +141,7 @@ final class DemoHost {
     }
 
     /** The processes that make up this host's agent, separated by spaces. */
-    String pids() {
+    public String pids() {
         Process process = supervisor;
         return process == null
                 ? ""
@@ -151,7 +151,7 @@ final class DemoHost {
     }
 
     /** SIGKILL to the supervisor and the agent, the supervisor first, or it would start another. */
-    void kill() {
+    public void kill() {
         Process process = supervisor;
         if (process != null) {
             List<ProcessHandle> children = process.descendants().toList();
@@ -161,12 +161,13 @@ final class DemoHost {
     }
 
     /** About the agent itself. */
-    AgentView agent() throws LockstepException, IOException {
+    public AgentView agent() throws LockstepException, IOException {
         return api.agent();
     }
 
     /** The least pause of the VM, which is not protected yet. */
-    Floor floor(String vm, int samples) throws LockstepException, IOException, InterruptedException, DemoFailure {
+    public Floor floor(String vm, int samples)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
         return api.run(vm, "floor", "{\"samples\":" + samples + "}", NO_PROGRESS, Floor.class);
     }
 
@@ -177,12 +178,12 @@ final class DemoHost {
     }
 
     /** Compares the whole replica with the VM. */
-    Verification verify(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
+    public Verification verify(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
         return api.run(vm, "verify", "{}", NO_PROGRESS, Verification.class);
     }
 
     /** How the VM that runs here is protected. */
-    ProtectionStatus protection(String vm) throws LockstepException, IOException, DemoFailure {
+    public ProtectionStatus protection(String vm) throws LockstepException, IOException, DemoFailure {
         return api.status().protections().stream()
                 .filter(status -> status.vm().equals(vm))
                 .findFirst()
@@ -190,7 +191,7 @@ final class DemoHost {
     }
 
     /** The VM's replica that is held here. */
-    ReplicaView replica(String vm) throws LockstepException, IOException, DemoFailure {
+    public ReplicaView replica(String vm) throws LockstepException, IOException, DemoFailure {
         return api.status().replicas().stream()
                 .filter(replica -> replica.vm().equals(vm))
                 .findFirst()
@@ -199,7 +200,7 @@ final class DemoHost {
 
     /** The VM's promotion on this host; null until it was promoted. */
     @Nullable
-    Promotion promotion(String vm) throws DemoFailure {
+    public Promotion promotion(String vm) throws DemoFailure {
         try {
             return replica(vm).promotion();
         } catch (LockstepException | IOException e) {
@@ -208,7 +209,7 @@ final class DemoHost {
     }
 
     /** Whether an agent other than that one answers, and protects the VM with an epoch acknowledged. */
-    boolean protectsAgain(String vm, long formerPid) {
+    public boolean protectsAgain(String vm, long formerPid) {
         try {
             return api.agent().pid() != formerPid
                     && api.status().protections().stream()

@@ -11,16 +11,16 @@ import java.nio.file.attribute.PosixFilePermissions;
  * <p>Invariant: it ends only processes that were named to it and that have the run's directory among their arguments, so a process id that was
  * given to another process meanwhile does no harm.
  */
-final class Fence {
+public final class Fence {
     private final Path directory;
 
     /** @param directory of the run */
-    Fence(Path directory) {
+    public Fence(Path directory) {
         this.directory = directory;
     }
 
     /** The program; its exit status 0 says that the host cannot run the VM. */
-    Path command() {
+    public Path command() {
         return directory.resolve("fence");
     }
 
@@ -29,7 +29,7 @@ final class Fence {
     }
 
     /** Writes the program. */
-    void write() throws IOException {
+    public void write() throws IOException {
         String script = """
                 #!/bin/sh
                 # Exits with 0 when no process of the other host is left that could run the VM.
@@ -46,7 +46,7 @@ final class Fence {
     }
 
     /** Says which processes make up the host, separated by spaces. Before that the command fails. */
-    void nameProcesses(String pids) throws IOException {
+    public void nameProcesses(String pids) throws IOException {
         Files.writeString(processes(), pids + "\n");
     }
 }

@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** A QEMU process with a guest, as anyone might have started it: nothing in its command line is there for Lockstep's sake but its QMP socket. */
-final class GuestVm {
+public final class GuestVm {
     /** KVM that works shows the first tick within 0.3 s; a nested one that is broken never does. */
     private static final Duration KVM_PROBE = Duration.ofMillis(1500);
 
@@ -25,7 +25,8 @@ final class GuestVm {
      *
      * @throws IOException if QEMU cannot be executed
      */
-    static GuestVm start(Guest guest, String name, String accelerator, Path guests, Path directory) throws IOException {
+    public static GuestVm start(Guest guest, String name, String accelerator, Path guests, Path directory)
+            throws IOException {
         List<String> command = new ArrayList<>(List.of("qemu-system-x86_64", "-name", name, "-machine", "q35"));
         command.addAll(
                 List.of("-accel", accelerator, "-m", guest.memoryMib() + "M", "-nodefaults", "-display", "none"));
@@ -42,7 +43,7 @@ final class GuestVm {
     }
 
     /** {@code kvm} if a guest really runs under it here, else {@code tcg}. Takes up to 1.5 s. */
-    static String accelerator(Path guests, Path directory) throws IOException, InterruptedException {
+    public static String accelerator(Path guests, Path directory) throws IOException, InterruptedException {
         Path device = Path.of("/dev/kvm");
         if (!Files.isReadable(device) || !Files.isWritable(device)) {
             return "tcg";
@@ -61,21 +62,21 @@ final class GuestVm {
     }
 
     /** QEMU's process. */
-    long pid() {
+    public long pid() {
         return process.pid();
     }
 
     /** As given with {@code -name}. */
-    String name() {
+    public String name() {
         return name;
     }
 
-    boolean isAlive() {
+    public boolean isAlive() {
         return process.isAlive();
     }
 
     /** SIGKILL; returns at once. */
-    void kill() {
+    public void kill() {
         process.destroyForcibly();
     }
 }

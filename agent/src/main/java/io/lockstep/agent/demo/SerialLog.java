@@ -17,7 +17,7 @@ import java.util.concurrent.locks.LockSupport;
  * <p>Invariant: ticks are kept in the file's order, and none is dropped. A thread of its own reads; the other methods may be called from any
  * thread.
  */
-final class SerialLog implements AutoCloseable {
+public final class SerialLog implements AutoCloseable {
     /** Bounds the error of a tick's time. */
     private static final long POLL_NS = 1_000_000;
     /** A line of the guests has at most 35 bytes; a kernel's message may be longer, and is of no interest beyond this. */
@@ -35,7 +35,7 @@ final class SerialLog implements AutoCloseable {
      *
      * @throws IOException if the file cannot be created
      */
-    SerialLog(Path path) throws IOException {
+    public SerialLog(Path path) throws IOException {
         file = FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         reader = new Thread(this::read, "serial-log");
         reader.setDaemon(true);
@@ -43,7 +43,7 @@ final class SerialLog implements AutoCloseable {
     }
 
     /** Bytes in the file now. */
-    long sizeBytes() {
+    public long sizeBytes() {
         try {
             return file.size();
         } catch (IOException e) {
@@ -52,12 +52,12 @@ final class SerialLog implements AutoCloseable {
     }
 
     /** How many ticks were read so far. */
-    synchronized int count() {
+    public synchronized int count() {
         return ticks.size();
     }
 
     /** The ticks from an index on, as a copy. */
-    synchronized List<Tick> from(int index) {
+    public synchronized List<Tick> from(int index) {
         return List.copyOf(ticks.subList(index, ticks.size()));
     }
 

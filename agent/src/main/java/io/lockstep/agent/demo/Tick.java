@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param atNs {@link System#nanoTime()} when it was read, at most about 1 ms after it was written
  * @param endOffset of the line in the serial log, in bytes, its newline included
  */
-record Tick(long atNs, long endOffset, int number, long state) {
+public record Tick(long atNs, long endOffset, int number, long state) {
     private static final Pattern LINE = Pattern.compile("tick (\\d{1,7}) state ([0-9a-f]{16})");
 
     /** Null if the line is not a tick's. */

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Invariant: a JVM or QEMU is killed only if it was started with this directory's name, which no other run has, in its arguments. That also finds
  * what others started for the run: the agents behind their supervisors, and the standby QEMUs, which outlive their agents by design.
  */
-final class Workspace {
+public final class Workspace {
     /** SIGKILL takes effect at once; QEMU's memory takes the kernel some tens of milliseconds to free. */
     private static final Duration DEATH = Duration.ofSeconds(10);
 
@@ -31,28 +31,28 @@ final class Workspace {
      *
      * @throws IOException if it cannot be made
      */
-    Workspace() throws IOException {
+    public Workspace() throws IOException {
         directory = Files.createTempDirectory("lockstep-demo-");
     }
 
     /** The directory. */
-    Path directory() {
+    public Path directory() {
         return directory;
     }
 
     /** A name for the run's VM that no other VM has, so that demos may run side by side; short, as it becomes part of socket paths. */
-    String vmName() {
+    public String vmName() {
         String path = directory.toString();
         return "demo-" + path.substring(path.length() - 6);
     }
 
     /** Another directory to remove at the end. */
-    void owns(Path other) {
+    public void owns(Path other) {
         elsewhere.add(other);
     }
 
     /** Kills every process of the run with SIGKILL, and waits until all are gone. Those that supervise others are among them, so it repeats. */
-    void killAll() throws InterruptedException {
+    public void killAll() throws InterruptedException {
         try {
             Deadline.await("the end of the run's processes", DEATH, () -> {
                 List<ProcessHandle> alive = processes();
@@ -93,7 +93,7 @@ final class Workspace {
     }
 
     /** Removes what lies outside the directory, and, if the run succeeded, the directory with its logs. */
-    void remove(boolean succeeded) {
+    public void remove(boolean succeeded) {
         List<Path> obsolete = new ArrayList<>(elsewhere);
         if (succeeded) {
             obsolete.add(directory);
