@@ -89,7 +89,7 @@ build_linux() {
     rm -rf "$root"
     mkdir -p "$root"/{bin,proc,sys,dev,tmp,mod}
     cp "$(command -v busybox)" "$root/bin/busybox"
-    for program in chain load; do
+    for program in chain load server; do
         gcc -O2 -static -std=gnu11 -Wall -Wextra -Werror -o "$root/bin/$program" "$here/linux/$program.c"
     done
     install -m 755 "$here/linux/init" "$root/init"

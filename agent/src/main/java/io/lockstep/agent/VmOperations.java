@@ -54,6 +54,14 @@ public interface VmOperations {
     Switchover switchover(String vm, Progress progress) throws LockstepException, InterruptedException;
 
     /**
+     * Switches a protected VM between holding its output and not.
+     *
+     * @param mode {@code lockstep} or {@code async}
+     */
+    ProtectionStatus protection(String vm, String mode, Progress progress)
+            throws LockstepException, InterruptedException;
+
+    /**
      * Promotes the replica; called on the peer.
      *
      * @param force without fencing, and also when the replica was released: the operator answers for it that the VM cannot run elsewhere

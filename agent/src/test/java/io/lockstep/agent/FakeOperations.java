@@ -10,6 +10,7 @@ import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.InitialSync;
 import io.lockstep.agent.view.JournalEpoch;
+import io.lockstep.agent.view.OutputView;
 import io.lockstep.agent.view.PauseParts;
 import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.Promotion;
@@ -167,6 +168,12 @@ public class FakeOperations implements VmOperations {
     }
 
     @Override
+    public ProtectionStatus protection(String vm, String mode, Progress progress) throws LockstepException {
+        refuseUnknown(vm);
+        return protection(vm);
+    }
+
+    @Override
     public void discard(String vm) throws LockstepException {
         refuseUnknown(vm);
     }
@@ -218,6 +225,7 @@ public class FakeOperations implements VmOperations {
                 EncodingBytes.NONE,
                 new InitialSync(256L << 20, 256L << 20, 640.5, 419_000_000, 0, 3, true),
                 new Scrub(320, 0),
+                new OutputView("lockstep", true, List.of(), 0, 1_234, 0, new Quantiles(0.1, 0.2, 0.3)),
                 null,
                 1,
                 1,

@@ -68,6 +68,10 @@ final class Libc {
 
     static native int connect(int fd, long address, int length);
 
+    static native int socketpair(int domain, int type, int protocol, long pair);
+
+    static native int setsockopt(int fd, int level, int option, long value, int length);
+
     static native int bind(int fd, long address, int length);
 
     static native long sendto(int fd, long address, long length, int flags, long to, int toLength);

@@ -16,6 +16,9 @@ public final class UnixSocket implements AutoCloseable {
     private static final int SCM_RIGHTS = 1;
     private static final int MSG_DONTWAIT = 0x40;
     private static final int MSG_NOSIGNAL = 0x4000;
+    private static final int SO_SNDBUF = 7;
+    private static final int SO_SNDBUFFORCE = 32;
+    private static final long SIOCOUTQ = 0x5411;
     private static final int MSGHDR_BYTES = 56;
     private static final int IOVEC_BYTES = 16;
     /** {@code CMSG_LEN(4)}: header of 16 bytes and one int. */
@@ -51,6 +54,32 @@ public final class UnixSocket implements AutoCloseable {
             throw new LinuxException("connect(" + name + ")", errno);
         }
         return new UnixSocket(name, fd);
+    }
+
+    /**
+     * Two sockets that are connected to each other, without a name that anybody else could use.
+     *
+     * @param bufferBytes what may wait to be received in each direction, as far as the process may ask for it
+     */
+    public static UnixSocket[] pair(int bufferBytes) throws LinuxException {
+        NativeBlock pair = new NativeBlock(8);
+        // SAFETY: socketpair writes two ints to the 8-byte block, which is held until they are read.
+        if (Libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | Libc.O_NONBLOCK, 0, pair.address()) != 0) {
+            throw new LinuxException("socketpair(AF_UNIX, SOCK_STREAM)", Libc.errno());
+        }
+        UnixSocket[] sockets = {
+            new UnixSocket("socketpair", pair.buffer().getInt(0)),
+            new UnixSocket("socketpair", pair.buffer().getInt(4))
+        };
+        for (UnixSocket socket : sockets) {
+            NativeBlock value = new NativeBlock(4);
+            value.buffer().putInt(0, bufferBytes);
+            // SAFETY: both calls read the int of a block that is held until after them. Less room only costs speed.
+            if (Libc.setsockopt(socket.fd, SOL_SOCKET, SO_SNDBUFFORCE, value.address(), 4) != 0) {
+                Libc.setsockopt(socket.fd, SOL_SOCKET, SO_SNDBUF, value.address(), 4);
+            }
+        }
+        return sockets;
     }
 
     /** The descriptor, for {@link Poll}. */
@@ -129,6 +158,68 @@ public final class UnixSocket implements AutoCloseable {
                 throw new LinuxException("recv(" + name + ")", errno);
             }
         }
+    }
+
+    /**
+     * Receives what is there.
+     *
+     * @param address of memory that the caller holds, length bytes of it
+     * @return bytes received; 0 if nothing is there now; -1 if the other side has closed
+     */
+    public int receive(long address, int length) throws LinuxException {
+        while (true) {
+            // SAFETY: the caller holds length bytes at the address until this returns.
+            long count = Libc.recv(fd, address, length, MSG_DONTWAIT);
+            if (count >= 0) {
+                return count == 0 && length > 0 ? -1 : (int) count;
+            }
+            int errno = Libc.errno();
+            if (errno == Errno.EAGAIN) {
+                return 0;
+            }
+            if (errno == Errno.ECONNRESET) {
+                return -1;
+            }
+            if (errno != Errno.EINTR) {
+                throw new LinuxException("recv(" + name + ")", errno);
+            }
+        }
+    }
+
+    /**
+     * Sends as much as there is room for.
+     *
+     * @param address of memory that the caller holds, length bytes of it
+     * @return bytes sent; 0 if there is no room now; -1 if the other side has closed
+     */
+    public int send(long address, int length) throws LinuxException {
+        while (true) {
+            // SAFETY: the caller holds length bytes at the address until this returns.
+            long count = Libc.sendto(fd, address, length, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+            if (count >= 0) {
+                return (int) count;
+            }
+            int errno = Libc.errno();
+            if (errno == Errno.EAGAIN) {
+                return 0;
+            }
+            if (errno == Errno.EPIPE || errno == Errno.ECONNRESET) {
+                return -1;
+            }
+            if (errno != Errno.EINTR) {
+                throw new LinuxException("send(" + name + ")", errno);
+            }
+        }
+    }
+
+    /** Bytes (with the kernel's overhead) that were sent and that the other side has not received yet; unix(7), SIOCOUTQ. */
+    public int unreceivedBytes() throws LinuxException {
+        NativeBlock value = new NativeBlock(4);
+        // SAFETY: the request writes an int to a block that is held until it is read.
+        if (Libc.ioctl(fd, SIOCOUTQ, value.address()) != 0) {
+            throw new LinuxException("ioctl(" + name + ", SIOCOUTQ)", Libc.errno());
+        }
+        return value.buffer().getInt(0);
     }
 
     /** Closes it; any thread, any number of times. */

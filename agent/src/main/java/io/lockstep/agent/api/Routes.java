@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  * GET  agent                      GET  vms            GET  vms/VM            GET  vms/VM/journal?limit=N
  * GET  status?vm=NAME             GET  jobs           GET  jobs/ID           GET  doctor
- * POST vms/VM/protect  {peer, epochMs, tracker}       POST vms/VM/dry-run    {peer, epochMs, tracker}
+ * POST vms/VM/protect, vms/VM/dry-run {peer, epochMs, tracker, protection, allowUnheldOutput}
+ * POST vms/VM/protection {protection}
  * POST vms/VM/unprotect           POST vms/VM/verify  POST vms/VM/switchover POST vms/VM/failover {force}
  * POST vms/VM/discard             POST vms/VM/floor    {samples}
  * GET  hardware                   GET  hardware/events?after=N&amp;limit=N       POST hardware/clear {part}
@@ -125,6 +126,10 @@ final class Routes {
                             return null;
                         };
                     case "verify" -> progress -> operations.verify(vm, progress);
+                    case "protection" -> {
+                        String mode = mode(body.get("protection").text());
+                        yield progress -> operations.protection(vm, mode, progress);
+                    }
                     case "switchover" -> progress -> operations.switchover(vm, progress);
                     case "failover" -> {
                         boolean force = body.get("force").bool();
@@ -198,7 +203,16 @@ final class Routes {
                 VmSelector.parse(vm),
                 body.get("peer").present() ? body.get("peer").text() : null,
                 epochMs.isEmpty() ? 0 : number("epochMs", epochMs, 10_000),
-                body.get("tracker").present() ? body.get("tracker").text() : null);
+                body.get("tracker").present() ? body.get("tracker").text() : null,
+                body.get("protection").present() ? mode(body.get("protection").text()) : null,
+                body.get("allowUnheldOutput").bool());
+    }
+
+    private static String mode(String text) throws LockstepException {
+        if (!text.equals("lockstep") && !text.equals("async")) {
+            throw new BadRequestException("protection \"" + text + "\" is none of lockstep, async.");
+        }
+        return text;
     }
 
     private static int number(String name, String text, int max) throws LockstepException {

@@ -28,6 +28,7 @@ import picocli.CommandLine.ParameterException;
             IdentityCommand.class,
             ProtectCommand.class,
             UnprotectCommand.class,
+            ProtectionCommand.class,
             StatusCommand.class,
             VerifyCommand.class,
             SwitchoverCommand.class,

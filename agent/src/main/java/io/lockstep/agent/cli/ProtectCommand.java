@@ -42,6 +42,19 @@ final class ProtectCommand extends AgentCall {
     @Nullable
     String tracker;
 
+    @Option(
+            names = "--protection",
+            paramLabel = "MODE",
+            description =
+                    "lockstep holds what the VM sends until the peer has its epoch; async does not (default: configured).")
+    @Nullable
+    Protection protection;
+
+    @Option(
+            names = "--allow-unheld-output",
+            description = "Protect also a VM with a netdev whose output cannot be held, that netdev as async.")
+    boolean allowUnheldOutput;
+
     @Option(names = "--dry-run", description = "Check everything, touch nothing, and print the standby's command line.")
     boolean dryRun;
 
@@ -91,6 +104,12 @@ final class ProtectCommand extends AgentCall {
         }
         if (tracker != null) {
             fields.add("\"tracker\":" + quoted(tracker));
+        }
+        if (protection != null) {
+            fields.add("\"protection\":" + quoted(protection.text()));
+        }
+        if (allowUnheldOutput) {
+            fields.add("\"allowUnheldOutput\":true");
         }
         return "{" + String.join(",", fields) + "}";
     }

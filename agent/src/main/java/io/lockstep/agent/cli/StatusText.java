@@ -71,6 +71,20 @@ final class StatusText {
                 p.get("restarts").text(),
                 p.get("resumedWithoutFullCopy").text(),
                 p.get("fullCopies").text());
+        JsonTree output = p.get("output");
+        line(
+                text,
+                "  protection:%s output:%s waiting %s  frames:%s dropped:%s  release p50 %s p99 %s",
+                output.get("protection").text(),
+                output.get("holding").bool() ? "held" : "not held",
+                Text.bytes(output.get("heldBytes").number()),
+                output.get("frames").text(),
+                output.get("droppedFrames").text(),
+                Text.ms(output.get("releaseMs").get("p50").number()),
+                Text.ms(output.get("releaseMs").get("p99").number()));
+        for (JsonTree unheld : output.get("unheld").elements()) {
+            line(text, "  output not held: %s", unheld.text());
+        }
         reason(text, p);
         return text.append('\n').toString();
     }

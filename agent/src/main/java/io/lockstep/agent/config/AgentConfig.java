@@ -15,6 +15,7 @@ import java.util.Map;
 public record AgentConfig(
         Listen listen,
         Epoch epoch,
+        Output output,
         Pipeline pipeline,
         Link link,
         Replica replica,
@@ -34,11 +35,21 @@ public record AgentConfig(
     /** How epochs are made; see the default file for each. */
     public record Epoch(
             int epochMs,
+            int minEpochMs,
+            int maxEpochMs,
+            int maxPauseShare,
             int pauseMsMax,
             int verifyPauseMsMax,
             int epochsInFlightMax,
             int scrubPagesPerEpoch,
             String tracker) {}
+
+    /**
+     * Network output.
+     *
+     * @param protection {@code lockstep} or {@code async}
+     */
+    public record Output(String protection, int logBytes) {}
 
     /** Sizes of each protected VM's pipeline. */
     public record Pipeline(int ringSlots, long pageCacheBytes, int encoderThreads) {}
@@ -79,6 +90,7 @@ public record AgentConfig(
      *
      * @param epochMs as in {@link Epoch} unless given
      * @param tracker as in {@link Epoch} unless given
+     * @param protection as in {@link Output} unless given
      * @param priority VMs with a higher number are moved first when hardware fails
      * @param standbyCommand empty: derived from the primary's
      * @param standbyReplacements texts of the primary's command line and what stands for them in the standby's, in file order
@@ -86,6 +98,7 @@ public record AgentConfig(
     public record Vm(
             int epochMs,
             String tracker,
+            String protection,
             int priority,
             List<String> standbyCommand,
             Map<String, String> standbyReplacements) {}
@@ -93,7 +106,7 @@ public record AgentConfig(
     /** The settings of a VM: its own table, or the defaults. */
     public Vm vm(String name) {
         Vm vm = vms.get(name);
-        return vm != null ? vm : new Vm(epoch.epochMs, epoch.tracker, 0, List.of(), Map.of());
+        return vm != null ? vm : new Vm(epoch.epochMs, epoch.tracker, output.protection, 0, List.of(), Map.of());
     }
 
     /**

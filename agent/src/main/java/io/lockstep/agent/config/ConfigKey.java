@@ -10,7 +10,30 @@ enum ConfigKey {
     LISTEN_ADDRESS("listen", "address", "0.0.0.0", "Address to listen on for primaries."),
     LISTEN_PORT("listen", "port", 7500, 1, 65_535, "TCP port to listen on for primaries."),
 
-    EPOCH_MS("epoch", "epochMs", 25, 1, 10_000, "Target time from one epoch's boundary to the next, milliseconds."),
+    EPOCH_MS(
+            "epoch",
+            "epochMs",
+            25,
+            1,
+            10_000,
+            "Time from one epoch's boundary to the next where no held output decides: protection = \"async\", and VMs without a"
+                    + " network, milliseconds."),
+    MIN_EPOCH_MS(
+            "epoch",
+            "minEpochMs",
+            2,
+            1,
+            10_000,
+            "Held output ends the epoch at once, but no epoch is shorter than this, milliseconds."),
+    MAX_EPOCH_MS(
+            "epoch",
+            "maxEpochMs",
+            100,
+            1,
+            60_000,
+            "Length of an epoch in which nothing is sent; not below minEpochMs, milliseconds."),
+    MAX_PAUSE_SHARE(
+            "epoch", "maxPauseShare", 20, 1, 100, "Most of the time that the VM may stand still in pauses, percent."),
     PAUSE_MS_MAX(
             "epoch",
             "pauseMsMax",
@@ -40,6 +63,22 @@ enum ConfigKey {
             "auto",
             List.of("auto", "userfaultfd-wp", "soft-dirty", "content-hash"),
             "How written pages are found; auto takes the first that this kernel has."),
+
+    OUTPUT_PROTECTION(
+            "output",
+            "protection",
+            "lockstep",
+            List.of("lockstep", "async"),
+            "lockstep holds what a VM sends until the peer has the epoch that it belongs to: nothing that a client has seen is ever lost."
+                    + " async does not: a failover loses up to one epochMs, and nothing waits for the peer."),
+    OUTPUT_LOG_BYTES(
+            "output",
+            "logBytes",
+            8L << 20,
+            1L << 20,
+            1L << 30,
+            "Room for the held frames of each netdev, a power of two; half full, the epoch ends at once; full, frames are dropped as a"
+                    + " network does, bytes."),
 
     RING_SLOTS(
             "pipeline",
@@ -238,6 +277,12 @@ enum ConfigKey {
             "",
             List.of("", "auto", "userfaultfd-wp", "soft-dirty", "content-hash"),
             "As epoch.tracker, for this VM; empty: as there."),
+    VM_PROTECTION(
+            "vms.*",
+            "protection",
+            "",
+            List.of("", "lockstep", "async"),
+            "As output.protection, for this VM; empty: as there."),
     VM_PRIORITY(
             "vms.*",
             "priority",

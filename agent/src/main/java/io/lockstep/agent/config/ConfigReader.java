@@ -39,15 +39,21 @@ final class ConfigReader {
         checkCombinations();
         Epoch epoch = new Epoch(
                 common.integer(ConfigKey.EPOCH_MS),
+                common.integer(ConfigKey.MIN_EPOCH_MS),
+                common.integer(ConfigKey.MAX_EPOCH_MS),
+                common.integer(ConfigKey.MAX_PAUSE_SHARE),
                 common.integer(ConfigKey.PAUSE_MS_MAX),
                 common.integer(ConfigKey.VERIFY_PAUSE_MS_MAX),
                 common.integer(ConfigKey.EPOCHS_IN_FLIGHT_MAX),
                 common.integer(ConfigKey.SCRUB_PAGES_PER_EPOCH),
                 common.text(ConfigKey.TRACKER));
+        AgentConfig.Output output = new AgentConfig.Output(
+                common.text(ConfigKey.OUTPUT_PROTECTION), common.integer(ConfigKey.OUTPUT_LOG_BYTES));
         String directory = common.text(ConfigKey.REPLICA_DIRECTORY);
         return new AgentConfig(
                 new AgentConfig.Listen(common.text(ConfigKey.LISTEN_ADDRESS), common.integer(ConfigKey.LISTEN_PORT)),
                 epoch,
+                output,
                 new AgentConfig.Pipeline(
                         common.integer(ConfigKey.RING_SLOTS),
                         common.bytes(ConfigKey.PAGE_CACHE_BYTES),
@@ -68,7 +74,7 @@ final class ConfigReader {
                 new AgentConfig.Watchdog(common.integer(ConfigKey.WATCHDOG_TIMEOUT_MS)),
                 hardware(),
                 peers(),
-                vms(epoch));
+                vms(epoch, output));
     }
 
     private AgentConfig.Hardware hardware() {
@@ -188,6 +194,21 @@ final class ConfigReader {
                     "failureTimeoutMs " + failureTimeoutMs + " < 2 × heartbeatMs " + heartbeatMs
                             + ": one late heartbeat would count as a dead host");
         }
+        int minEpochMs = common.integer(ConfigKey.MIN_EPOCH_MS);
+        int maxEpochMs = common.integer(ConfigKey.MAX_EPOCH_MS);
+        if (minEpochMs > maxEpochMs) {
+            throw wrong(
+                    place(ConfigKey.MIN_EPOCH_MS, ConfigKey.MAX_EPOCH_MS),
+                    "minEpochMs " + minEpochMs + " > maxEpochMs " + maxEpochMs
+                            + ": no epoch could be as long as the one and as short as the other");
+        }
+        int logBytes = common.integer(ConfigKey.OUTPUT_LOG_BYTES);
+        if (Integer.bitCount(logBytes) != 1) {
+            throw wrong(
+                    place(ConfigKey.OUTPUT_LOG_BYTES),
+                    "logBytes " + logBytes + " is no power of two; the next one is "
+                            + Integer.highestOneBit(logBytes) * 2L);
+        }
         int ringSlots = common.integer(ConfigKey.RING_SLOTS);
         if (Integer.bitCount(ringSlots) != 1) {
             throw wrong(
@@ -241,7 +262,7 @@ final class ConfigReader {
         return port >= 1 && port <= 65_535 ? port : -1;
     }
 
-    private Map<String, AgentConfig.Vm> vms(Epoch epoch) throws LockstepException {
+    private Map<String, AgentConfig.Vm> vms(Epoch epoch, AgentConfig.Output output) throws LockstepException {
         Map<String, AgentConfig.Vm> result = new LinkedHashMap<>();
         for (Map.Entry<String, ConfigTable> entry : vms.entrySet()) {
             ConfigTable table = entry.getValue();
@@ -257,11 +278,13 @@ final class ConfigReader {
             }
             int epochMs = table.integer(ConfigKey.VM_EPOCH_MS);
             String tracker = table.text(ConfigKey.VM_TRACKER);
+            String protection = table.text(ConfigKey.VM_PROTECTION);
             result.put(
                     entry.getKey(),
                     new AgentConfig.Vm(
                             epochMs == 0 ? epoch.epochMs() : epochMs,
                             tracker.isEmpty() ? epoch.tracker() : tracker,
+                            protection.isEmpty() ? output.protection() : protection,
                             table.integer(ConfigKey.VM_PRIORITY),
                             table.texts(ConfigKey.VM_STANDBY_COMMAND),
                             replacements));

@@ -30,6 +30,7 @@ import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.Identity;
 import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerProbe;
+import io.lockstep.replication.network.NetDevices;
 import io.lockstep.replication.protection.AttachedVm;
 import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.replica.ReplicaHost;
@@ -142,6 +143,10 @@ final class Operations implements VmOperations {
         protections.peerName(request.peer());
         try (AttachedVm vm = AttachedVm.open(process)) {
             String name = Protections.vmName(process);
+            if (!request.allowUnheldOutput()
+                    && asked(request, config.vm(name)).protection().equals("lockstep")) {
+                NetDevices.requireHoldable(vm.netDevices());
+            }
             String tracker =
                     tracker(vm, request.tracker() == null ? config.vm(name).tracker() : request.tracker());
             List<RamBlock> blocks =
@@ -191,11 +196,7 @@ final class Operations implements VmOperations {
         String peer = protections.peerName(request.peer());
         QemuProcess process = search.process(request.vm());
         AgentConfig.Vm vm = config.vm(Protections.vmName(process));
-        ProtectedVm started = protections.protect(
-                process,
-                peer,
-                request.epochMs() > 0 ? request.epochMs() : vm.epochMs(),
-                request.tracker() == null ? vm.tracker() : request.tracker());
+        ProtectedVm started = protections.protect(process, peer, asked(request, vm));
         FirstCopy copy = new FirstCopy(started);
         try {
             do {
@@ -217,6 +218,23 @@ final class Operations implements VmOperations {
             throw e;
         }
         return Views.protection(started, 0);
+    }
+
+    private static Protections.Asked asked(ProtectRequest request, AgentConfig.Vm vm) {
+        return new Protections.Asked(
+                request.epochMs() > 0 ? request.epochMs() : vm.epochMs(),
+                request.tracker() == null ? vm.tracker() : request.tracker(),
+                request.protection() == null ? vm.protection() : request.protection(),
+                request.allowUnheldOutput());
+    }
+
+    @Override
+    public ProtectionStatus protection(String vm, String mode, Progress progress)
+            throws LockstepException, InterruptedException {
+        ProtectedVm held = search.active(VmSelector.parse(vm));
+        await(held.holdOutput(mode.equals("lockstep")));
+        protections.switched(held, mode);
+        return Views.protection(held, 0);
     }
 
     @Override

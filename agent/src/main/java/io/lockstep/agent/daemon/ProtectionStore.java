@@ -34,6 +34,8 @@ final class ProtectionStore {
      * @param peer name in the configuration
      * @param epochMs as asked for
      * @param tracker as asked for
+     * @param protection {@code lockstep} or {@code async}; null in the record of an agent that held nothing
+     * @param allowUnheldOutput as asked for
      * @param restarts of the agent so far
      * @param handedOverEpoch epoch with which the VM became the peer's; -1 while it is ours
      * @param hello as for a session, with the widest bounds for the replica's epoch: when QEMU is gone, nobody else knows it; null in the
@@ -47,16 +49,38 @@ final class ProtectionStore {
             String peer,
             int epochMs,
             String tracker,
+            @Nullable String protection,
+            boolean allowUnheldOutput,
             int restarts,
             long handedOverEpoch,
             @Nullable SessionHello hello) {
         /** The agent came back and found the VM running: whatever was handed over before, it is ours. */
         Entry restarted() {
-            return new Entry(vmName, vmId, pid, startTicks, peer, epochMs, tracker, restarts + 1, -1, hello);
+            return with(protection, restarts + 1, -1);
         }
 
         Entry handedOver(long epoch) {
-            return new Entry(vmName, vmId, pid, startTicks, peer, epochMs, tracker, restarts, epoch, hello);
+            return with(protection, restarts, epoch);
+        }
+
+        Entry switched(String mode) {
+            return with(mode, restarts, handedOverEpoch);
+        }
+
+        private Entry with(@Nullable String mode, int restartCount, long epoch) {
+            return new Entry(
+                    vmName,
+                    vmId,
+                    pid,
+                    startTicks,
+                    peer,
+                    epochMs,
+                    tracker,
+                    mode,
+                    allowUnheldOutput,
+                    restartCount,
+                    epoch,
+                    hello);
         }
     }
 

@@ -8,7 +8,9 @@ import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.SessionHello;
+import io.lockstep.replication.network.NetDevices;
 import io.lockstep.replication.protection.AttachedVm;
+import io.lockstep.replication.protection.OutputSettings;
 import io.lockstep.replication.protection.PeerAddress;
 import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.protection.ProtectionSettings;
@@ -109,13 +111,15 @@ final class Protections implements AutoCloseable {
      * Protects a VM. What can be found out without touching it, is found out first: whether it can be protected, and whether the peer answers
      * with the certificate that it should have.
      */
-    synchronized ProtectedVm protect(QemuProcess process, String peerName, int epochMs, String tracker)
-            throws LockstepException {
+    synchronized ProtectedVm protect(QemuProcess process, String peerName, Asked asked) throws LockstepException {
         String name = vmName(process);
         checkFree(process);
         AgentConfig.Peer peer = peer(peerName);
         AttachedVm vm = AttachedVm.open(process);
         try {
+            if (!asked.allowUnheldOutput && asked.protection.equals("lockstep")) {
+                NetDevices.requireHoldable(vm.netDevices());
+            }
             dialer.dial(new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint())
                     .close();
         } catch (LockstepException e) {
@@ -123,10 +127,21 @@ final class Protections implements AutoCloseable {
             throw e;
         }
         UUID vmId = UUID.randomUUID();
-        SessionHello hello = new ProtectionTicket(name, vmId, AgentVersion.TEXT)
-                .hello(vm, settings(epochMs, tracker), -1, Long.MAX_VALUE);
+        SessionHello hello =
+                new ProtectionTicket(name, vmId, AgentVersion.TEXT).hello(vm, settings(asked), -1, Long.MAX_VALUE);
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
-                name, vmId, process.pid(), process.identity().startTicks(), peerName, epochMs, tracker, 0, -1, hello);
+                name,
+                vmId,
+                process.pid(),
+                process.identity().startTicks(),
+                peerName,
+                asked.epochMs,
+                asked.tracker,
+                asked.protection,
+                asked.allowUnheldOutput,
+                0,
+                -1,
+                hello);
         ProtectedVm started = start(entry, vm);
         try {
             store.put(entry);
@@ -150,11 +165,27 @@ final class Protections implements AutoCloseable {
                 vm,
                 new PeerAddress(entry.peer(), new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()),
                 dialer,
-                settings(entry.epochMs(), entry.tracker()),
-                epoch -> store.put(entry.handedOver(epoch)));
+                settings(Asked.of(entry)),
+                epoch -> store.put(entry(entry).handedOver(epoch)));
         held.put(entry.vmName(), new Held(started, entry));
         var unused = started.ended().thenAccept(state -> ended(entry.vmName(), state));
         return started;
+    }
+
+    /** The record as it is now: the mode may have been switched since. */
+    private ProtectionStore.Entry entry(ProtectionStore.Entry started) {
+        Held present = held.get(started.vmName());
+        return present == null ? started : present.entry;
+    }
+
+    /** Remembers a switch of the mode for the agent's next life. */
+    synchronized void switched(ProtectedVm vm, String mode) throws LockstepException {
+        Held present = held.get(vm.ticket().vmName());
+        if (present != null && present.vm == vm) {
+            ProtectionStore.Entry entry = present.entry.switched(mode);
+            held.put(entry.vmName(), new Held(vm, entry));
+            store.put(entry);
+        }
     }
 
     private void ended(String vmName, ProtectionState state) {
@@ -168,12 +199,31 @@ final class Protections implements AutoCloseable {
         }
     }
 
-    private ProtectionSettings settings(int epochMs, String tracker) {
+    /** What the operator asked for, with the configuration's defaults filled in. */
+    record Asked(int epochMs, String tracker, String protection, boolean allowUnheldOutput) {
+        static Asked of(ProtectionStore.Entry entry) {
+            String protection = entry.protection();
+            return new Asked(
+                    entry.epochMs(),
+                    entry.tracker(),
+                    protection == null ? "lockstep" : protection,
+                    entry.allowUnheldOutput());
+        }
+    }
+
+    private ProtectionSettings settings(Asked asked) {
         AgentConfig.Epoch epoch = config.epoch();
         AgentConfig.Link link = config.link();
         AgentConfig.Pipeline pipeline = config.pipeline();
         return new ProtectionSettings(
-                epochMs,
+                asked.epochMs,
+                new OutputSettings(
+                        asked.protection.equals("lockstep"),
+                        asked.allowUnheldOutput,
+                        epoch.minEpochMs(),
+                        epoch.maxEpochMs(),
+                        epoch.maxPauseShare(),
+                        config.output().logBytes()),
                 epoch.pauseMsMax(),
                 epoch.verifyPauseMsMax(),
                 link.heartbeatMs(),
@@ -185,7 +235,7 @@ final class Protections implements AutoCloseable {
                 pipeline.ringSlots(),
                 pipeline.pageCacheBytes(),
                 pipeline.encoderThreads(),
-                tracker,
+                asked.tracker,
                 config.replica().directory().resolve("ledgers"));
     }
 

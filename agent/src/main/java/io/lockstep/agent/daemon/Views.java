@@ -3,6 +3,7 @@ package io.lockstep.agent.daemon;
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ErrorView;
 import io.lockstep.agent.view.InitialSync;
+import io.lockstep.agent.view.OutputView;
 import io.lockstep.agent.view.PauseParts;
 import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.Promotion;
@@ -74,12 +75,28 @@ final class Views {
                         counters.pages(Encoding.UNCHANGED)),
                 initialSync(vm.sync(), vm.state()),
                 new Scrub(vm.scrubbedPages(), vm.scrubMismatches()),
+                output(vm),
                 error == null
                         ? null
                         : new ErrorView(error.code(), String.valueOf(error.getMessage()), vm.lastErrorMs()),
                 restarts,
                 vm.resumedSessions(),
                 vm.sync().copies());
+    }
+
+    private static OutputView output(ProtectedVm vm) {
+        boolean held = vm.outputHeld();
+        return new OutputView(
+                held ? "lockstep" : "async",
+                vm.output().holding(),
+                vm.unheld().stream()
+                        .map(device -> device.name() + ", NIC " + device.nic() + ": "
+                                + (device.holdable() ? "protection is async" : device.obstacle()))
+                        .toList(),
+                vm.output().heldBytes(),
+                vm.output().frames(),
+                vm.output().droppedFrames(),
+                milliseconds(vm.statistics().releaseNs()));
     }
 
     static String label(ProtectionState state) {

@@ -42,7 +42,7 @@ final class VmChecks {
     private Finding examine(VmSummary vm) {
         try {
             VmSelector selector = new VmSelector(VmSelector.Kind.PID, Long.toString(vm.pid()));
-            DryRun dryRun = operations.dryRun(new ProtectRequest(selector, null, 0, null));
+            DryRun dryRun = operations.dryRun(new ProtectRequest(selector, null, 0, null, null, false));
             return Finding.ok(
                     CHECK,
                     "QEMU " + dryRun.qemuVersion() + ", " + (dryRun.ramBytes() >> 20) + " MiB, can be protected with "

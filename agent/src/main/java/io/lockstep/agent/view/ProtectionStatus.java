@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param ackMs from the VM running again to the peer's acknowledgement
  * @param dirtyPages pages of 4 KiB an epoch
  * @param linkBytes written to the network since protection began, TLS not counted
+ * @param output what becomes of what the VM sends
  * @param lastError null if there was none
  * @param restarts of this agent while it protected the VM
  * @param resumedWithoutFullCopy sessions that went on from the last acknowledged epoch
@@ -41,6 +42,7 @@ public record ProtectionStatus(
         EncodingBytes encoding,
         InitialSync initialSync,
         Scrub scrub,
+        OutputView output,
         @Nullable ErrorView lastError,
         int restarts,
         int resumedWithoutFullCopy,

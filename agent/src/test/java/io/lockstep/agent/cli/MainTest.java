@@ -68,6 +68,7 @@ class MainTest {
                   memory:256 MiB in 6 blocks  dirty p50 120 max 500 pages an epoch  sent 123 MiB
                   full copy: 256 MiB in 0.6 s, 400 MiB/s, 3 passes
                   scrubbed:320 mismatches:0 restarts:1 resumed:1 full-copies:1
+                  protection:lockstep output:held waiting 0 B  frames:1234 dropped:0  release p50 0.1 ms p99 0.2 ms
                   since: epoch 1 acknowledged
 
                 db1 role:replica state:standing-by
@@ -149,6 +150,16 @@ class MainTest {
         assertThat(out).hasToString("db1 runs here from epoch 7, resumed in 21.5 ms, pid 99, QMP /run/db1.qmp.\n");
         assertThat(run("unprotect", "web1")).isEqualTo(ExitCode.OK);
         assertThat(out).hasToString("web1 is not protected any more.\n");
+    }
+
+    @Test
+    void shouldSwitchTheProtectionOfAVm() {
+        assertThat(run("protection", "web1", "--mode", "async")).isEqualTo(ExitCode.OK);
+        assertThat(out).hasToString("web1 is protected as async.\n");
+        assertThat(run("protection", "web1")).isEqualTo(ExitCode.USAGE);
+        assertThat(run("protection", "web1", "--mode", "sometimes")).isEqualTo(ExitCode.USAGE);
+        assertThat(run("protect", "web1", "--protection", "async", "--allow-unheld-output"))
+                .isEqualTo(ExitCode.OK);
     }
 
     @Test

@@ -162,6 +162,7 @@ class PeerRefusalTest {
                                     HelloStatus.FULL,
                                     -1,
                                     AckLevel.MEMORY,
+                                    0,
                                     "",
                                     ""));
                     channel.receive((buffer, offset, length) -> {}, 10_000);

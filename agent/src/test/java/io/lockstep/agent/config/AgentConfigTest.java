@@ -27,12 +27,12 @@ class AgentConfigTest {
         AgentConfig config = AgentConfig.load(AgentPaths.under(root));
 
         assertThat(config.listen()).isEqualTo(new AgentConfig.Listen("0.0.0.0", 7500));
-        assertThat(config.epoch()).isEqualTo(new AgentConfig.Epoch(25, 500, 30_000, 4, 8, "auto"));
+        assertThat(config.epoch()).isEqualTo(new AgentConfig.Epoch(25, 2, 100, 20, 500, 30_000, 4, 8, "auto"));
         assertThat(config.pipeline()).isEqualTo(new AgentConfig.Pipeline(8192, 64L << 20, 2));
         assertThat(config.link()).isEqualTo(new AgentConfig.Link(50, 1000, 10_000, 200));
         assertThat(config.fence()).isEqualTo(new AgentConfig.Fence(List.of(), 30_000));
         assertThat(config.peers()).isEmpty();
-        assertThat(config.vm("any")).isEqualTo(new AgentConfig.Vm(25, "auto", 0, List.of(), Map.of()));
+        assertThat(config.vm("any")).isEqualTo(new AgentConfig.Vm(25, "auto", "lockstep", 0, List.of(), Map.of()));
     }
 
     @Test
@@ -69,7 +69,8 @@ class AgentConfigTest {
         assertThat(config.peers()).isEqualTo(Map.of("b", new AgentConfig.Peer("fd00::2", 7500, FINGERPRINT_B)));
         assertThat(config.fence().command()).containsExactly("/usr/local/bin/fence", "now");
         assertThat(config.vm("web.1"))
-                .isEqualTo(new AgentConfig.Vm(10, "soft-dirty", 0, List.of(), Map.of("/dev/vg0/web", "/dev/vg1/web")));
+                .isEqualTo(new AgentConfig.Vm(
+                        10, "soft-dirty", "lockstep", 0, List.of(), Map.of("/dev/vg0/web", "/dev/vg1/web")));
     }
 
     @Test

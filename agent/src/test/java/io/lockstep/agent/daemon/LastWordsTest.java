@@ -136,8 +136,8 @@ class LastWordsTest {
     @Test
     void shouldKeepTheHelloAndTakeTheVmBackWhenTheAgentFindsItRunning() throws Exception {
         ProtectionStore store = new ProtectionStore(directory.resolve("store"));
-        ProtectionStore.Entry entry =
-                new ProtectionStore.Entry("vm", new UUID(1, 2), 3, 4, "peer", 25, "auto", 0, -1, hello());
+        ProtectionStore.Entry entry = new ProtectionStore.Entry(
+                "vm", new UUID(1, 2), 3, 4, "peer", 25, "auto", "lockstep", false, 0, -1, hello());
 
         store.put(entry.handedOver(HANDED_OVER));
 
@@ -159,6 +159,7 @@ class LastWordsTest {
                 status,
                 committedEpoch,
                 AckLevel.MEMORY,
+                0,
                 status == HelloStatus.REFUSED ? "no" : "",
                 status == HelloStatus.REFUSED ? "because" : "");
         return new LinkListener(

@@ -27,7 +27,7 @@ record Host(String name, AgentPaths paths, Daemon daemon) {
 
     /** As {@link #protect(long)}, of a VM that is called otherwise. */
     ProtectionStatus protect(VmSelector vm) throws Exception {
-        return verbs().protect(new ProtectRequest(vm, null, 0, null), (phase, done, total) -> {});
+        return verbs().protect(new ProtectRequest(vm, null, 0, null, null, false), (phase, done, total) -> {});
     }
 
     /** As {@link #protect(long)}, and the peer has a standby ready to take the VM over. */

@@ -19,6 +19,8 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.agrona.BufferUtil;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A standby that is a real QEMU. Invariants: a process that was told to run is never ended from here, in this life of the agent or a later
@@ -31,6 +33,12 @@ public final class QemuStandby implements Standby {
     private static final long LOAD_TIMEOUT_NS = 10_000_000_000L;
 
     private static final long POLL_NS = 5_000_000;
+
+    /** At once, then after 20, 60, 100 ... ms: within the first retransmission of a TCP client, and for two seconds after it. */
+    private static final Map<String, Integer> ANNOUNCEMENTS =
+            Map.of("initial", 20, "step", 40, "max", 500, "rounds", 10);
+
+    private static final Logger LOG = LoggerFactory.getLogger(QemuStandby.class);
 
     private final StandbySpec spec;
     private final ProcessIdentity process;
@@ -323,6 +331,16 @@ public final class QemuStandby implements Standby {
             }
             qmp.await(LOAD_TIMEOUT_NS);
             qmp.receive();
+        }
+        announce();
+    }
+
+    /** Tells the network where the VM's addresses are now, for every NIC; without it frames go to the dead host until the guest sends. */
+    private void announce() {
+        try {
+            qmp.execute("announce-self", ANNOUNCEMENTS);
+        } catch (LockstepException e) {
+            LOG.warn("standby (pid {}) runs, but could not announce itself: {}", pid(), e.getMessage());
         }
     }
 

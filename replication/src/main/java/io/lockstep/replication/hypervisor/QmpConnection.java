@@ -205,6 +205,18 @@ public final class QmpConnection implements AutoCloseable {
                 added.path("fdset-id").asInt(), added.path("fd").asInt());
     }
 
+    /** Gives QEMU a copy of a descriptor under a name, for the next command that uses it. */
+    public void passDescriptor(int fd, String name) throws LockstepException {
+        QmpCommand command = prepare("getfd", arguments().put("fdname", name));
+        awaitReply(command);
+        try {
+            socket.sendDescriptor(command.bytes(), fd, SEND_TIMEOUT_NS);
+        } catch (LinuxException e) {
+            throw closed(e);
+        }
+        awaitContent(command, EXECUTE_TIMEOUT_NS);
+    }
+
     /** Lets QEMU close what {@link #addDescriptor} gave it. */
     public void removeDescriptor(AddedDescriptor added) throws LockstepException {
         execute("remove-fd", Map.of("fdset-id", added.fdSet()));

@@ -104,6 +104,7 @@ public final class HelloCodec {
                 .status(reply.status())
                 .committedEpoch(reply.committedEpoch())
                 .ackLevel(reply.ackLevel())
+                .promotionWindowMs(reply.promotionWindowMs())
                 .putCode(code, 0, code.length)
                 .putCause(cause, 0, cause.length);
         return MessageHeaderEncoder.ENCODED_LENGTH + encoder.encodedLength();
@@ -160,7 +161,13 @@ public final class HelloCodec {
         String cause =
                 MessageText.decode("cause", decoder.causeLength(), MessageText.TEXT_BYTES_MAX, decoder::getCause);
         SessionReply reply = new SessionReply(
-                decoder.protocolVersion(), decoder.status(), decoder.committedEpoch(), decoder.ackLevel(), code, cause);
+                decoder.protocolVersion(),
+                decoder.status(),
+                decoder.committedEpoch(),
+                decoder.ackLevel(),
+                decoder.promotionWindowMs(),
+                code,
+                cause);
         // A refusal for the version's sake comes from a peer of another version: its words say more than ours.
         if (code.isEmpty()) {
             ProtocolVersion.check(reply.protocolVersion());

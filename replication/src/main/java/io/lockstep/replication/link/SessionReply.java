@@ -10,8 +10,15 @@ import io.lockstep.replication.wire.HelloStatus;
  * @param status whether to send what changed since committedEpoch, or everything, or nothing
  * @param committedEpoch the replica's epoch; -1: none
  * @param ackLevel what an acknowledgement will mean
+ * @param promotionWindowMs silence of the primary after which this peer promotes no more by itself; 0: it never does on silence
  * @param code stable name of the refusal, or empty
  * @param cause the refusal in words, with values and cure, or empty
  */
 public record SessionReply(
-        int protocolVersion, HelloStatus status, long committedEpoch, AckLevel ackLevel, String code, String cause) {}
+        int protocolVersion,
+        HelloStatus status,
+        long committedEpoch,
+        AckLevel ackLevel,
+        long promotionWindowMs,
+        String code,
+        String cause) {}

@@ -14,6 +14,8 @@ import io.lockstep.replication.hypervisor.RamBlockFinder;
 import io.lockstep.replication.memory.DiscardWatch;
 import io.lockstep.replication.memory.MemoryRegion;
 import io.lockstep.replication.memory.PageIndex;
+import io.lockstep.replication.network.NetDevice;
+import io.lockstep.replication.network.NetDevices;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -31,15 +33,22 @@ public final class AttachedVm implements AutoCloseable {
     private final Pidfd pidfd;
     private final QemuFacts facts;
     private final List<HostRamBlock> blocks;
+    private final List<NetDevice> netDevices;
     private final PageIndex index;
 
     private AttachedVm(
-            QemuProcess process, QmpConnection qmp, Pidfd pidfd, QemuFacts facts, List<HostRamBlock> blocks) {
+            QemuProcess process,
+            QmpConnection qmp,
+            Pidfd pidfd,
+            QemuFacts facts,
+            List<HostRamBlock> blocks,
+            List<NetDevice> netDevices) {
         this.process = process;
         this.qmp = qmp;
         this.pidfd = pidfd;
         this.facts = facts;
         this.blocks = blocks;
+        this.netDevices = netDevices;
         this.index = new PageIndex(blocks.stream()
                 .map(b -> new MemoryRegion(b.block(), b.hostAddress()))
                 .toList());
@@ -63,7 +72,8 @@ public final class AttachedVm implements AutoCloseable {
             qmp = QmpConnection.open(QemuFinder.qmpSocket(process), QMP_GREETING_NS);
             QemuFacts facts = new Preflight(qmp, process.pid()).check();
             List<HostRamBlock> blocks = new RamBlockFinder(qmp, process.pid()).find();
-            AttachedVm vm = new AttachedVm(process, qmp, pidfd, facts, blocks);
+            List<NetDevice> netDevices = NetDevices.find(qmp, process.pid(), process.commandLine());
+            AttachedVm vm = new AttachedVm(process, qmp, pidfd, facts, blocks, netDevices);
             done = true;
             return vm;
         } finally {
@@ -99,6 +109,11 @@ public final class AttachedVm implements AutoCloseable {
     /** Its RAM blocks and where they lie. */
     public List<HostRamBlock> blocks() {
         return blocks;
+    }
+
+    /** What its NICs are connected to, and whether output can be held there. */
+    public List<NetDevice> netDevices() {
+        return netDevices;
     }
 
     /** The flat numbering of its pages. */

@@ -1,5 +1,6 @@
 package io.lockstep.replication.protection;
 
+import io.lockstep.linux.EventCounter;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Poll;
 import io.lockstep.replication.LockstepException;
@@ -19,8 +20,10 @@ import io.lockstep.replication.link.ControlMessage.SwitchoverReady;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.network.OutputHold;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
+import io.lockstep.replication.wire.EpochKind;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -64,6 +67,7 @@ final class CaptureDuty implements Runnable {
 
     private static final int QMP = 0;
     private static final int PROCESS = 1;
+    private static final int WAKE = 2;
 
     /** What a verb does on the capture thread. */
     interface Verb {
@@ -83,10 +87,13 @@ final class CaptureDuty implements Runnable {
     private final VmEvents events;
     private final EpochCapture capture;
     private final EpochLoop loop;
+    private final OutputHold output;
+    private final EventCounter wake;
+    private final HeldUntil heldUntil;
     private final PagePipeline pipeline;
     private final SessionInbox inbox;
     private final EndListener listener;
-    private final Poll poll = new Poll(2);
+    private final Poll poll = new Poll(3);
     private final ConcurrentLinkedQueue<Verb> verbs = new ConcurrentLinkedQueue<>();
     private final ExpandableArrayBuffer words = new ExpandableArrayBuffer();
 
@@ -112,6 +119,9 @@ final class CaptureDuty implements Runnable {
             VmEvents events,
             EpochCapture capture,
             EpochLoop loop,
+            OutputHold output,
+            EventCounter wake,
+            HeldUntil heldUntil,
             PagePipeline pipeline,
             SessionInbox inbox,
             EndListener listener) {
@@ -120,11 +130,15 @@ final class CaptureDuty implements Runnable {
         this.events = events;
         this.capture = capture;
         this.loop = loop;
+        this.output = output;
+        this.wake = wake;
+        this.heldUntil = heldUntil;
         this.pipeline = pipeline;
         this.inbox = inbox;
         this.listener = listener;
         poll.set(QMP, vm.qmp().fd(), Poll.IN);
         poll.set(PROCESS, vm.pidfd().fd(), Poll.IN);
+        poll.set(WAKE, wake.fd(), Poll.IN);
     }
 
     @Override
@@ -156,6 +170,11 @@ final class CaptureDuty implements Runnable {
         if (state.terminal()) {
             return;
         }
+        output.check();
+        if (!sessionUp && output.holding() && heldUntil.over(nowNs)) {
+            LOG.warn("{}: the peer is gone and cannot promote: held output leaves, unprotected", vmName);
+            output.pass();
+        }
         long nextNs = nowNs + IDLE_NS_MAX;
         if (sessionUp) {
             try {
@@ -178,6 +197,9 @@ final class CaptureDuty implements Runnable {
     private void lookAtVm(long timeoutNs) throws LockstepException, LinuxException {
         poll.await(timeoutNs);
         boolean gone = poll.ready(PROCESS) != 0;
+        if (poll.ready(WAKE) != 0) {
+            wake.drain();
+        }
         if (poll.ready(QMP) != 0) {
             try {
                 vm.qmp().receive();
@@ -218,6 +240,7 @@ final class CaptureDuty implements Runnable {
             boolean resumes = loop.attach(
                     fresh.channel(), fresh.reply().status(), fresh.reply().committedEpoch(), nowNs);
             sessionUp = true;
+            heldUntil.sessionBegan(fresh.reply().promotionWindowMs());
             if (resumes) {
                 resumedSessions.incrementAndGet();
             }
@@ -231,6 +254,7 @@ final class CaptureDuty implements Runnable {
 
     private void sessionLost(LockstepException cause) {
         error(cause);
+        heldUntil.sessionLost(cause, System.nanoTime());
         if (sessionUp) {
             sessionUp = false;
             pipeline.abort(cause);
@@ -382,6 +406,17 @@ final class CaptureDuty implements Runnable {
                         + "` works when `lockstep status` says PROTECTED.");
     }
 
+    /** Holds the VM's output from the next boundary on, or lets it go. */
+    void mode(boolean held) throws LockstepException {
+        if (held) {
+            output.install(vm.qmp());
+            loop.hold(true);
+        } else {
+            loop.hold(false);
+            output.remove(vm.qmp());
+        }
+    }
+
     /** The agent stops in order and comes back; the VM runs on. */
     void goodbye(String reason) {
         if (sessionUp) {
@@ -413,10 +448,25 @@ final class CaptureDuty implements Runnable {
 
     private void vmDied() {
         LOG.warn("{}: QEMU's process ended without a shutdown", vmName);
-        boolean told = sessionUp && tell(new VmDied(loop.lastAcked(), "QEMU's process ended"));
+        // What the world has seen of it, the peer must hold; while a first copy is under way, the peer knows that it
+        // holds nothing.
+        boolean exact = loop.kind() == EpochKind.SYNC
+                || loop.nothingSeenSince()
+                || vm.netDevices().isEmpty();
+        boolean told = sessionUp
+                && tell(
+                        exact
+                                ? new VmDied(loop.lastAcked(), "QEMU's process ended")
+                                : new Released(
+                                        false,
+                                        "QEMU died before an epoch of this session was committed, and what it sent since epoch "
+                                                + loop.lastAcked() + " was seen"));
         state(
                 ProtectionState.VM_DIED,
-                told ? "QEMU died; the peer was told" : "QEMU died without a session with the peer");
+                told
+                        ? "QEMU died; the peer was told"
+                                + (exact ? "" : " not to promote: the VM had sent what it does not know")
+                        : "QEMU died without a session with the peer");
     }
 
     /** Ends protection for good and tells the peer. */

@@ -3,6 +3,7 @@ package io.lockstep.replication.protection;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
+import io.lockstep.replication.network.OutputHold;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -56,8 +57,9 @@ final class DeviceWatch {
         TreeSet<String> names = new TreeSet<>();
         for (String path : new String[] {"/machine/peripheral", "/machine/peripheral-anon", "/objects"}) {
             for (JsonNode child : qmp.execute("qom-list", Map.of("path", path))) {
-                if (child.path("type").asText().startsWith("child<")) {
-                    names.add(path + "/" + child.path("name").asText());
+                String name = child.path("name").asText();
+                if (child.path("type").asText().startsWith("child<") && !OutputHold.owns(name)) {
+                    names.add(path + "/" + name);
                 }
             }
         }

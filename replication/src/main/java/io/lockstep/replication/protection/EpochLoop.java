@@ -6,6 +6,7 @@ import io.lockstep.replication.hypervisor.Handover;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
 import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.network.OutputHold;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import io.lockstep.replication.pipeline.PipelineState;
@@ -83,6 +84,8 @@ final class EpochLoop {
     private final DeviceWatch devices;
     private final boolean earlyArmingSafe;
     private final EpochCapture capture;
+    private final OutputHold output;
+    private final EpochPace pace;
     private final PagePipeline pipeline;
     private final ProtectionSettings settings;
     private final EpochStatistics statistics;
@@ -106,7 +109,7 @@ final class EpochLoop {
     private long lastBoundaryNs;
     private long scannedNs;
     private long copiedNs;
-    private long nextStopNs;
+    private boolean held;
     private int lastStateBytes;
     private HeldSave.Outcome outcome = HeldSave.Outcome.COMPLETE;
 
@@ -118,6 +121,7 @@ final class EpochLoop {
             DeviceWatch devices,
             boolean earlyArmingSafe,
             EpochCapture capture,
+            OutputHold output,
             PagePipeline pipeline,
             ProtectionSettings settings,
             EpochStatistics statistics,
@@ -130,6 +134,8 @@ final class EpochLoop {
         this.devices = devices;
         this.earlyArmingSafe = earlyArmingSafe;
         this.capture = capture;
+        this.output = output;
+        this.pace = new EpochPace(settings.output(), settings.epochMs());
         this.pipeline = pipeline;
         this.settings = settings;
         this.statistics = statistics;
@@ -188,14 +194,17 @@ final class EpochLoop {
             kind = EpochKind.DELTA;
             firstConsistent = committedEpoch + 1;
             capture.resumeFrom(committedEpoch);
+            output.resumed(committedEpoch);
         } else {
             kind = EpochKind.SYNC;
             firstConsistent = Long.MAX_VALUE;
             capture.everythingPending();
+            // The peer has nothing that it could promote.
+            output.pass();
             sync.begin(capture.pendingCount(), nowNs);
         }
         lastBoundaryNs = nowNs;
-        nextStopNs = nowNs;
+        pace.now(nowNs);
         return resumes;
     }
 
@@ -232,7 +241,24 @@ final class EpochLoop {
         if (waitsForAcknowledgement()) {
             return nowNs + ACK_POLL_NS;
         }
-        return preCopied || !preCopyPays() ? nextStopNs : preCopyNs();
+        return preCopied || !preCopyPays() ? dueNs() : preCopyNs();
+    }
+
+    private long dueNs() {
+        return pace.dueNs(held && output.installed(), output.wantsEpoch(), output.filling());
+    }
+
+    /** Whether output is held from the next boundary on; without it the filters do not delay what passes. */
+    void hold(boolean on) {
+        held = on;
+        if (!on) {
+            output.pass();
+        }
+    }
+
+    /** Whether nothing has left the VM that the last acknowledged epoch does not know of. */
+    boolean nothingSeenSince() {
+        return protectedNow() || output.holding();
     }
 
     private boolean waitsForAcknowledgement() {
@@ -244,7 +270,7 @@ final class EpochLoop {
     }
 
     private long preCopyNs() {
-        return lastBoundaryNs + (nextStopNs - lastBoundaryNs) * PRE_COPY_AT_PERCENT / 100;
+        return lastBoundaryNs + (dueNs() - lastBoundaryNs) * PRE_COPY_AT_PERCENT / 100;
     }
 
     /** One step: pages copied while the guest runs, or a boundary. */
@@ -263,7 +289,7 @@ final class EpochLoop {
         } else if (capture.pendingCount() > pagesHeldMax) {
             capture.copyRunning(PAGES_PER_CYCLE);
         } else if (!waitsForAcknowledgement()) {
-            if (nowNs - nextStopNs >= 0) {
+            if (nowNs - dueNs() >= 0) {
                 boundary();
             } else if (!preCopied && preCopyPays() && nowNs - preCopyNs() >= 0) {
                 preCopy();
@@ -295,7 +321,7 @@ final class EpochLoop {
             firstConsistent = ++epoch;
             begun = false;
             lastBoundaryNs = nowNs;
-            nextStopNs = nowNs;
+            pace.now(nowNs);
         }
     }
 
@@ -331,7 +357,7 @@ final class EpochLoop {
         }
         capture.publish();
         long boundary = save.boundaryNs();
-        nextStopNs = Math.max(boundary, save.beginNs()) + settings.epochMs() * 1_000_000L;
+        pace.paused(save.beginNs(), boundary, save.resumedNs() - save.beginNs());
         if (outcome == Hold.WHOLE) {
             devices.check(lastStateBytes, boundary);
             if (run != null) {
@@ -381,6 +407,7 @@ final class EpochLoop {
             if (!save.awaitBoundary(BOUNDARY_TIMEOUT_NS)) {
                 throw new LockstepException("switchover-busy", "QEMU did not reach a boundary: its disks are slow");
             }
+            holdOutput();
             capture.scanAndArm(epoch);
             lastDirty = capture.pendingCount();
             copyInHold(lastDirty);
@@ -405,7 +432,7 @@ final class EpochLoop {
     /** The planned move is off: the VM runs on. */
     void unfreeze(Handover handover) throws LockstepException {
         handover.release(BOUNDARY_TIMEOUT_NS);
-        nextStopNs = System.nanoTime();
+        pace.now(System.nanoTime());
     }
 
     /** Whether the VM runs, but for our own holds. */
@@ -413,9 +440,19 @@ final class EpochLoop {
         return events.running() ? RunState.RUNNING : RunState.PAUSED;
     }
 
+    /** What has been sent by this boundary belongs to the epoch; what comes after it waits, from the first epoch on that can be promoted. */
+    private void holdOutput() {
+        if (held && kind == EpochKind.DELTA) {
+            output.boundary();
+        }
+    }
+
     private void end(RunState runState) throws PipelineException {
         boundaryNs[slot(epoch)] = save.boundaryNs();
         long pauseNs = Math.max(save.resumedNs(), save.boundaryNs()) - save.beginNs();
+        if (held) {
+            output.cut(epoch);
+        }
         pipeline.epochEnd(epoch, EpochKind.DELTA, runState, wallClock.time(), pauseNs, lastStateBytes);
         statistics.pause(pauseNs);
         statistics.dirty(lastDirty);
@@ -440,6 +477,7 @@ final class EpochLoop {
         boolean reached = save.awaitBoundary(BOUNDARY_TIMEOUT_NS);
         try {
             if (reached) {
+                holdOutput();
                 capture.scanAndArm(epoch);
                 scannedNs = System.nanoTime();
                 int pages = capture.pendingCount();

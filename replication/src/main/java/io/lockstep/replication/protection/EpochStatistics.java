@@ -18,6 +18,7 @@ public final class EpochStatistics {
     private final Histogram scanNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram copyNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram startNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram releaseNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram dirtyPages = new ConcurrentHistogram(1, PAGES_MAX, DIGITS);
 
     void pause(long ns) {
@@ -38,6 +39,10 @@ public final class EpochStatistics {
 
     void acknowledged(long ns) {
         acknowledgeNs.recordValue(Math.min(ns, NS_MAX));
+    }
+
+    void released(long ns) {
+        releaseNs.recordValue(Math.min(ns, NS_MAX));
     }
 
     void dirty(long pages) {
@@ -77,6 +82,11 @@ public final class EpochStatistics {
     /** From the boundary to the peer's acknowledgement. */
     public Percentiles acknowledgeNs() {
         return Percentiles.of(acknowledgeNs);
+    }
+
+    /** From an acknowledgement to the last of its frames having been sent on. */
+    public Percentiles releaseNs() {
+        return Percentiles.of(releaseNs);
     }
 
     /** Pages written in an epoch. */

@@ -1,5 +1,6 @@
 package io.lockstep.replication.protection;
 
+import io.lockstep.linux.EventCounter;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.HeldSave;
@@ -15,6 +16,9 @@ import io.lockstep.replication.memory.LedgerIdentity;
 import io.lockstep.replication.memory.ScanVector;
 import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerUnavailableException;
+import io.lockstep.replication.network.NetDevice;
+import io.lockstep.replication.network.NetDevices;
+import io.lockstep.replication.network.OutputHold;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineConfig;
 import io.lockstep.replication.pipeline.PipelineCounters;
@@ -22,6 +26,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.agrona.concurrent.SystemEpochClock;
@@ -68,7 +73,9 @@ public final class ProtectedVm implements AutoCloseable {
     private final EpochCapture capture;
     private final HeldSave save;
     private final PauseGuard guard;
-    private final SessionInbox inbox = new SessionInbox();
+    private final EventCounter wake;
+    private final OutputHold output;
+    private final SessionInbox inbox;
     private final CaptureDuty duty;
     private final PeerSession session;
     private final Thread thread;
@@ -76,6 +83,7 @@ public final class ProtectedVm implements AutoCloseable {
     private final long ackedBefore;
     private final long scannedBefore;
     private volatile long verifyPauseNs;
+    private volatile boolean outputHeld;
 
     private ProtectedVm(
             ProtectionTicket ticket,
@@ -110,6 +118,17 @@ public final class ProtectedVm implements AutoCloseable {
         DeviceWatch devices = new DeviceWatch(vm.qmp());
         save = new HeldSave(vm.qmp(), vm.pidfd());
         guard = new PauseGuard(save, settings.pauseMsMax() * 1_000_000L);
+        wake = new EventCounter();
+        output = new OutputHold(
+                ticket.vmName(),
+                vm.netDevices().stream().filter(NetDevice::holdable).toList(),
+                settings.output().logBytes(),
+                wake,
+                statistics::released);
+        inbox = new SessionInbox((epoch, nowNs) -> {
+            output.acknowledged(epoch, nowNs);
+            wake.signal();
+        });
         EpochLoop loop = new EpochLoop(
                 save,
                 guard,
@@ -117,13 +136,25 @@ public final class ProtectedVm implements AutoCloseable {
                 devices,
                 vm.facts().earlyArmingSafe() && tracker.armsAtomically(),
                 capture,
+                output,
                 pipeline,
                 settings,
                 statistics,
                 sync,
                 SystemEpochClock.INSTANCE,
                 scannedBefore + 1);
-        duty = new CaptureDuty(ticket.vmName(), vm, events, capture, loop, pipeline, inbox, new End());
+        duty = new CaptureDuty(
+                ticket.vmName(),
+                vm,
+                events,
+                capture,
+                loop,
+                output,
+                wake,
+                new HeldUntil(settings.failureTimeoutMs()),
+                pipeline,
+                inbox,
+                new End());
         session = new PeerSession(ticket.vmName(), peer, dialer, this::hello, settings, inbox);
         thread = daemon(duty, "capture-" + ticket.vmName());
     }
@@ -163,6 +194,10 @@ public final class ProtectedVm implements AutoCloseable {
         DirtyTracker tracker = null;
         boolean done = false;
         try {
+            if (settings.output().held() && !settings.output().unheldAllowed()) {
+                NetDevices.requireHoldable(vm.netDevices());
+            }
+            OutputHold.removeLeftovers(vm.qmp());
             try (HeldSave trial = new HeldSave(vm.qmp(), vm.pidfd())) {
                 trial.requireHoldable(ByteBuffer.allocateDirect(DEVICE_STATE_BYTES_MAX), PROGRESS_TIMEOUT_NS);
             }
@@ -191,6 +226,7 @@ public final class ProtectedVm implements AutoCloseable {
                     vm.blocks().size(),
                     vm.ramBytes() >> 20,
                     started.adopted ? "adopted from the agent before" : "new");
+            started.begin();
             started.session.start();
             started.thread.start();
             done = true;
@@ -204,6 +240,14 @@ public final class ProtectedVm implements AutoCloseable {
             if (!done) {
                 undo(vm, ledger, tracker);
             }
+        }
+    }
+
+    /** Filters are the last thing that can be refused; frames pass them until there is an epoch to hold them for. */
+    private void begin() throws LockstepException {
+        outputHeld = settings.output().held();
+        if (outputHeld) {
+            duty.mode(true);
         }
     }
 
@@ -242,6 +286,7 @@ public final class ProtectedVm implements AutoCloseable {
     /** QEMU's part first: what fails in our own cannot leave anything in it. */
     private void letGo(ProtectionState state) {
         session.closeInOrder();
+        releaseOutput(state);
         guard.close();
         save.close();
         try {
@@ -258,9 +303,64 @@ public final class ProtectedVm implements AutoCloseable {
             LOG.warn("{}: cleaning up: {}", ticket.vmName(), e.getMessage());
         }
         vm.close();
+        wake.close();
         discards.close();
         populated.close();
         pipeline.close();
+    }
+
+    /** Frames that are held leave while there is a QEMU that can send them. */
+    private void releaseOutput(ProtectionState state) {
+        try {
+            if (state == ProtectionState.VM_DIED || state == ProtectionState.HANDED_OVER) {
+                output.close();
+            } else {
+                output.remove(vm.qmp());
+            }
+        } catch (LockstepException e) {
+            LOG.warn("{}: filters not removed: {}", ticket.vmName(), e.getMessage());
+        }
+    }
+
+    /**
+     * Switches between {@code lockstep} and {@code async} while the VM runs.
+     *
+     * @return completes when it is so; with the refusal of a netdev that cannot be held
+     */
+    public CompletableFuture<Boolean> holdOutput(boolean held) {
+        CompletableFuture<Boolean> done = new CompletableFuture<>();
+        duty.post(() -> {
+            try {
+                if (held && !settings.output().unheldAllowed()) {
+                    NetDevices.requireHoldable(vm.netDevices());
+                }
+                duty.mode(held);
+                outputHeld = held;
+                done.complete(held);
+            } catch (LockstepException e) {
+                done.completeExceptionally(e);
+            }
+        });
+        var unused = ended.thenAccept(s -> done.completeExceptionally(
+                new LockstepException("not-protected", "protection ended: " + s + ", " + duty.stateReason())));
+        return done;
+    }
+
+    /** Whether output waits for the peer: {@code lockstep}, not {@code async}. */
+    public boolean outputHeld() {
+        return outputHeld;
+    }
+
+    /** The held output. */
+    public OutputHold output() {
+        return output;
+    }
+
+    /** Netdevs whose output is not held. */
+    public List<NetDevice> unheld() {
+        return vm.netDevices().stream()
+                .filter(device -> !outputHeld || !device.holdable())
+                .toList();
     }
 
     /** Ends protection and leaves QEMU as it was found; the peer drops its replica. */

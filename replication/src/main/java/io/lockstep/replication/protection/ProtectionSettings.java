@@ -5,7 +5,8 @@ import java.nio.file.Path;
 /**
  * What the operator decides of one VM's protection; times in milliseconds.
  *
- * @param epochMs target time from one boundary to the next, 1 to 10,000
+ * @param epochMs time from one boundary to the next where no held output drives the epochs, 1 to 10,000
+ * @param output what becomes of the VM's network output
  * @param pauseMsMax longest time that the VM may be held in a pause before the hold is let go and the epoch is void
  * @param verifyPauseMsMax the same for the one stop of {@code verify}, which reads all of memory
  * @param heartbeatMs a heartbeat is due when nothing was sent for this long
@@ -22,6 +23,7 @@ import java.nio.file.Path;
  */
 public record ProtectionSettings(
         int epochMs,
+        OutputSettings output,
         int pauseMsMax,
         int verifyPauseMsMax,
         int heartbeatMs,

@@ -15,6 +15,12 @@ final class SessionInbox implements PeerSession.Listener {
     /** A session that can be used. */
     record Established(FrameChannel channel, SessionReply reply) {}
 
+    /** Who acts on an acknowledgement at once, on the session's thread. */
+    interface AckListener {
+        void acknowledged(long epoch, long nowNs);
+    }
+
+    private final AckListener onAck;
     private final ConcurrentLinkedQueue<ControlMessage> messages = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Established established;
     private volatile @Nullable LockstepException ended;
@@ -23,6 +29,10 @@ final class SessionInbox implements PeerSession.Listener {
     private volatile long appliedEpoch = -1;
     private volatile long journalBytes;
     private volatile long journalEpochs;
+
+    SessionInbox(AckListener onAck) {
+        this.onAck = onAck;
+    }
 
     @Override
     public void established(FrameChannel channel, SessionReply reply) {
@@ -38,6 +48,7 @@ final class SessionInbox implements PeerSession.Listener {
         journalEpochs = epochs;
         ackedNs = nowNs;
         ackedEpoch = epoch;
+        onAck.acknowledged(epoch, nowNs);
     }
 
     @Override

@@ -47,6 +47,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     private volatile long sinceMs;
     private volatile long sinceNs;
     private volatile boolean consistent;
+    private volatile boolean caughtUp;
     private volatile @Nullable EpochApplier applier;
     private volatile @Nullable EpochReceiver receiver;
     private volatile ReplicaStore.@Nullable Content content;
@@ -194,6 +195,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                 env.config().applyLagMax());
         receiver = fresh;
         consistent = fresh.consistent();
+        // Since its last epoch the VM may have sent what nobody held back: an agent was away, or the link.
+        caughtUp = false;
         keeper.want(wanted, open.files());
         session = opening;
         counters.sessions.incrementAndGet();
@@ -238,6 +241,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         EpochReceiver current = Objects.requireNonNull(receiver);
         if (ended) {
             counters.epochsCommitted.incrementAndGet();
+            caughtUp |= current.consistent();
         }
         if (consistent != current.consistent()) {
             consistent = current.consistent();
@@ -264,8 +268,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
 
     /** Nothing came from the primary within the session's wait; fences and promotes when it is time. */
     void quiet(ReplicaSession from, long nowNs) {
+        SessionHello known = hello;
         synchronized (this) {
-            SessionHello known = hello;
             long silentNs = nowNs - from.lastReceivedNs();
             if (session != from
                     || known == null
@@ -278,7 +282,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
             nextFenceNs = nowNs + TimeUnit.MILLISECONDS.toNanos(env.config().fenceRetryMs());
             String silent = "nothing from the primary for " + TimeUnit.NANOSECONDS.toMillis(silentNs)
                     + " ms > failureTimeoutMs " + known.failureTimeoutMs();
-            String obstacle = obstacle();
+            String obstacle = silentNs > promotionWindowNs(known) ? tooLate(known) : obstacle();
             if (obstacle != null) {
                 state(ReplicaState.SILENT, nowNs, silent + "; " + obstacle);
                 return;
@@ -293,6 +297,10 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
             if (session != from || state != ReplicaState.FENCING) {
                 return;
             }
+            if (outcome.fenced() && now() - from.lastReceivedNs() > promotionWindowNs(known)) {
+                state(ReplicaState.SILENT, now(), "fenced, but " + tooLate(known));
+                return;
+            }
             if (!outcome.fenced()) {
                 error("fence-failed", outcome.detail());
                 nextFenceNs = now() + TimeUnit.MILLISECONDS.toNanos(env.config().fenceRetryMs());
@@ -303,12 +311,33 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         }
     }
 
+    /** How long the primary's silence may last for a promotion without the operator; its primary lets its output go later than that. */
+    private long promotionWindowNs(SessionHello known) {
+        return TimeUnit.MILLISECONDS.toNanos(promotionWindowMs(known));
+    }
+
+    private long promotionWindowMs(SessionHello known) {
+        return env.fence() == null ? 0 : known.failureTimeoutMs() + env.config().fenceTimeoutMs();
+    }
+
+    private String tooLate(SessionHello known) {
+        return env.fence() == null
+                ? Objects.requireNonNull(obstacle())
+                : "the silence is longer than " + promotionWindowMs(known)
+                        + " ms (failureTimeoutMs and the fence's timeoutMs), so that the primary, if it lives, has let its"
+                        + " output go: `lockstep failover --force` promotes";
+    }
+
     private @Nullable String obstacle() {
         if (env.fence() == null) {
             return "no fence command is configured: `lockstep failover --force` promotes";
         }
         if (!consistent) {
             return "the replica is not consistent: it cannot be promoted";
+        }
+        if (!caughtUp && !promotion.held()) {
+            return "no epoch of this session is committed, and what the VM did before may have been seen: `lockstep failover"
+                    + " --force` promotes";
         }
         return promotion.held() || keeper.ready() ? null : "no standby is ready: nothing is fenced";
     }
@@ -774,7 +803,13 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
 
     private SessionReply reply(HelloStatus status, long epoch) {
         return new SessionReply(
-                ProtocolVersion.PROTOCOL_VERSION, status, epoch, env.config().ackLevel(), "", "");
+                ProtocolVersion.PROTOCOL_VERSION,
+                status,
+                epoch,
+                env.config().ackLevel(),
+                promotionWindowMs(Objects.requireNonNull(hello)),
+                "",
+                "");
     }
 
     private SessionReply refuse(LockstepException cause) {
@@ -784,6 +819,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                 HelloStatus.REFUSED,
                 -1,
                 env.config().ackLevel(),
+                0,
                 cause.code(),
                 String.valueOf(cause.getMessage()));
     }

@@ -239,6 +239,7 @@ public final class ReplicaHost implements AutoCloseable {
                             HelloStatus.REFUSED,
                             -1,
                             env.config().ackLevel(),
+                            0,
                             cause.code(),
                             String.valueOf(cause.getMessage())));
         } catch (LockstepException e) {

@@ -61,7 +61,7 @@ class HelloCodecTest {
     @Test
     void shouldReturnTheSameReplyWhenEncodedAndDecoded() throws Exception {
         for (HelloStatus status : List.of(HelloStatus.RESUME, HelloStatus.FULL, HelloStatus.REFUSED)) {
-            SessionReply reply = new SessionReply(1, status, 7, AckLevel.JOURNAL, "peer-shm-too-small", "why");
+            SessionReply reply = new SessionReply(1, status, 7, AckLevel.JOURNAL, 11_000, "peer-shm-too-small", "why");
             int length = HelloCodec.encode(reply, buffer);
             assertThat(HelloCodec.decodeReply(buffer, 0, length)).isEqualTo(reply);
         }
@@ -83,10 +83,11 @@ class HelloCodecTest {
 
     @Test
     void shouldKeepThePeersWordsWhenItRefusesForTheVersionsSake() throws Exception {
-        SessionReply reply = new SessionReply(2, HelloStatus.REFUSED, -1, AckLevel.MEMORY, "protocol-too-old", "1 < 2");
+        SessionReply reply =
+                new SessionReply(2, HelloStatus.REFUSED, -1, AckLevel.MEMORY, 0, "protocol-too-old", "1 < 2");
         int length = HelloCodec.encode(reply, buffer);
         assertThat(HelloCodec.decodeReply(buffer, 0, length)).isEqualTo(reply);
-        SessionReply other = new SessionReply(2, HelloStatus.FULL, -1, AckLevel.MEMORY, "", "");
+        SessionReply other = new SessionReply(2, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, "", "");
         int otherLength = HelloCodec.encode(other, buffer);
         assertThatThrownBy(() -> HelloCodec.decodeReply(buffer, 0, otherLength))
                 .hasMessage("peer's protocol version 2 > 1. Upgrade lockstep on this host.");

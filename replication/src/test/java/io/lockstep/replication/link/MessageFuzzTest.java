@@ -109,7 +109,7 @@ class MessageFuzzTest {
         UnsafeBuffer batch = TestMessages.batch(3, 100);
         channel.send(batch, 0, batch.capacity());
         HelloCodec.send(channel, HelloCodecTest.HELLO);
-        HelloCodec.send(channel, new SessionReply(1, HelloStatus.FULL, -1, AckLevel.MEMORY, "", ""));
+        HelloCodec.send(channel, new SessionReply(1, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, "", ""));
         return channel;
     }
 

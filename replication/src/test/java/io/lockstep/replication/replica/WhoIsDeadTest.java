@@ -250,6 +250,48 @@ class WhoIsDeadTest {
     }
 
     @Test
+    void shouldNotPromoteByItselfBeforeAnEpochOfTheResumedSessionIsCommitted() throws Exception {
+        fenced(true, "fence command exit code 0");
+        protect();
+        assertThat(connect(1, 1).status()).isEqualTo(HelloStatus.RESUME);
+        peer.states.clear();
+        silentMs(400);
+        assertThat(peer.fences).isEmpty();
+        assertThat(peer.states)
+                .containsExactly(
+                        "silent: nothing from the primary for 400 ms > failureTimeoutMs 300; no epoch of this session is "
+                                + "committed, and what the VM did before may have been seen: `lockstep failover --force` promotes");
+        epoch(EpochKind.DELTA);
+        silentMs(400);
+        assertThat(peer.promotions).singleElement().satisfies(p -> assertThat(p.epoch())
+                .isEqualTo(2));
+    }
+
+    @Test
+    void shouldNotPromoteByItselfWhenThePrimaryMayHaveLetItsOutputGo() throws Exception {
+        fenced(false, "fence command exit code 1: no such host");
+        assertThat(connect(-1, -1).promotionWindowMs()).isEqualTo(300 + 1_000);
+        epoch(EpochKind.SYNC);
+        epoch(EpochKind.DELTA);
+        silentMs(400);
+        peer.fence = new Fence.Outcome(true, "fence command exit code 0");
+        silentMs(901);
+        assertThat(peer.fences).hasSize(1);
+        assertThat(peer.promotions).isEmpty();
+        assertThat(peer.replica.status().reason())
+                .isEqualTo(
+                        "nothing from the primary for 1301 ms > failureTimeoutMs 300; the silence is longer than 1300 ms "
+                                + "(failureTimeoutMs and the fence's timeoutMs), so that the primary, if it lives, has let its output go: "
+                                + "`lockstep failover --force` promotes");
+        assertThat(peer.replica.failover(false).epoch()).isEqualTo(1);
+    }
+
+    @Test
+    void shouldPromiseNeverToPromoteOnSilenceWhenNoFenceIsConfigured() throws Exception {
+        assertThat(connect(-1, -1).promotionWindowMs()).isZero();
+    }
+
+    @Test
     void shouldNotFenceWhenItCouldNotPromote() throws Exception {
         fenced(true, "fence command exit code 0");
         connect(-1, -1);
