@@ -2,8 +2,6 @@ package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig;
-import io.lockstep.agent.events.AgentEvent;
-import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.replication.LockstepException;
@@ -32,27 +30,15 @@ final class Hardware implements AutoCloseable {
      * @param state directory of our own that outlives restarts; must exist
      * @param sources which are closed with this
      * @param policy which is closed with this
-     * @param events where changes of health are published
      */
-    Hardware(AgentConfig config, Path state, HostSources sources, HardwarePolicy policy, EventLog events) {
+    Hardware(AgentConfig config, Path state, HostSources sources, HardwarePolicy policy) {
         this.config = config;
         this.policy = policy;
-        watch = HardwareWatch.start(
-                sources, config.hardware().rules(), state.resolve("health"), inventory, (health, before) -> {
-                    events.publish(
-                            AgentEvent.HARDWARE,
-                            health.component().words(),
-                            health.state().words(),
-                            health.evidence().isEmpty()
-                                    ? ""
-                                    : health.evidence().get(health.evidence().size() - 1));
-                    policy.changed(health, before);
-                });
+        watch = HardwareWatch.start(sources, config.hardware().rules(), state.resolve("health"), inventory, policy);
     }
 
     /** Watches the host that this runs on. */
-    static Hardware ofThisHost(AgentPaths paths, AgentConfig config, HardwarePolicy policy, EventLog events)
-            throws LockstepException {
+    static Hardware ofThisHost(AgentPaths paths, AgentConfig config, HardwarePolicy policy) throws LockstepException {
         Path state = paths.state().resolve("hardware");
         try {
             Files.createDirectories(state);
@@ -65,7 +51,7 @@ final class Hardware implements AutoCloseable {
         String instance = installed
                 ? "lockstep"
                 : "lockstep-" + Integer.toHexString(paths.root().hashCode());
-        return new Hardware(config, state, HostSources.ofThisHost(state, instance, installed), policy, events);
+        return new Hardware(config, state, HostSources.ofThisHost(state, instance, installed), policy);
     }
 
     /** How it fares. */

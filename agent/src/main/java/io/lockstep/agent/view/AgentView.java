@@ -1,7 +1,5 @@
 package io.lockstep.agent.view;
 
-import java.util.Map;
-
 /**
  * The agent itself.
  *
@@ -10,8 +8,6 @@ import java.util.Map;
  * @param fingerprint of its certificate, {@code sha256:} and 64 hexadecimal digits
  * @param startedMs milliseconds since 1970
  * @param startMs from the start of the JVM until protection was re-attached
- * @param java version of its runtime
- * @param configuration in force, defaults included, by table and key
  */
 public record AgentView(
         String version,
@@ -21,6 +17,4 @@ public record AgentView(
         String fingerprint,
         long startedMs,
         double startMs,
-        String java,
-        long uptimeMs,
-        Map<String, Object> configuration) {}
+        String java) {}
