@@ -88,7 +88,7 @@ public final class AgentProcess implements AutoCloseable {
             try {
                 ApiServer api = ApiServer.start(
                         daemon.operations(), new HostDoctor(paths, config, daemon.operations()), paths.socket());
-                log.info("in service: {}", daemon.operations().agent());
+                log.info("in service: {}, {}", AgentVersion.TEXT, paths.root());
                 return new AgentProcess(paths, lock, daemon, notifier, watchdog, api);
             } catch (LockstepException | RuntimeException e) {
                 watchdog.close();

@@ -1,11 +1,14 @@
 package io.lockstep.agent;
 
+import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareView;
+import io.lockstep.agent.view.HostView;
 import io.lockstep.agent.view.JournalEpoch;
+import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectRequest;
 import io.lockstep.agent.view.ProtectionStatus;
@@ -28,6 +31,15 @@ import java.util.List;
 public interface VmOperations {
     /** This agent. */
     AgentView agent();
+
+    /** What changes, as it changes. */
+    EventLog events();
+
+    /** The machine that this agent runs on. */
+    HostView host();
+
+    /** The peers of the configuration. */
+    List<PeerView> peers();
 
     /** Every QEMU found here, and every replica held here. Reads /proc: tens of milliseconds. */
     List<VmSummary> vms() throws LockstepException;

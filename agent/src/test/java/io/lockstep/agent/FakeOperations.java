@@ -1,5 +1,6 @@
 package io.lockstep.agent;
 
+import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
 import io.lockstep.agent.view.DryRun;
@@ -8,6 +9,7 @@ import io.lockstep.agent.view.ErrorView;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareView;
+import io.lockstep.agent.view.HostView;
 import io.lockstep.agent.view.InitialSync;
 import io.lockstep.agent.view.JournalEpoch;
 import io.lockstep.agent.view.OutputView;
@@ -27,6 +29,7 @@ import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 
@@ -46,7 +49,34 @@ public class FakeOperations implements VmOperations {
     @Override
     public AgentView agent() {
         return new AgentView(
-                "0.1.0", ProcessHandle.current().pid(), "/", "0.0.0.0:7500", FINGERPRINT, 1_000, 300, "17");
+                "0.1.0",
+                ProcessHandle.current().pid(),
+                "/",
+                "0.0.0.0:7500",
+                FINGERPRINT,
+                1_000,
+                300,
+                "17",
+                5_000,
+                Map.of("epoch", Map.of("epochMs", 25)));
+    }
+
+    /** What the tests publish. */
+    public final EventLog events = new EventLog(64, 1_000);
+
+    @Override
+    public EventLog events() {
+        return events;
+    }
+
+    @Override
+    public HostView host() {
+        return new HostView("host-a", "6.12.0", "amd64", 2, 4L << 30, "0123", "boot-1", "", "failing", List.of("A2"));
+    }
+
+    @Override
+    public List<PeerView> peers() {
+        return List.of(new PeerView("b", "host-b:7500", FINGERPRINT, true));
     }
 
     @Override

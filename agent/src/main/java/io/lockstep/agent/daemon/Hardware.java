@@ -2,6 +2,8 @@ package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.events.AgentEvent;
+import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.replication.LockstepException;
@@ -30,15 +32,27 @@ final class Hardware implements AutoCloseable {
      * @param state directory of our own that outlives restarts; must exist
      * @param sources which are closed with this
      * @param policy which is closed with this
+     * @param events where changes of health are published
      */
-    Hardware(AgentConfig config, Path state, HostSources sources, HardwarePolicy policy) {
+    Hardware(AgentConfig config, Path state, HostSources sources, HardwarePolicy policy, EventLog events) {
         this.config = config;
         this.policy = policy;
-        watch = HardwareWatch.start(sources, config.hardware().rules(), state.resolve("health"), inventory, policy);
+        watch = HardwareWatch.start(
+                sources, config.hardware().rules(), state.resolve("health"), inventory, (health, before) -> {
+                    events.publish(
+                            AgentEvent.HARDWARE,
+                            health.component().words(),
+                            health.state().words(),
+                            health.evidence().isEmpty()
+                                    ? ""
+                                    : health.evidence().get(health.evidence().size() - 1));
+                    policy.changed(health, before);
+                });
     }
 
     /** Watches the host that this runs on. */
-    static Hardware ofThisHost(AgentPaths paths, AgentConfig config, HardwarePolicy policy) throws LockstepException {
+    static Hardware ofThisHost(AgentPaths paths, AgentConfig config, HardwarePolicy policy, EventLog events)
+            throws LockstepException {
         Path state = paths.state().resolve("hardware");
         try {
             Files.createDirectories(state);
@@ -51,7 +65,7 @@ final class Hardware implements AutoCloseable {
         String instance = installed
                 ? "lockstep"
                 : "lockstep-" + Integer.toHexString(paths.root().hashCode());
-        return new Hardware(config, state, HostSources.ofThisHost(state, instance, installed), policy);
+        return new Hardware(config, state, HostSources.ofThisHost(state, instance, installed), policy, events);
     }
 
     /** How it fares. */

@@ -4,6 +4,8 @@ import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.Daemon;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.events.AgentEvent;
+import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.supervisor.ProgressSource;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.journal.JournalLimits;
@@ -14,6 +16,7 @@ import io.lockstep.replication.link.LinkTimeouts;
 import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.replica.Fence;
 import io.lockstep.replication.replica.FenceCommand;
+import io.lockstep.replication.replica.PromotedVm;
 import io.lockstep.replication.replica.ReplicaConfig;
 import io.lockstep.replication.replica.ReplicaHost;
 import io.lockstep.replication.replica.ReplicaListener;
@@ -56,15 +59,17 @@ final class LockstepDaemon implements Daemon {
 
     static LockstepDaemon start(AgentPaths paths, AgentConfig config) throws LockstepException {
         long startedMs = System.currentTimeMillis();
+        EventLog events = new EventLog();
         Identity identity = Identity.openOrCreate(paths.identity());
         LinkDialer dialer = new LinkDialer(identity, LinkTimeouts.DEFAULT);
         Standbys standbys = new Standbys(config, paths.run().resolve("standby"));
-        Protections protections = new Protections(paths, config, dialer);
+        Protections protections = new Protections(paths, config, dialer, events);
         protections.takeUp();
-        ReplicaHost replicas = new ReplicaHost(replicaConfig(paths, config), standbys, fence(config), new ReplicaLog());
+        ReplicaHost replicas =
+                new ReplicaHost(replicaConfig(paths, config), standbys, fence(config), new ReplicaLog(events));
         Hardware hardware = null;
         try {
-            hardware = Hardware.ofThisHost(paths, config, policy(config, protections));
+            hardware = Hardware.ofThisHost(paths, config, policy(config, protections), events);
             Set<String> fingerprints = config.peers().values().stream()
                     .map(AgentConfig.Peer::fingerprint)
                     .collect(Collectors.toUnmodifiableSet());
@@ -89,6 +94,7 @@ final class LockstepDaemon implements Daemon {
                             replicas,
                             standbys,
                             hardware,
+                            events,
                             startedMs));
         } catch (LockstepException | RuntimeException e) {
             if (hardware != null) {
@@ -179,14 +185,31 @@ final class LockstepDaemon implements Daemon {
     }
 
     private static final class ReplicaLog implements ReplicaListener {
+        private final EventLog events;
+
+        ReplicaLog(EventLog events) {
+            this.events = events;
+        }
+
         @Override
         public void stateChanged(String vm, ReplicaState from, ReplicaState to, String reason) {
             LOG.info("{}: replica {} -> {}: {}", vm, from.label(), to.label(), reason);
+            events.publish(AgentEvent.REPLICA, vm, to.label(), reason);
+        }
+
+        @Override
+        public void promoted(PromotedVm promoted) {
+            events.publish(
+                    AgentEvent.PROMOTION,
+                    promoted.vm(),
+                    promoted.reason().label(),
+                    "runs here from epoch " + promoted.epoch());
         }
 
         @Override
         public void error(String vm, String code, String message) {
             LOG.warn("{}: replica: {} ({})", vm, message, code);
+            events.publish(AgentEvent.ERROR, vm, code, message);
         }
     }
 }

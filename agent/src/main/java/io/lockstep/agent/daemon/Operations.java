@@ -5,13 +5,16 @@ import io.lockstep.agent.AgentVersion;
 import io.lockstep.agent.Progress;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareView;
+import io.lockstep.agent.view.HostView;
 import io.lockstep.agent.view.JournalEpoch;
+import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectRequest;
 import io.lockstep.agent.view.ProtectionStatus;
@@ -40,7 +43,9 @@ import java.lang.management.ManagementFactory;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -63,6 +68,7 @@ final class Operations implements VmOperations {
     private final Standbys standbys;
     private final VmSearch search;
     private final Hardware hardware;
+    private final EventLog events;
     private final long startedMs;
     private final double startMs;
 
@@ -75,6 +81,7 @@ final class Operations implements VmOperations {
             ReplicaHost replicas,
             Standbys standbys,
             Hardware hardware,
+            EventLog events,
             long startedMs) {
         this.paths = paths;
         this.config = config;
@@ -85,6 +92,7 @@ final class Operations implements VmOperations {
         this.standbys = standbys;
         this.search = new VmSearch(protections, replicas, standbys.directory());
         this.hardware = hardware;
+        this.events = events;
         this.startedMs = startedMs;
         this.startMs = System.currentTimeMillis()
                 - (double) ManagementFactory.getRuntimeMXBean().getStartTime();
@@ -100,7 +108,37 @@ final class Operations implements VmOperations {
                 identity.fingerprint(),
                 startedMs,
                 startMs,
-                Runtime.version().toString());
+                Runtime.version().toString(),
+                System.currentTimeMillis() - startedMs,
+                ConfigurationInForce.of(config));
+    }
+
+    @Override
+    public EventLog events() {
+        return events;
+    }
+
+    @Override
+    public HostView host() {
+        return HostViews.of(hardware.view());
+    }
+
+    @Override
+    public List<PeerView> peers() {
+        Set<String> reached = new HashSet<>();
+        protections().stream()
+                .filter(p -> p.peer().connected())
+                .forEach(p -> reached.add(p.peer().fingerprint()));
+        replicas().stream()
+                .filter(r -> r.primary().connected())
+                .forEach(r -> reached.add(r.primary().fingerprint()));
+        return config.peers().entrySet().stream()
+                .map(e -> new PeerView(
+                        e.getKey(),
+                        e.getValue().host() + ":" + e.getValue().port(),
+                        e.getValue().fingerprint(),
+                        reached.contains(e.getValue().fingerprint())))
+                .toList();
     }
 
     @Override

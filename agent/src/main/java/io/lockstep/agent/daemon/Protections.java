@@ -3,6 +3,8 @@ package io.lockstep.agent.daemon;
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.AgentVersion;
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.events.AgentEvent;
+import io.lockstep.agent.events.EventLog;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
@@ -32,6 +34,7 @@ final class Protections implements AutoCloseable {
     private final AgentPaths paths;
     private final AgentConfig config;
     private final LinkDialer dialer;
+    private final EventLog events;
     private final ProtectionStore store;
     private final Map<String, Held> held = new ConcurrentHashMap<>();
     private volatile boolean closing;
@@ -39,7 +42,8 @@ final class Protections implements AutoCloseable {
     /** A protection and what is written down of it. */
     record Held(ProtectedVm vm, ProtectionStore.Entry entry) {}
 
-    Protections(AgentPaths paths, AgentConfig config, LinkDialer dialer) throws LockstepException {
+    Protections(AgentPaths paths, AgentConfig config, LinkDialer dialer, EventLog events) throws LockstepException {
+        this.events = events;
         this.paths = paths;
         this.config = config;
         this.dialer = dialer;
@@ -93,6 +97,25 @@ final class Protections implements AutoCloseable {
     private void forget(String vmName) {
         if (find(vmName) == null) {
             ended(vmName, ProtectionState.VM_DIED);
+        }
+    }
+
+    /** Writes down what becomes of a protection. */
+    private final class Diary implements ProtectedVm.HandoverRecord {
+        private final ProtectionStore.Entry entry;
+
+        Diary(ProtectionStore.Entry entry) {
+            this.entry = entry;
+        }
+
+        @Override
+        public void handingOver(long epoch) throws LockstepException {
+            store.put(Protections.this.entry(entry).handedOver(epoch));
+        }
+
+        @Override
+        public void stateChanged(ProtectionState from, ProtectionState to, String reason) {
+            events.publish(AgentEvent.PROTECTION, entry.vmName(), Views.label(to), reason);
         }
     }
 
@@ -166,7 +189,7 @@ final class Protections implements AutoCloseable {
                 new PeerAddress(entry.peer(), new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()),
                 dialer,
                 settings(Asked.of(entry)),
-                epoch -> store.put(entry(entry).handedOver(epoch)));
+                new Diary(entry));
         held.put(entry.vmName(), new Held(started, entry));
         var unused = started.ended().thenAccept(state -> ended(entry.vmName(), state));
         return started;

@@ -1,5 +1,7 @@
 package io.lockstep.agent.view;
 
+import java.util.Map;
+
 /**
  * The agent itself.
  *
@@ -8,6 +10,8 @@ package io.lockstep.agent.view;
  * @param fingerprint of its certificate, {@code sha256:} and 64 hexadecimal digits
  * @param startedMs milliseconds since 1970
  * @param startMs from the start of the JVM until protection was re-attached
+ * @param java version of its runtime
+ * @param configuration in force, defaults included, by table and key
  */
 public record AgentView(
         String version,
@@ -17,4 +21,6 @@ public record AgentView(
         String fingerprint,
         long startedMs,
         double startMs,
-        String java) {}
+        String java,
+        long uptimeMs,
+        Map<String, Object> configuration) {}

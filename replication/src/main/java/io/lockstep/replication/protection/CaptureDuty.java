@@ -80,6 +80,9 @@ final class CaptureDuty implements Runnable {
 
         /** QEMU, which stands still at this committed epoch, is about to be ended: from now on the VM is the peer's; -1: it is ours again. */
         void handingOver(long epoch) throws LockstepException;
+
+        /** A change of state; must not wait. */
+        void stateChanged(ProtectionState from, ProtectionState to, String reason);
     }
 
     private final String vmName;
@@ -515,9 +518,11 @@ final class CaptureDuty implements Runnable {
     private void state(ProtectionState next, String reason) {
         if (next != state) {
             LOG.info("{}: {} -> {}: {}", vmName, state, next, reason);
+            ProtectionState before = state;
             stateReason = reason;
             stateSinceMs = System.currentTimeMillis();
             state = next;
+            listener.stateChanged(before, next, reason);
         }
     }
 

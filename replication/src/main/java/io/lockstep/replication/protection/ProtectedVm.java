@@ -534,6 +534,9 @@ public final class ProtectedVm implements AutoCloseable {
     public interface HandoverRecord {
         /** Durable when it returns: the VM belongs to the peer from this epoch on; -1: it does not. */
         void handingOver(long epoch) throws LockstepException;
+
+        /** The protection's state changed. On the capture thread, never in a pause; must not wait. */
+        default void stateChanged(ProtectionState from, ProtectionState to, String reason) {}
     }
 
     private final class End implements CaptureDuty.EndListener {
@@ -545,6 +548,11 @@ public final class ProtectedVm implements AutoCloseable {
         @Override
         public void handingOver(long epoch) throws LockstepException {
             handover.handingOver(epoch);
+        }
+
+        @Override
+        public void stateChanged(ProtectionState from, ProtectionState to, String reason) {
+            handover.stateChanged(from, to, reason);
         }
     }
 }
