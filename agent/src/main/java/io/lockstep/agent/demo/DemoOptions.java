@@ -10,7 +10,6 @@ import org.jspecify.annotations.Nullable;
  * @param epochMs length of an epoch, 1 to 1,000
  * @param report where to write the measurements as JSON; null for nowhere
  * @param project the source tree, with the launcher
- * @param network whether this process is in a network namespace of its own, where the guest gets a network and a client
  * @param guests directory that {@code agent/guests/build.sh} made
  */
 record DemoOptions(
@@ -20,5 +19,4 @@ record DemoOptions(
         Kill kill,
         @Nullable Path report,
         Path project,
-        boolean network,
         Path guests) {}

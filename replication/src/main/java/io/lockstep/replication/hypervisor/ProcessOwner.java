@@ -11,9 +11,9 @@ import java.nio.file.Path;
  * @param uid filesystem user id
  * @param gid filesystem group id
  */
-record ProcessOwner(int uid, int gid) {
+public record ProcessOwner(int uid, int gid) {
     /** Of a process by its directory in /proc. */
-    static ProcessOwner of(Path directory) throws IOException {
+    public static ProcessOwner of(Path directory) throws IOException {
         int uid = -1;
         int gid = -1;
         for (String line : Files.readAllLines(directory.resolve("status"))) {
@@ -28,12 +28,12 @@ record ProcessOwner(int uid, int gid) {
     }
 
     /** Of a process by its id. */
-    static ProcessOwner of(long pid) throws IOException {
+    public static ProcessOwner of(long pid) throws IOException {
         return of(Path.of("/proc/" + pid));
     }
 
     /** Gives a file to this owner. */
-    void own(Path file) throws IOException {
+    public void own(Path file) throws IOException {
         Files.setAttribute(file, "unix:uid", uid);
         Files.setAttribute(file, "unix:gid", gid);
     }
