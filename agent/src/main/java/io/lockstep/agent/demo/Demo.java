@@ -7,8 +7,10 @@ import io.lockstep.agent.view.ReplicaView;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One run: two agents, a guest between them, a kill, and the check of every state that the guest printed.
@@ -76,8 +78,7 @@ final class Demo {
                 SerialLog serial = new SerialLog(workspace.directory().resolve(workspace.vmName() + ".serial"))) {
             String accelerator = GuestVm.accelerator(options.guests(), workspace.directory());
             output.line("guest %s under %s, two agents in %s", name(), accelerator, workspace.directory());
-            GuestVm vm = GuestVm.start(
-                    options.guest(), workspace.vmName(), accelerator, options.guests(), workspace.directory());
+            GuestVm vm = boot(workspace, accelerator);
             hosts.start();
             Deadline.await("the guest's first tick", BOOT, () -> {
                 if (!vm.isAlive()) {
@@ -85,23 +86,38 @@ final class Demo {
                 }
                 return serial.count() > 0;
             });
+            Traffic traffic = Traffic.start(options);
             HashChain chain = options.guest().chain();
             ChainCheck check = new ChainCheck(chain);
             Floor floor = hosts.primary().floor(hosts.vm(), FLOOR_SAMPLES);
             output.line(
                     "pause floor %.2f ms (stop, state to tmpfs, cont)",
                     floor.pauseMs().p50());
+            traffic.unprotected(output);
             ProtectionStatus protection = hosts.primary().protect(hosts.vm(), output::progress);
             output.copied(protection);
+            traffic.beginProtected();
             watch(options.seconds(), hosts, serial, check);
             ProtectionStatus before = hosts.primary().protection(hosts.vm());
             ReplicaView replica = hosts.peer().replica(hosts.vm());
             TickWatch ticks = new TickWatch(serial, check, chain.sweepTicks());
+            traffic.beforeKill();
             Outcome outcome = options.kill() == Kill.AGENT
                     ? new AgentKill(hosts, vm, ticks, output).perform()
                     : new VmKill(hosts, vm, ticks, output).perform(options.kill());
-            return report(floor, before, replica, outcome);
+            return report(floor, before, replica, outcome, traffic.end());
         }
+    }
+
+    private GuestVm boot(Workspace workspace, String accelerator)
+            throws IOException, InterruptedException, DemoFailure {
+        if (!options.network()) {
+            return GuestVm.start(
+                    options.guest(), workspace.vmName(), accelerator, options.guests(), workspace.directory());
+        }
+        new GuestNetwork(List.of()).create();
+        return GuestVm.startWithNetwork(
+                List.of(), options.guest(), workspace.vmName(), accelerator, options.guests(), workspace.directory());
     }
 
     /** Prints a line a second. */
@@ -121,7 +137,12 @@ final class Demo {
         }
     }
 
-    private DemoReport report(Floor floor, ProtectionStatus before, ReplicaView replica, Outcome outcome) {
+    private DemoReport report(
+            Floor floor,
+            ProtectionStatus before,
+            ReplicaView replica,
+            Outcome outcome,
+            DemoReport.@Nullable Client client) {
         Quantiles dirty = before.dirtyPages();
         return new DemoReport(
                 name(),
@@ -139,6 +160,7 @@ final class Demo {
                 new DemoReport.Journal(replica.journalEpochs(), replica.journalBytes()),
                 outcome.failover(),
                 outcome.guestState(),
+                client,
                 outcome.agentRestart());
     }
 

@@ -16,6 +16,9 @@ import picocli.CommandLine.Spec;
         name = "demo",
         description = "Protects a guest between two agents on this machine, kills, and checks that nothing was lost.")
 public final class DemoCommand implements Callable<Integer> {
+    /** Set by the launcher, which made the network namespace. */
+    private static final String OWN_NETWORK = "lockstep.ownNetwork";
+
     @Spec
     private @Nullable CommandSpec spec;
 
@@ -65,7 +68,18 @@ public final class DemoCommand implements Callable<Integer> {
                 Files.isExecutable(project.resolve("lockstep")) && Files.isReadable(guests.resolve("micro.elf")),
                 "the demo runs from a source tree, as ./lockstep demo, which builds its guests");
         checkReport();
-        return new Demo(new DemoOptions(guest, seconds, epochMs, kill, report, project, guests)).run() ? 0 : 1;
+        return new Demo(new DemoOptions(
+                                guest,
+                                seconds,
+                                epochMs,
+                                kill,
+                                report,
+                                project,
+                                Boolean.getBoolean(OWN_NETWORK),
+                                guests))
+                        .run()
+                ? 0
+                : 1;
     }
 
     /** Now rather than when the run is over, and with it the measurements. */

@@ -16,6 +16,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -101,6 +102,11 @@ public final class DemoHost {
             Files.createDirectories(parent);
         }
         Files.writeString(paths.configuration(), text);
+    }
+
+    /** Adds tables to what {@link #configure} wrote. */
+    void configureAlso(String text) throws IOException {
+        Files.writeString(paths.configuration(), text, StandardOpenOption.APPEND);
     }
 
     /** Starts the agent under its supervisor. */

@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param epochMs length of an epoch, 1 to 1,000
  * @param report where to write the measurements as JSON; null for nowhere
  * @param project the source tree, with the launcher
+ * @param network whether this process is in a network namespace of its own, where the guest gets a network and a client
  * @param guests directory that {@code agent/guests/build.sh} made
  */
 record DemoOptions(
@@ -19,4 +20,5 @@ record DemoOptions(
         Kill kill,
         @Nullable Path report,
         Path project,
+        boolean network,
         Path guests) {}

@@ -101,6 +101,22 @@ final class DemoOutput {
                     restart.vmPausedMsMax(),
                     restart.fullCopy() ? "yes" : "no");
         }
+        DemoReport.Client client = report.client();
+        if (client != null) {
+            row(
+                    "client",
+                    "%d acknowledged, %d lost, %d contradicted; gap %.0f ms",
+                    client.acks(),
+                    client.lost(),
+                    client.contradicted(),
+                    client.gapMs());
+            row(
+                    "round trip",
+                    "p50 %.2f ms, p99 %.2f ms; unprotected p50 %.2f ms",
+                    client.roundTripMs().p50(),
+                    client.roundTripMs().p99(),
+                    client.unprotectedRoundTripMs().p50());
+        }
         DemoReport.GuestState state = report.guestState();
         row("guest's state", "%d ticks before, %d after the kill", state.ticksBefore(), state.ticksAfter());
         row("verified", "%s", state.verified() ? "yes" : "NO");

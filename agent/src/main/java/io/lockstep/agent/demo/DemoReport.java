@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param linkBytes sent to the peer before the kill
  * @param journal what the peer's journal held at the kill
  * @param failover null if nothing failed over: the agent alone was killed
+ * @param client absent unless the guest has a network
  * @param agentRestart absent unless the agent alone was killed
  */
 record DemoReport(
@@ -33,6 +34,7 @@ record DemoReport(
         Journal journal,
         @Nullable Failover failover,
         GuestState guestState,
+        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Client client,
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable AgentRestart agentRestart) {
 
     /** The first full copy: bytes of guest memory, and how long it took. */
@@ -62,6 +64,30 @@ record DemoReport(
      * @param verified whether every page of the guest's arena was read again after the kill, and every state was right
      */
     record GuestState(long ticksBefore, long ticksAfter, boolean verified) {}
+
+    /** A distribution without its maximum. */
+    record MedianAndTail(double p50, double p99) {
+        static MedianAndTail of(Quantiles quantiles) {
+            return new MedianAndTail(quantiles.p50(), quantiles.p99());
+        }
+    }
+
+    /**
+     * A client of the guest's server on one TCP connection, from before protection to after the kill.
+     *
+     * @param acks requests that the guest acknowledged
+     * @param lost of them, that it had forgotten later
+     * @param contradicted answers that no order of what was asked explains
+     * @param roundTripMs under protection, before the kill
+     * @param gapMs longest round trip from the kill on
+     */
+    record Client(
+            long acks,
+            long lost,
+            long contradicted,
+            MedianAndTail roundTripMs,
+            MedianAndTail unprotectedRoundTripMs,
+            double gapMs) {}
 
     /**
      * The agent's death and return.

@@ -38,9 +38,14 @@ public enum Guest {
 
     /** QEMU's arguments that boot it from the directory that {@code agent/guests/build.sh} made. */
     List<String> bootArguments(Path guests) {
+        return bootArguments(guests, "");
+    }
+
+    /** As above, with more options on the linux guest's kernel's command line, as {@code agent/guests/linux/init} knows them. */
+    List<String> bootArguments(Path guests, String options) {
         return switch (this) {
             case MICRO -> micro(guests);
-            case LINUX -> linux(guests);
+            case LINUX -> linux(guests, options);
         };
     }
 
@@ -48,13 +53,13 @@ public enum Guest {
         return List.of("-kernel", guests.resolve("micro.elf").toString(), "-append", CHAIN_OPTIONS);
     }
 
-    private static List<String> linux(Path guests) {
+    private static List<String> linux(Path guests, String options) {
         return List.of(
                 "-kernel",
                 guests.resolve("vmlinuz").toString(),
                 "-initrd",
                 guests.resolve("initrd.gz").toString(),
                 "-append",
-                "console=ttyS0 loglevel=1 panic=-1 " + CHAIN_OPTIONS);
+                "console=ttyS0 loglevel=1 panic=-1 " + CHAIN_OPTIONS + " " + options);
     }
 }

@@ -27,13 +27,41 @@ public final class GuestVm {
      */
     public static GuestVm start(Guest guest, String name, String accelerator, Path guests, Path directory)
             throws IOException {
-        List<String> command = new ArrayList<>(List.of("qemu-system-x86_64", "-name", name, "-machine", "q35"));
+        return start(List.of(), guest, name, accelerator, List.of(), guest.bootArguments(guests), directory);
+    }
+
+    /** As above, with a NIC in the run's own network. */
+    static GuestVm startWithNetwork(
+            List<String> prefix, Guest guest, String name, String accelerator, Path guests, Path directory)
+            throws IOException {
+        return start(
+                prefix,
+                guest,
+                name,
+                accelerator,
+                GuestNetwork.qemuArguments(),
+                guest.bootArguments(guests, GuestNetwork.guestOption()),
+                directory);
+    }
+
+    private static GuestVm start(
+            List<String> prefix,
+            Guest guest,
+            String name,
+            String accelerator,
+            List<String> devices,
+            List<String> boot,
+            Path directory)
+            throws IOException {
+        List<String> command = new ArrayList<>(prefix);
+        command.addAll(List.of("qemu-system-x86_64", "-name", name, "-machine", "q35"));
         command.addAll(
                 List.of("-accel", accelerator, "-m", guest.memoryMib() + "M", "-nodefaults", "-display", "none"));
         command.addAll(List.of("-chardev", "file,id=serial,append=on,path=" + directory.resolve(name + ".serial")));
         command.addAll(List.of("-serial", "chardev:serial"));
         command.addAll(List.of("-qmp", "unix:" + directory.resolve(name + ".qmp") + ",server=on,wait=off"));
-        command.addAll(guest.bootArguments(guests));
+        command.addAll(devices);
+        command.addAll(boot);
         Process process = new ProcessBuilder(command)
                 .redirectErrorStream(true)
                 .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))

@@ -39,6 +39,10 @@ final class Hosts implements AutoCloseable {
         }
         primary.configure(options.epochMs(), peer, wayToPeer, fence.command());
         peer.configure(options.epochMs(), primary, primary.port(), fence.command());
+        if (options.network()) {
+            primary.configureAlso(GuestNetwork.configuration(vm, false));
+            peer.configureAlso(GuestNetwork.configuration(vm, true));
+        }
         primary.start();
         peer.start();
         primary.awaitAgent();

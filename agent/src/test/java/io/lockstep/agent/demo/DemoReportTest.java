@@ -15,17 +15,29 @@ class DemoReportTest {
 
     @Test
     void shouldWriteTheFailoverWhenTheVmWasKilled() throws Exception {
-        DemoReport report = report("vm", new DemoReport.Failover(2.0, 20.5, 23.0), null);
+        DemoReport report = report(
+                "vm",
+                new DemoReport.Failover(2.0, 20.5, 23.0),
+                new DemoReport.Client(
+                        1_234,
+                        0,
+                        0,
+                        new DemoReport.MedianAndTail(3.5, 9.25),
+                        new DemoReport.MedianAndTail(0.5, 0.75),
+                        231.5),
+                null);
 
         assertThat(compact(report))
                 .isEqualTo("{\"guest\":\"micro\",\"kill\":\"vm\"," + COMMON
                         + "\"failover\":{\"detectMs\":2.0,\"resumeMs\":20.5,\"totalMs\":23.0},"
-                        + "\"guestState\":{\"ticksBefore\":900,\"ticksAfter\":300,\"verified\":true}}");
+                        + "\"guestState\":{\"ticksBefore\":900,\"ticksAfter\":300,\"verified\":true},"
+                        + "\"client\":{\"acks\":1234,\"lost\":0,\"contradicted\":0,\"roundTripMs\":{\"p50\":3.5,\"p99\":9.25},"
+                        + "\"unprotectedRoundTripMs\":{\"p50\":0.5,\"p99\":0.75},\"gapMs\":231.5}}");
     }
 
     @Test
     void shouldWriteTheAgentsRestartWhenTheAgentWasKilled() throws Exception {
-        DemoReport report = report("agent", null, new DemoReport.AgentRestart(0.5, false));
+        DemoReport report = report("agent", null, null, new DemoReport.AgentRestart(0.5, false));
 
         assertThat(compact(report))
                 .isEqualTo("{\"guest\":\"micro\",\"kill\":\"agent\"," + COMMON
@@ -38,7 +50,10 @@ class DemoReportTest {
     }
 
     private static DemoReport report(
-            String kill, DemoReport.@Nullable Failover failover, DemoReport.@Nullable AgentRestart restart) {
+            String kill,
+            DemoReport.@Nullable Failover failover,
+            DemoReport.@Nullable Client client,
+            DemoReport.@Nullable AgentRestart restart) {
         return new DemoReport(
                 "micro",
                 kill,
@@ -54,6 +69,7 @@ class DemoReportTest {
                 new DemoReport.Journal(100, 4096),
                 failover,
                 new DemoReport.GuestState(900, 300, true),
+                client,
                 restart);
     }
 }
