@@ -19,6 +19,7 @@ public final class Errno {
     public static final int ENOSPC = 28;
     public static final int EPIPE = 32;
     public static final int ENOSYS = 38;
+    public static final int EOPNOTSUPP = 95;
     public static final int ECONNRESET = 104;
     public static final int ETIMEDOUT = 110;
     public static final int ECONNREFUSED = 111;
@@ -46,6 +47,7 @@ public final class Errno {
                     case ENOSPC -> "ENOSPC";
                     case EPIPE -> "EPIPE";
                     case ENOSYS -> "ENOSYS";
+                    case EOPNOTSUPP -> "EOPNOTSUPP";
                     case ECONNRESET -> "ECONNRESET";
                     case ETIMEDOUT -> "ETIMEDOUT";
                     case ECONNREFUSED -> "ECONNREFUSED";

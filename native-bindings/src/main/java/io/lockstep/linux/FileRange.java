@@ -6,6 +6,7 @@ import java.nio.file.Path;
 public final class FileRange implements AutoCloseable {
     private static final int FALLOC_FL_KEEP_SIZE = 1;
     private static final int FALLOC_FL_PUNCH_HOLE = 2;
+    private static final int FALLOC_FL_ZERO_RANGE = 16;
     private static final int SEEK_END = 2;
     private static final int SEEK_DATA = 3;
     private static final int SEEK_HOLE = 4;
@@ -91,6 +92,15 @@ public final class FileRange implements AutoCloseable {
         if (Libc.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) != 0) {
             throw new LinuxException(
                     "fallocate(" + path + ", PUNCH_HOLE, " + offset + ", " + length + ")", Libc.errno());
+        }
+    }
+
+    /** Lets a part of the file read as zeros and keep its space, or take it; not every file system can, tmpfs cannot. */
+    public void zero(long offset, long length) throws LinuxException {
+        // SAFETY: no memory is passed.
+        if (Libc.fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length) != 0) {
+            throw new LinuxException(
+                    "fallocate(" + path + ", ZERO_RANGE, " + offset + ", " + length + ")", Libc.errno());
         }
     }
 
