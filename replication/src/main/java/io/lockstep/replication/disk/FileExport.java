@@ -58,6 +58,19 @@ public final class FileExport implements NbdExport, AutoCloseable {
     }
 
     @Override
+    public long extent(long offset, long length) throws NbdException {
+        try {
+            long data = file.nextData(offset);
+            if (data > offset) {
+                return -Math.min(data - offset, length);
+            }
+            return Math.min(file.nextHole(offset) - offset, length);
+        } catch (LinuxException e) {
+            throw failure(e);
+        }
+    }
+
+    @Override
     public void read(long offset, ByteBuffer into) throws NbdException {
         try {
             // SAFETY: from position to limit of a direct buffer that the parameter keeps reachable.

@@ -25,6 +25,16 @@ public interface NbdExport {
         return false;
     }
 
+    /**
+     * What the range begins with, for clients that leave out what takes no space.
+     *
+     * @return how many bytes from offset on, at most length, are alike: positive if they may be data, negative if they are a hole, which reads
+     *     as zeros
+     */
+    default long extent(long offset, long length) throws NbdException {
+        return length;
+    }
+
     /** Fills the direct buffer from its position to its limit, and leaves its position at its limit. */
     void read(long offset, ByteBuffer into) throws NbdException;
 

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * From the first byte until the client has chosen the export; NBD protocol, "Fixed newstyle negotiation" and "Option types". Oldstyle, TLS and
- * metadata contexts are not offered. The connection's thread.
+ * metadata contexts other than {@code base:allocation} are not offered. The connection's thread.
  */
 final class NbdHandshake {
     /** What is skipped to answer an option in order that is too long for us; whoever sends more is cut off. */
@@ -23,6 +23,7 @@ final class NbdHandshake {
     private boolean zeroes = true;
     private boolean fixed;
     private boolean structured;
+    private boolean allocation;
 
     NbdHandshake(NbdWire wire, NbdExport export) {
         this.wire = wire;
@@ -33,6 +34,11 @@ final class NbdHandshake {
     /** Whether the client asked for structured replies. */
     boolean structured() {
         return structured;
+    }
+
+    /** Whether the client may ask what of the export takes space. */
+    boolean allocation() {
+        return allocation;
     }
 
     /** Transmission flags of an export: "Transmission flags". */
@@ -107,6 +113,7 @@ final class NbdHandshake {
                 }
                 case NbdProtocol.OPT_LIST -> list(data);
                 case NbdProtocol.OPT_STRUCTURED_REPLY -> structuredReply(data);
+                case NbdProtocol.OPT_LIST_META_CONTEXT, NbdProtocol.OPT_SET_META_CONTEXT -> metaContext(option, data);
                 case NbdProtocol.OPT_INFO, NbdProtocol.OPT_GO -> {
                     if (inform(option, data) && option == NbdProtocol.OPT_GO) {
                         return true;
@@ -170,6 +177,35 @@ final class NbdHandshake {
         wire.send();
     }
 
+    private void metaContext(int option, ByteBuffer data) throws IOException {
+        boolean sets = option == NbdProtocol.OPT_SET_META_CONTEXT;
+        if (sets) {
+            allocation = false;
+        }
+        NbdMetaQuery query = NbdMetaQuery.parse(data);
+        if (query == null || !structured) {
+            refuse(
+                    option,
+                    NbdProtocol.REP_ERR_INVALID,
+                    query == null
+                            ? "option " + option + " has strings that do not fit its length " + data.limit()
+                            : "option " + option + " needs structured replies first");
+            return;
+        }
+        if (!isOurs(query.export())) {
+            refuse(option, NbdProtocol.REP_ERR_UNKNOWN, "no export has the name '" + text(query.export()) + "'");
+            return;
+        }
+        if (query.exact() || (!sets && (query.namespace() || query.count() == 0))) {
+            byte[] context = NbdMetaQuery.ALLOCATION.getBytes(StandardCharsets.UTF_8);
+            allocation |= sets;
+            reply(option, NbdProtocol.REP_META_CONTEXT, Integer.BYTES + context.length);
+            wire.out().putInt(sets ? NbdMetaQuery.ALLOCATION_ID : 0).put(context);
+        }
+        reply(option, NbdProtocol.REP_ACK, 0);
+        wire.send();
+    }
+
     private boolean inform(int option, ByteBuffer data) throws IOException {
         ByteBuffer asked = exportAsked(data);
         if (asked == null) {
@@ -201,15 +237,10 @@ final class NbdHandshake {
 
     /** The name in the data of INFO or GO: {@code u32 length, name, u16 count, count × u16 information types}; null if malformed. */
     private static @Nullable ByteBuffer exportAsked(ByteBuffer data) {
-        if (data.remaining() < Integer.BYTES + Short.BYTES) {
+        ByteBuffer name = NbdMetaQuery.string(data);
+        if (name == null || data.remaining() < Short.BYTES) {
             return null;
         }
-        int nameBytes = data.getInt();
-        if (nameBytes < 0 || nameBytes > data.remaining() - Short.BYTES) {
-            return null;
-        }
-        ByteBuffer name = data.slice(data.position(), nameBytes);
-        data.position(data.position() + nameBytes);
         int types = Short.toUnsignedInt(data.getShort());
         return data.remaining() == types * Short.BYTES ? name : null;
     }

@@ -21,9 +21,13 @@ final class NbdProtocol {
     static final int OPT_GO = 7;
     static final int OPT_STRUCTURED_REPLY = 8;
 
+    static final int OPT_LIST_META_CONTEXT = 9;
+    static final int OPT_SET_META_CONTEXT = 10;
+
     static final int REP_ACK = 1;
     static final int REP_SERVER = 2;
     static final int REP_INFO = 3;
+    static final int REP_META_CONTEXT = 4;
     static final int REP_ERR_UNSUP = 0x80000001;
     static final int REP_ERR_INVALID = 0x80000003;
     static final int REP_ERR_UNKNOWN = 0x80000006;
@@ -50,17 +54,25 @@ final class NbdProtocol {
     static final int CMD_FLUSH = 3;
     static final int CMD_TRIM = 4;
     static final int CMD_WRITE_ZEROES = 6;
+    static final int CMD_BLOCK_STATUS = 7;
 
     static final int CMD_FLAG_FUA = 1;
     static final int CMD_FLAG_NO_HOLE = 1 << 1;
     static final int CMD_FLAG_DF = 1 << 2;
+    static final int CMD_FLAG_REQ_ONE = 1 << 3;
     static final int CMD_FLAG_FAST_ZERO = 1 << 4;
 
     static final int CHUNK_FLAG_DONE = 1;
     static final int CHUNK_NONE = 0;
     static final int CHUNK_OFFSET_DATA = 1;
+    static final int CHUNK_BLOCK_STATUS = 5;
     static final int CHUNK_ERROR = 0x8001;
     static final int CHUNK_ERROR_OFFSET = 0x8002;
+
+    /** Of an extent in the context {@code base:allocation}: takes no space, and reads as zeros. */
+    static final int STATE_HOLE = 1;
+
+    static final int STATE_ZERO = 1 << 1;
 
     /** Of a string on the wire; section "Conventions". */
     static final int STRING_BYTES_MAX = 4096;

@@ -218,7 +218,7 @@ public final class NbdServer implements AutoCloseable {
                 wire.sendBuffer(PIECE_BYTES_MAX);
                 NbdHandshake handshake = new NbdHandshake(wire, export);
                 if (handshake.negotiate()) {
-                    new NbdTransmission(wire, export, handshake.structured()).serve();
+                    new NbdTransmission(wire, export, handshake).serve();
                 }
             } catch (ClosedChannelException e) {
                 LOG.debug("connection to {} closed from our side", socket);

@@ -23,9 +23,13 @@ final class NbdTransmission {
     private static final Logger LOG = LoggerFactory.getLogger(NbdTransmission.class);
     private static final int REQUEST_BYTES = 28;
 
+    /** Extents in one answer, of 8 bytes each: 2 KiB. A client asks again for the rest. */
+    private static final int EXTENTS_MAX = 256;
+
     private final NbdWire wire;
     private final NbdExport export;
     private final boolean structured;
+    private final boolean allocation;
     private final long sizeBytes;
 
     private int flags;
@@ -34,10 +38,11 @@ final class NbdTransmission {
     private long offset;
     private long length;
 
-    NbdTransmission(NbdWire wire, NbdExport export, boolean structured) {
+    NbdTransmission(NbdWire wire, NbdExport export, NbdHandshake agreed) {
         this.wire = wire;
         this.export = export;
-        this.structured = structured;
+        structured = agreed.structured();
+        allocation = agreed.allocation();
         sizeBytes = export.sizeBytes();
     }
 
@@ -73,6 +78,7 @@ final class NbdTransmission {
                 case NbdProtocol.CMD_FLUSH -> flush();
                 case NbdProtocol.CMD_TRIM -> trim();
                 case NbdProtocol.CMD_WRITE_ZEROES -> writeZeroes();
+                case NbdProtocol.CMD_BLOCK_STATUS -> blockStatus();
                 default -> throw new NbdException(NbdException.EINVAL, "command " + type + " is not supported");
             }
         } catch (NbdException e) {
@@ -234,6 +240,44 @@ final class NbdTransmission {
             throw bug(e);
         }
         sendDone();
+    }
+
+    private void blockStatus() throws IOException, NbdException {
+        checkFlags(NbdProtocol.CMD_FLAG_REQ_ONE);
+        checkRange(NbdException.EINVAL);
+        if (!allocation || length == 0) {
+            throw new NbdException(
+                    NbdException.EINVAL,
+                    allocation
+                            ? "block status of nothing"
+                            : "block status without the context " + NbdMetaQuery.ALLOCATION);
+        }
+        // The extents are put where the answer's payload is; their number, and so its head, is known afterwards.
+        ByteBuffer extents = wire.data().clear();
+        int extentsMax = (flags & NbdProtocol.CMD_FLAG_REQ_ONE) != 0 ? 1 : EXTENTS_MAX;
+        for (long done = 0; done < length && extents.position() < extentsMax * Long.BYTES; ) {
+            long extent = extent(offset + done, length - done);
+            extents.putInt((int) Math.abs(extent))
+                    .putInt(extent < 0 ? NbdProtocol.STATE_HOLE | NbdProtocol.STATE_ZERO : 0);
+            done += Math.abs(extent);
+        }
+        extents.flip();
+        chunk(NbdProtocol.CHUNK_FLAG_DONE, NbdProtocol.CHUNK_BLOCK_STATUS, Integer.BYTES + extents.limit());
+        wire.out().putInt(NbdMetaQuery.ALLOCATION_ID);
+        wire.sendWithData();
+    }
+
+    private long extent(long from, long bytes) throws NbdException {
+        try {
+            long extent = export.extent(from, bytes);
+            if (extent == 0 || extent > bytes || extent < -bytes) {
+                throw new NbdException(
+                        NbdException.EIO, "the export has an extent of " + extent + " bytes in " + bytes);
+            }
+            return extent;
+        } catch (RuntimeException e) {
+            throw bug(e);
+        }
     }
 
     /** FUA is good for every command, and means nothing where nothing is written. */

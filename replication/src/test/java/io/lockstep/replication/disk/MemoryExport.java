@@ -14,6 +14,8 @@ final class MemoryExport implements NbdExport {
     volatile boolean recording = true;
     volatile long failsAt = -1;
     volatile @Nullable RuntimeException bug;
+    /** Data and holes take turns, each this long, if it is not 0. */
+    volatile long extentBytes;
 
     MemoryExport(int bytes) {
         content = new byte[bytes];
@@ -41,6 +43,15 @@ final class MemoryExport implements NbdExport {
     @Override
     public boolean zeroesFast() {
         return zeroesFast;
+    }
+
+    @Override
+    public long extent(long offset, long length) {
+        if (extentBytes == 0) {
+            return length;
+        }
+        long extent = Math.min(extentBytes - offset % extentBytes, length);
+        return offset / extentBytes % 2 == 0 ? extent : -extent;
     }
 
     @Override

@@ -59,6 +59,7 @@ class NbdClientsTest {
                         "can_df: true",
                         "can_multi_conn: true",
                         "can_fast_zero: true",
+                        "base:allocation",
                         "block_size_preferred: 4096",
                         "block_size_maximum: 33554432");
         assertThat(run(0, "nbdinfo", "--list", "nbd+unix://?socket=" + server.socket()))
@@ -79,6 +80,17 @@ class NbdClientsTest {
         try (FileRange file = FileRange.open(image, false)) {
             assertThat(file.nextHole(0)).as("the copy's holes").isLessThan(BYTES / 2);
         }
+    }
+
+    @Test
+    void shouldShowNbdinfoTheHoles() throws Exception {
+        try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+            file.seek(MIB);
+            file.write(new byte[2 * MIB]);
+        }
+        assertThat(run(0, "nbdinfo", "--map", uri).strip().lines().map(line -> line.strip()
+                        .replaceAll(" +", " ")))
+                .containsExactly("0 1048576 3 hole,zero", "1048576 2097152 0 data", "3145728 97521664 3 hole,zero");
     }
 
     @Test

@@ -169,6 +169,35 @@ class NbdHandshakeTest {
     }
 
     @Test
+    void shouldListAndSetTheContextThatItHas() throws Exception {
+        try (NbdTestClient client = NbdTestClient.greeted(server.socket())) {
+            client.option(10, NbdTestClient.metaData("disk0", "base:allocation"));
+            assertThat(client.optionReply()).isEqualTo("10 error 3: option 10 needs structured replies first");
+            client.option(8);
+            assertThat(client.optionReply()).isEqualTo("8 reply 1: 0 bytes");
+            for (String[] queries : new String[][] {{}, {"base:"}, {"qemu:dirty", "base:allocation"}}) {
+                client.option(9, NbdTestClient.metaData("disk0", queries));
+                assertThat(client.optionReply()).isEqualTo("9 reply 4: 19 bytes");
+                assertThat(client.optionReply()).isEqualTo("9 reply 1: 0 bytes");
+            }
+            for (String[] queries : new String[][] {{}, {"base:"}, {"base:allocation2"}, {""}}) {
+                client.option(10, NbdTestClient.metaData("disk0", queries));
+                assertThat(client.optionReply()).isEqualTo("10 reply 1: 0 bytes");
+            }
+            client.option(10, NbdTestClient.metaData("", "base:allocation"));
+            assertThat(client.optionReply()).isEqualTo("10 reply 4: 19 bytes");
+            assertThat(client.optionReply()).isEqualTo("10 reply 1: 0 bytes");
+            client.option(10, NbdTestClient.metaData("disk1", "base:allocation"));
+            assertThat(client.optionReply()).isEqualTo("10 error 6: no export has the name 'disk1'");
+            byte[] endless = NbdTestClient.metaData("disk0");
+            endless[endless.length - 4] = (byte) 0xff;
+            client.option(10, endless);
+            assertThat(client.optionReply())
+                    .isEqualTo("10 error 3: option 10 has strings that do not fit its length 13");
+        }
+    }
+
+    @Test
     void shouldEndWhenAnOptionIsMalformed() throws Exception {
         assertEnds(
                 ByteBuffer.allocate(16).putLong(0x49484156454F5055L).putInt(3).putInt(0));

@@ -36,6 +36,18 @@ final class NbdTestClient implements AutoCloseable {
         return client;
     }
 
+    /** The data of a question about metadata contexts. */
+    static byte[] metaData(String name, String... queries) {
+        ByteBuffer data = ByteBuffer.allocate(1000);
+        byte[] text = name.getBytes(StandardCharsets.UTF_8);
+        data.putInt(text.length).put(text).putInt(queries.length);
+        for (String query : queries) {
+            byte[] asked = query.getBytes(StandardCharsets.UTF_8);
+            data.putInt(asked.length).put(asked);
+        }
+        return java.util.Arrays.copyOf(data.array(), data.position());
+    }
+
     static byte[] goData(String name, int... types) {
         byte[] text = name.getBytes(StandardCharsets.UTF_8);
         ByteBuffer data = ByteBuffer.allocate(6 + text.length + 2 * types.length);
@@ -97,10 +109,19 @@ final class NbdTestClient implements AutoCloseable {
                 + switch (type) {
                     case 0 -> "nothing";
                     case 1 -> "data at " + body.getLong() + ", " + body.remaining() + " bytes";
+                    case 5 -> "context " + body.getInt() + extents(body);
                     case 0x8001 -> error(body);
                     case 0x8002 -> error(body) + " at " + body.getLong();
                     default -> "type " + type;
                 };
+    }
+
+    private static String extents(ByteBuffer body) {
+        StringBuilder text = new StringBuilder();
+        while (body.hasRemaining()) {
+            text.append(", ").append(body.getInt()).append(body.getInt() == 3 ? " hole" : " data");
+        }
+        return text.toString();
     }
 
     private static String error(ByteBuffer body) {

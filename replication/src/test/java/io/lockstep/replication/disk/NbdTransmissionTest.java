@@ -19,6 +19,7 @@ class NbdTransmissionTest {
     private static final int FLUSH = 3;
     private static final int TRIM = 4;
     private static final int WRITE_ZEROES = 6;
+    private static final int BLOCK_STATUS = 7;
 
     @TempDir
     Path directory;
@@ -136,7 +137,7 @@ class NbdTransmissionTest {
             client.request(0, 5, 7, 0, 4096);
             assertThat(client.chunk()).isEqualTo("7: done error 22 command 5 is not supported");
             client.request(0, 7, 8, 0, 4096);
-            assertThat(client.chunk()).isEqualTo("8: done error 22 command 7 is not supported");
+            assertThat(client.chunk()).isEqualTo("8: done error 22 block status without the context base:allocation");
             client.request(0, FLUSH, 9, 0, 4096);
             assertThat(client.chunk()).isEqualTo("9: done error 22 flush of a range: offset 0, length 4096");
             client.request(0x11, WRITE, 10, 0, 512, new byte[512]);
@@ -201,6 +202,34 @@ class NbdTransmissionTest {
             client.request(18, WRITE_ZEROES, 3, 0, 4096);
             assertThat(client.chunk()).isEqualTo("3: done error 95 zeroes are no quicker than writing here");
             assertThat(export.calls()).containsExactly("zeroes 0 4096 trim");
+        }
+    }
+
+    @Test
+    void shouldTellWhatIsAHoleWhenTheContextWasSet() throws Exception {
+        export.extentBytes = 4096;
+        try (NbdTestClient client = NbdTestClient.greeted(server.socket())) {
+            client.option(8);
+            client.receive(20);
+            client.option(10, NbdTestClient.metaData("disk0", "base:allocation"));
+            client.receive(20 + 19 + 20);
+            client.option(7, NbdTestClient.goData("disk0"));
+            client.receive(86);
+            client.request(0, BLOCK_STATUS, 1, 1024, 12_000);
+            assertThat(client.chunk()).isEqualTo("1: done context 1, 3072 data, 4096 hole, 4096 data, 736 hole");
+            client.request(8, BLOCK_STATUS, 2, 1024, 12_000);
+            assertThat(client.chunk()).isEqualTo("2: done context 1, 3072 data");
+            // The answer is bounded, and says what it knows.
+            client.request(0, BLOCK_STATUS, 3, 0, 40 * MIB);
+            assertThat(client.chunk().split(", ")).hasSize(1 + 256);
+            client.request(0, BLOCK_STATUS, 4, 40 * MIB, 1);
+            assertThat(client.chunk())
+                    .isEqualTo("4: done error 22 offset 41943040 + length 1 > export of 41943040 bytes");
+            client.request(0, BLOCK_STATUS, 5, 0, 0);
+            assertThat(client.chunk()).isEqualTo("5: done error 22 block status of nothing");
+            export.extentBytes = 0;
+            client.request(0, BLOCK_STATUS, 6, 5, 7);
+            assertThat(client.chunk()).isEqualTo("6: done context 1, 7 data");
         }
     }
 
