@@ -203,18 +203,20 @@ public final class NbdServer implements AutoCloseable {
 
     /** One client. */
     private final class Connection implements Runnable {
-        private final NbdWire wire;
+        private final SocketChannel channel;
         private final Thread thread;
 
         Connection(SocketChannel channel) {
-            wire = new NbdWire(channel);
+            this.channel = channel;
             thread = new Thread(this, "nbd-" + export.name());
             thread.setDaemon(true);
         }
 
         @Override
         public void run() {
-            try (wire) {
+            // The memory is taken here: where there is none, this connection ends, and the one that accepts lives on.
+            try (channel;
+                    NbdWire wire = new NbdWire(channel)) {
                 wire.sendBuffer(PIECE_BYTES_MAX);
                 NbdHandshake handshake = new NbdHandshake(wire, export);
                 if (handshake.negotiate()) {
@@ -222,7 +224,7 @@ public final class NbdServer implements AutoCloseable {
                 }
             } catch (ClosedChannelException e) {
                 LOG.debug("connection to {} closed from our side", socket);
-            } catch (IOException e) {
+            } catch (IOException | OutOfMemoryError e) {
                 LOG.warn("connection to {} ended: {}", socket, e.getMessage());
             } finally {
                 synchronized (connections) {
@@ -234,7 +236,7 @@ public final class NbdServer implements AutoCloseable {
 
         void disconnect() {
             try {
-                wire.disconnect();
+                channel.close();
             } catch (IOException e) {
                 LOG.debug("disconnecting from {}", socket, e);
             }

@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
 import org.agrona.BufferUtil;
 import org.jspecify.annotations.Nullable;
 
-/** One connection's socket and its memory, which is taken once. The connection's thread, but for {@link #disconnect()}. */
+/** One connection's socket as messages, with their memory, which is taken once. The connection's thread. */
 final class NbdWire implements AutoCloseable {
     /** Longest option data or reply: a string of 4096 bytes and what stands around it. */
     static final int MESSAGE_BYTES_MAX = NbdProtocol.STRING_BYTES_MAX + 256;
@@ -89,21 +89,12 @@ final class NbdWire implements AutoCloseable {
         out.clear();
     }
 
-    /** Ends the connection: what waits for the client ends with an exception. Any thread. */
-    void disconnect() throws IOException {
-        channel.close();
-    }
-
-    /** Ends the connection and gives the memory back. */
+    /** Gives the memory back; the socket is the caller's. */
     @Override
-    public void close() throws IOException {
-        try {
-            channel.close();
-        } finally {
-            BufferUtil.free(in);
-            BufferUtil.free(out);
-            BufferUtil.free(data);
-        }
+    public void close() {
+        BufferUtil.free(in);
+        BufferUtil.free(out);
+        BufferUtil.free(data);
     }
 
     /** A message as a string of the protocol: cut so that it is never too long, which 1000 characters of at most 3 bytes are not. */
