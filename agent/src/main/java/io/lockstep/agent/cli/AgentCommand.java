@@ -4,6 +4,7 @@ import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.AgentProcess;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.supervisor.JvmCommand;
+import io.lockstep.agent.supervisor.OutputRelease;
 import io.lockstep.agent.supervisor.Supervisor;
 import io.lockstep.replication.LockstepException;
 import java.nio.file.Path;
@@ -37,7 +38,10 @@ final class AgentCommand implements Callable<Integer> {
         command.add(AgentProcess.class.getName());
         command.add(paths.root().toString());
         Supervisor supervisor = new Supervisor(
-                command, paths.run().resolve("notify.sock"), config.watchdog().timeoutMs());
+                command,
+                paths.run().resolve("notify.sock"),
+                config.watchdog().timeoutMs(),
+                () -> OutputRelease.run(paths));
         Runtime.getRuntime().addShutdownHook(new Thread(supervisor::stop, "stop"));
         return supervisor.run();
     }

@@ -38,6 +38,7 @@ import picocli.CommandLine.ParameterException;
             HardwareCommand.class,
             DemoCommand.class,
             TestCommand.class,
+            ReleaseOutputCommand.class,
             WarmUpCommand.class,
         },
         footer = {

@@ -32,6 +32,7 @@ public final class Supervisor {
 
     private final List<String> command;
     private final Path notifySocket;
+    private final Runnable afterDeath;
     private final long watchdogNs;
     private final RestartPolicy policy = new RestartPolicy();
     private @Nullable Process child;
@@ -40,8 +41,10 @@ public final class Supervisor {
     /**
      * @param command of the agent
      * @param notifySocket path for the agent's notifications
+     * @param afterDeath what is to be done for an agent that died, while the next one starts; on a thread of its own
      */
-    public Supervisor(List<String> command, Path notifySocket, int watchdogMs) {
+    public Supervisor(List<String> command, Path notifySocket, int watchdogMs, Runnable afterDeath) {
+        this.afterDeath = afterDeath;
         this.command = command;
         this.notifySocket = notifySocket;
         this.watchdogNs = TimeUnit.MILLISECONDS.toNanos(watchdogMs);
@@ -101,6 +104,11 @@ public final class Supervisor {
                 child = process;
             }
             boolean wasInService = watch(process, notifications);
+            if (wasInService) {
+                Thread thread = new Thread(afterDeath, "after-death");
+                thread.setDaemon(true);
+                thread.start();
+            }
             int status = awaitStatus(process);
             if (status == REFUSED) {
                 return status;

@@ -45,7 +45,7 @@ class SupervisorTest {
     void start() throws Exception {
         paths = AgentPaths.under(root);
         client = new AgentClient(paths.socket());
-        supervisor = new Supervisor(command(), paths.run().resolve("notify.sock"), 1000);
+        supervisor = new Supervisor(command(), paths.run().resolve("notify.sock"), 1000, () -> {});
         run = run(supervisor);
     }
 
@@ -96,7 +96,7 @@ class SupervisorTest {
     void shouldGiveUpWhenTheAgentRefusesToStart() throws Exception {
         awaitAgent(0);
 
-        assertThat(run(new Supervisor(command(), paths.run().resolve("other.sock"), 1000))
+        assertThat(run(new Supervisor(command(), paths.run().resolve("other.sock"), 1000, () -> {}))
                         .get(60, TimeUnit.SECONDS))
                 .isEqualTo(3);
     }

@@ -146,6 +146,11 @@ public final class OutputHold implements AutoCloseable {
         return installed() && !gate.passing();
     }
 
+    /** Whether nothing has left that the last acknowledged epoch does not cover. */
+    public boolean exact() {
+        return installed() && gate.exact();
+    }
+
     /** In a hold, behind the boundary: what has been received by now belongs to this epoch, and from now on nothing leaves unacknowledged. */
     public void boundary() {
         ReleaseGate present = gate;
@@ -204,7 +209,7 @@ public final class OutputHold implements AutoCloseable {
         signal();
     }
 
-    /** @throws LockstepException {@code output-hold-failed}, once holding has failed: QEMU passes frames by itself then */
+    /** @throws LockstepException {@code output-hold-failed}, once holding has failed */
     public void check() throws LockstepException {
         LockstepException cause = failure;
         if (cause != null) {
@@ -261,7 +266,7 @@ public final class OutputHold implements AutoCloseable {
         return line.filter.injected().unreceivedBytes() > 0;
     }
 
-    /** Lets go of everything without QEMU, which passes frames by itself from then on. */
+    /** Lets go of everything without QEMU: one that is gone, or whose filters somebody else removes. */
     @Override
     public void close() {
         List<Line> present = lines;

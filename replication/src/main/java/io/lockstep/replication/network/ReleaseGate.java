@@ -28,6 +28,7 @@ public final class ReleaseGate {
     private final long[] cutEpochs = new long[CUTS_MAX];
     private int cutCount;
     private volatile boolean passing = true;
+    private volatile boolean loose = true;
     private volatile long lastCutEpoch = -1;
     private volatile long ackedEpoch = -1;
 
@@ -48,6 +49,7 @@ public final class ReleaseGate {
     /** Everything leaves, until the next {@link #hold}. */
     public void pass() {
         passing = true;
+        loose = true;
     }
 
     /** From now on nothing leaves unacknowledged: in the pause, before the first {@link #boundary}. */
@@ -62,6 +64,9 @@ public final class ReleaseGate {
 
     /** The last boundary was this epoch's: before its end is sent. */
     public synchronized void cut(long epoch) {
+        if (cutCount == CUTS_MAX) {
+            apply(); // the thread that moves frames is late
+        }
         if (cutCount == CUTS_MAX) {
             throw new IllegalStateException(CUTS_MAX + " epochs are not acknowledged");
         }
@@ -86,6 +91,7 @@ public final class ReleaseGate {
             }
             lastCuts.set(i, releasable[i]);
         }
+        loose &= passing || kept == 0;
         cutCount = 0;
         lastCutEpoch = -1;
         ackedEpoch = -1;
@@ -98,6 +104,12 @@ public final class ReleaseGate {
         }
         ackedEpoch = epoch;
         return true;
+    }
+
+    /** Whether nothing has left that the last acknowledged epoch does not cover; holding alone says nothing of what left before. */
+    public boolean exact() {
+        apply();
+        return !loose;
     }
 
     /** Whether frames up to a position wait for an epoch that has not ended. */
@@ -133,6 +145,7 @@ public final class ReleaseGate {
         }
         System.arraycopy(cutEpochs, done, cutEpochs, 0, cutCount - done);
         cutCount -= done;
+        loose &= passing;
         return news;
     }
 

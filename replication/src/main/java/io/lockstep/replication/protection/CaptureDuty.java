@@ -20,6 +20,7 @@ import io.lockstep.replication.link.ControlMessage.SwitchoverReady;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.network.HeldUntil;
 import io.lockstep.replication.network.OutputHold;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;

@@ -258,7 +258,7 @@ final class EpochLoop {
 
     /** Whether nothing has left the VM that the last acknowledged epoch does not know of. */
     boolean nothingSeenSince() {
-        return protectedNow() || output.holding();
+        return protectedNow() || output.exact();
     }
 
     private boolean waitsForAcknowledgement() {

@@ -16,6 +16,7 @@ import io.lockstep.replication.memory.LedgerIdentity;
 import io.lockstep.replication.memory.ScanVector;
 import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerUnavailableException;
+import io.lockstep.replication.network.HeldUntil;
 import io.lockstep.replication.network.NetDevice;
 import io.lockstep.replication.network.NetDevices;
 import io.lockstep.replication.network.OutputHold;

@@ -1,4 +1,4 @@
-package io.lockstep.replication.protection;
+package io.lockstep.replication.network;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

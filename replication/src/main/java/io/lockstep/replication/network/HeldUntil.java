@@ -1,4 +1,4 @@
-package io.lockstep.replication.protection;
+package io.lockstep.replication.network;
 
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.LinkException;
@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>The peer runs the VM: never.
  * </ul>
  */
-final class HeldUntil {
+public final class HeldUntil {
     private static final long NS_PER_MS = 1_000_000;
 
     private final long marginNs;
@@ -28,19 +28,19 @@ final class HeldUntil {
     private long lostNs;
 
     /** @param marginMs for what was on its way to the peer when the session was given up, and for clocks of different speed */
-    HeldUntil(int marginMs) {
+    public HeldUntil(int marginMs) {
         marginNs = marginMs * NS_PER_MS;
     }
 
     /** @param promotionWindowMs of silence in which the peer may promote by itself; 0: it never does */
-    void sessionBegan(long promotionWindowMs) {
+    public void sessionBegan(long promotionWindowMs) {
         windowNs = promotionWindowMs * NS_PER_MS;
         waiting = false;
         closed = false;
     }
 
     /** The session ended, or an attempt to open another failed. */
-    void sessionLost(LockstepException cause, long nowNs) {
+    public void sessionLost(LockstepException cause, long nowNs) {
         if (!waiting) {
             waiting = true;
             lostNs = nowNs;
@@ -50,7 +50,7 @@ final class HeldUntil {
     }
 
     /** Whether what is held may go. */
-    boolean over(long nowNs) {
+    public boolean over(long nowNs) {
         long neededNs = windowNs == 0 ? 0 : windowNs + marginNs;
         return waiting && !promoted && (closed || nowNs - lostNs >= neededNs);
     }

@@ -1,0 +1,342 @@
+package io.lockstep.replication.replica;
+
+import io.lockstep.replication.link.ControlCodec;
+import io.lockstep.replication.link.ControlMessage.Released;
+import io.lockstep.replication.link.ControlMessage.VmDied;
+import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.FrameHandler;
+import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.link.LiveSender;
+import io.lockstep.replication.link.MemoryChannel;
+import io.lockstep.replication.link.SessionReply;
+import io.lockstep.replication.network.HeldUntil;
+import io.lockstep.replication.network.ReleaseGate;
+import io.lockstep.replication.wire.EpochAckDecoder;
+import io.lockstep.replication.wire.EpochKind;
+import io.lockstep.replication.wire.HelloStatus;
+import io.lockstep.replication.wire.MessageHeaderDecoder;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.agrona.DirectBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A primary whose guest sends a frame with each change of its state, and what the world has seen of it; the real gate and the real rules for
+ * held output, and a peer that is real but for its QEMU. The frame's content is the number of changes so far: the world must never have seen a
+ * higher one than a promoted state has.
+ */
+final class SimulatedOutput {
+    private static final int IN_FLIGHT_MAX = 4;
+    private static final long NS_PER_MS = 1_000_000;
+
+    final SimulatedPeer peer;
+    final Map<Long, Long> versionOfEpoch = new HashMap<>();
+    boolean vmAlive = true;
+    boolean agentAlive = true;
+    boolean partitioned;
+    boolean sessionUp;
+    long version;
+    long seen;
+    final List<String> trace = new ArrayList<>();
+
+    private final SimulatedPrimary primary;
+    private final boolean held;
+    private final long failureTimeoutNs;
+    private final MessageHeaderDecoder header = new MessageHeaderDecoder();
+    private final EpochAckDecoder ack = new EpochAckDecoder();
+    private final List<Long> frames = new ArrayList<>();
+    private HeldUntil until;
+    private ReleaseGate gate = new ReleaseGate(1);
+    private MemoryChannel.@Nullable Pair pair;
+    private @Nullable ClockedChannel toPeer;
+    private EpochKind kind = EpochKind.SYNC;
+    private long lastEnded = -1;
+    private long lastAcked = -1;
+    private long firstConsistent = Long.MAX_VALUE;
+    private long lastHeardNs;
+    private int fencesSeen;
+
+    /** @param held false breaks the rule that output waits for its acknowledgement, to see that the check would find it */
+    SimulatedOutput(SimulatedPeer peer, long seed, boolean held) {
+        this.peer = peer;
+        this.held = held;
+        primary = new SimulatedPrimary(seed, 4, 1);
+        failureTimeoutNs = primary.hello(-1, -1).failureTimeoutMs() * NS_PER_MS;
+        until = new HeldUntil((int) (failureTimeoutNs / NS_PER_MS));
+    }
+
+    /** What happened, for the message of a failure. */
+    void note(String what) {
+        trace.add(what + " [version " + version + ", seen " + seen + ", acked " + lastAcked + ", ended " + lastEnded
+                + ", "
+                + kind + (sessionUp ? ", session" : "") + (partitioned ? ", partitioned" : "")
+                + (gate.passing() ? ", passing" : "") + "] peer "
+                + peer.replica.status().state().label());
+    }
+
+    /** The guest works, and tells the world. */
+    void run() {
+        if (!vmAlive) {
+            return;
+        }
+        primary.run(1);
+        version++;
+        if (agentAlive) {
+            frames.add(version);
+            release();
+        } else {
+            seen = version; // QEMU passes frames by itself
+        }
+    }
+
+    /** What may leave, leaves. */
+    void release() {
+        if (vmAlive && agentAlive) {
+            if (!sessionUp && !gate.passing() && until.over(now())) {
+                gate.pass();
+            }
+            long allowed = gate.until(0, frames.size());
+            long count = held ? allowed : frames.size();
+            seen = count == 0 ? seen : Math.max(seen, frames.get((int) count - 1));
+        }
+    }
+
+    /** A session, if there can be one. */
+    void connect() {
+        if (!vmAlive || !agentAlive || sessionUp || partitioned) {
+            return;
+        }
+        pair = MemoryChannel.pair(100_000, 1_000);
+        toPeer = new ClockedChannel(pair.right());
+        SessionReply reply = peer.connect(primary.hello(lastAcked, primary.epoch), toPeer);
+        if (reply.status() == HelloStatus.PROMOTED) {
+            return;
+        }
+        sessionUp = true;
+        lastHeardNs = now();
+        until.sessionBegan(reply.promotionWindowMs());
+        primary.allDirty();
+        if (reply.status() == HelloStatus.RESUME) {
+            kind = EpochKind.DELTA;
+            primary.epoch = reply.committedEpoch();
+            lastAcked = reply.committedEpoch();
+            lastEnded = lastAcked;
+            firstConsistent = lastAcked + 1;
+            gate.resumed(lastAcked);
+        } else {
+            kind = EpochKind.SYNC;
+            lastAcked = -1;
+            lastEnded = primary.epoch;
+            firstConsistent = Long.MAX_VALUE;
+            gate.pass();
+        }
+        release();
+    }
+
+    /** An epoch ends, if the last ones are acknowledged. */
+    void epoch() {
+        if (!vmAlive || !sessionUp || (kind == EpochKind.DELTA && lastEnded - lastAcked >= IN_FLIGHT_MAX)) {
+            return;
+        }
+        long number = primary.epoch + 1;
+        if (kind == EpochKind.DELTA) {
+            gate.hold();
+            gate.boundary(0, frames.size());
+            gate.cut(number);
+            versionOfEpoch.put(number, version);
+        }
+        lastEnded = number;
+        try {
+            primary.send(kind, SimulatedPrimary.to(pair.left()));
+        } catch (LinkException e) {
+            lost(e);
+            return;
+        }
+        if (kind == EpochKind.SYNC) {
+            kind = EpochKind.DELTA;
+            firstConsistent = number + 1;
+            lastAcked = number;
+        }
+    }
+
+    /** The next epoch is cut off in its middle. */
+    void cutLink(int afterMessages) {
+        if (sessionUp) {
+            pair.left().failAfterSends(afterMessages);
+        }
+    }
+
+    /** Acknowledgements arrive. */
+    void takeAcks() {
+        if (!sessionUp || partitioned) {
+            return;
+        }
+        FrameHandler handler = (buffer, offset, length) -> {
+            if (header.wrap(buffer, offset).templateId() == EpochAckDecoder.TEMPLATE_ID) {
+                ack.wrapAndApplyHeader(buffer, offset, header);
+                gate.acknowledged(ack.epoch());
+                lastAcked = Math.max(lastAcked, ack.epoch());
+            }
+        };
+        try {
+            boolean more = true;
+            while (more) {
+                more = pair.left().receive(handler, 0);
+            }
+        } catch (LinkException e) {
+            lost(new LinkException(LinkException.Kind.CLOSED, "link-closed", "peer b:1 closed the connection"));
+        }
+        release();
+    }
+
+    private void lost(LinkException cause) {
+        sessionUp = false;
+        until.sessionLost(cause, now());
+        pair.left().close();
+        release();
+    }
+
+    /**
+     * The agent is killed: what it holds is gone, and the guest's frames pass. Its host tells the peer at once, so not while the cable is cut: a
+     * peer that does not learn of it takes its host for dead. That is the one double fault that output commit does not cover.
+     */
+    void agentDies() {
+        if (agentAlive && !partitioned) {
+            agentAlive = false;
+            frames.clear();
+            gate = new ReleaseGate(1);
+            until = new HeldUntil((int) (failureTimeoutNs / NS_PER_MS));
+            if (sessionUp) {
+                sessionUp = false;
+                pair.left().close();
+                deliver();
+            }
+        }
+    }
+
+    void agentReturns() {
+        agentAlive = true;
+    }
+
+    /** QEMU is killed; its agent, if it lives, says so. */
+    void vmDies() {
+        if (!vmAlive) {
+            return;
+        }
+        vmAlive = false;
+        if (sessionUp) {
+            boolean exact =
+                    kind == EpochKind.SYNC || (kind == EpochKind.DELTA && lastAcked >= firstConsistent) || gate.exact();
+            try {
+                ControlCodec.send(
+                        pair.left(),
+                        exact ? new VmDied(lastAcked, "killed") : new Released(false, "killed, and it was seen"));
+            } catch (LinkException e) {
+                note("not told: " + e.getMessage());
+            }
+            pair.left().close();
+            sessionUp = false;
+        }
+    }
+
+    /** Power is cut: silence. */
+    void hostDies() {
+        vmAlive = false;
+        agentAlive = false;
+        sessionUp = false;
+        partitioned = true;
+    }
+
+    /** Time passes on both sides, with heartbeats where they get through. */
+    void passMs(int ms) {
+        for (int passed = 0; passed < ms; passed += 50) {
+            peer.passMs(50);
+            peer.replica.keepStandby(now());
+            if (sessionUp && !partitioned) {
+                heartbeat();
+            } else if (sessionUp && now() - lastHeardNs > failureTimeoutNs) {
+                lost(new LinkException(LinkException.Kind.TIMEOUT, "peer-silent", "no byte from the peer"));
+            }
+            deliver();
+            release();
+        }
+    }
+
+    private void heartbeat() {
+        lastHeardNs = now();
+        try {
+            new LiveSender(pair.left()).heartbeat(now());
+        } catch (LinkException e) {
+            lost(e);
+        }
+    }
+
+    /** The peer takes what has come, and acts on what has not. */
+    void deliver() {
+        if (peer.session != null) {
+            peer.takeAll();
+        }
+        boolean fenced = peer.fences.size() > fencesSeen && peer.fence != null && peer.fence.fenced();
+        fencesSeen = peer.fences.size();
+        if (fenced) {
+            hostDies(); // as it was before the peer promoted: nothing else ran meanwhile
+        }
+    }
+
+    private long now() {
+        return peer.nowNs.get();
+    }
+
+    /** The peer's end: nothing comes through a cable that is cut, not even the end of the connection. */
+    private final class ClockedChannel implements FrameChannel {
+        private final MemoryChannel channel;
+        private long lastSpokeNs = now();
+
+        ClockedChannel(MemoryChannel channel) {
+            this.channel = channel;
+        }
+
+        @Override
+        public boolean receive(FrameHandler handler, long timeoutMs) throws LinkException {
+            return !partitioned
+                    && channel.receive(
+                            (buffer, offset, length) -> {
+                                lastSpokeNs = now();
+                                handler.onFrame(buffer, offset, length);
+                            },
+                            timeoutMs);
+        }
+
+        @Override
+        public long lastReceivedNs() {
+            return lastSpokeNs;
+        }
+
+        @Override
+        public void send(DirectBuffer message, int offset, int length) throws LinkException {
+            channel.send(message, offset, length);
+        }
+
+        @Override
+        public void flush() throws LinkException {
+            channel.flush();
+        }
+
+        @Override
+        public long sentBytes() {
+            return channel.sentBytes();
+        }
+
+        @Override
+        public String peerFingerprint() {
+            return channel.peerFingerprint();
+        }
+
+        @Override
+        public void close() {
+            channel.close();
+        }
+    }
+}
