@@ -52,6 +52,11 @@ public final class AgentPaths {
         return run().resolve("agent.sock");
     }
 
+    /** The socket for every user, who may only read. */
+    public Path readOnlySocket() {
+        return run().resolve("agent-ro.sock");
+    }
+
     /** The agent's own log; nothing that a later start needs. */
     public Path logs() {
         return root.resolve("var/log/lockstep");

@@ -8,6 +8,7 @@ import io.lockstep.agent.supervisor.Notifier;
 import io.lockstep.agent.supervisor.WatchdogFeeder;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -87,7 +88,10 @@ public final class AgentProcess implements AutoCloseable {
             notifier.ready();
             try {
                 ApiServer api = ApiServer.start(
-                        daemon.operations(), new HostDoctor(paths, config, daemon.operations()), paths.socket());
+                        daemon.operations(),
+                        new HostDoctor(paths, config, daemon.operations()),
+                        paths.socket(),
+                        options(paths, config.api()));
                 log.info("in service: {}, {}", AgentVersion.TEXT, paths.root());
                 return new AgentProcess(paths, lock, daemon, notifier, watchdog, api);
             } catch (LockstepException | RuntimeException e) {
@@ -99,6 +103,13 @@ public final class AgentProcess implements AutoCloseable {
             release(lock);
             throw e;
         }
+    }
+
+    private static ApiServer.Options options(AgentPaths paths, AgentConfig.Api api) {
+        return new ApiServer.Options(
+                api.readOnlySocket() ? paths.readOnlySocket() : null,
+                api.hideGuestNames(),
+                api.metricsHost().isEmpty() ? null : new InetSocketAddress(api.metricsHost(), api.metricsPort()));
     }
 
     private static DaemonFactory factory() {

@@ -19,6 +19,7 @@ import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
  * What the daemon can do, and the API serves. Thread-safe. The views return at once, from figures that the duty cycles publish; none
@@ -34,6 +35,13 @@ public interface VmOperations {
 
     /** What changes, as it changes. */
     EventLog events();
+
+    /**
+     * Everything that is counted and measured, in Prometheus' text format. Takes no lock that a pause takes.
+     *
+     * @param names what a VM is called in labels
+     */
+    String metrics(UnaryOperator<String> names);
 
     /** The machine that this agent runs on. */
     HostView host();

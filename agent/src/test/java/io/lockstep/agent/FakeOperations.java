@@ -1,6 +1,8 @@
 package io.lockstep.agent;
 
 import io.lockstep.agent.events.EventLog;
+import io.lockstep.agent.metrics.Metric;
+import io.lockstep.agent.metrics.MetricsText;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
 import io.lockstep.agent.view.DryRun;
@@ -32,6 +34,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
 
 /** A host with one VM to protect ({@code web1}), one replica ({@code db1}), and answers that never change. */
 public class FakeOperations implements VmOperations {
@@ -67,6 +70,13 @@ public class FakeOperations implements VmOperations {
     @Override
     public EventLog events() {
         return events;
+    }
+
+    @Override
+    public String metrics(UnaryOperator<String> names) {
+        return new MetricsText()
+                .add(Metric.PROTECTED, 1, "vm", names.apply("web1"))
+                .render();
     }
 
     @Override

@@ -5,7 +5,9 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.cfg.EnumFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.client.JsonTree;
+import io.lockstep.agent.view.JobView;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -22,6 +24,7 @@ import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,24 +33,52 @@ final class ApiHandler extends Handler.Abstract {
     /** A request is a few names and numbers. */
     static final int BODY_BYTES_MAX = 16 << 10;
 
+    /** A UUID has 36. */
+    private static final int KEY_CHARACTERS_MAX = 128;
+
     private static final Logger LOG = LoggerFactory.getLogger(ApiHandler.class);
 
     private final Routes routes;
-    private final ObjectMapper mapper = JsonMapper.builder()
+    static final ObjectMapper MAPPER = JsonMapper.builder()
             .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
             .defaultPropertyInclusion(
                     JsonInclude.Value.construct(JsonInclude.Include.NON_NULL, JsonInclude.Include.ALWAYS))
             .build();
 
-    ApiHandler(Routes routes) {
+    private final VmOperations operations;
+    private final EventStreams streams;
+    private final boolean hideGuestNames;
+
+    /** @param hideGuestNames whether readers of the read-only socket see pseudonyms of VMs */
+    ApiHandler(Routes routes, VmOperations operations, EventStreams streams, boolean hideGuestNames) {
         this.routes = routes;
+        this.operations = operations;
+        this.streams = streams;
+        this.hideGuestNames = hideGuestNames;
     }
 
     @Override
     public boolean handle(Request request, Response response, Callback callback) throws IOException {
+        Pseudonyms names = Pseudonyms.NONE;
         try {
-            Routes.Answer answer = answer(request);
-            write(response, callback, answer.status(), "application/json", answer.body());
+            String connector = String.valueOf(
+                    request.getConnectionMetaData().getConnector().getName());
+            boolean reader = connector.equals(ApiServer.READ_ONLY);
+            if (reader && hideGuestNames) {
+                names = Pseudonyms.of(operations);
+            }
+            List<String> path = segments(String.valueOf(request.getHttpURI().getPath()));
+            boolean metrics = path.equals(List.of("metrics"));
+            if (connector.equals(ApiServer.METRICS) && !metrics) {
+                throw new LockstepException("no-such-resource", "this address has /metrics alone.");
+            }
+            Endpoint endpoint = metrics ? Endpoint.METRICS_TEXT : endpoint(request, path);
+            if (reader && !endpoint.method.equals("GET")) {
+                throw new LockstepException(
+                        "read-only-socket",
+                        "this socket is for reading alone: use agent.sock, as root or in group lockstep.");
+            }
+            answer(request, response, callback, endpoint, path, names);
         } catch (TooLargeException e) {
             problem(response, callback, Problem.of(413, "request-too-large", String.valueOf(e.getMessage())));
         } catch (BadRequestException e) {
@@ -66,17 +97,61 @@ final class ApiHandler extends Handler.Abstract {
         return true;
     }
 
-    private Routes.Answer answer(Request request) throws IOException, LockstepException {
-        List<String> path = segments(String.valueOf(request.getHttpURI().getPath()));
+    private static Endpoint endpoint(Request request, List<String> path) throws LockstepException {
         if (path.isEmpty() || !path.get(0).equals("v1")) {
             throw new LockstepException("no-such-resource", "every resource is under /v1.");
         }
+        String method = request.getMethod();
+        if (!method.equals("GET") && !method.equals("POST")) {
+            throw new BadRequestException("method " + method + " is neither GET nor POST.");
+        }
         List<String> resource = path.subList(1, path.size());
-        return switch (request.getMethod()) {
-            case "GET" -> routes.get(resource, query(request.getHttpURI().getQuery()));
-            case "POST" -> routes.post(resource, body(request));
-            default -> throw new BadRequestException("method " + request.getMethod() + " is neither GET nor POST.");
-        };
+        Endpoint endpoint = Endpoint.of(method, resource);
+        if (endpoint == null) {
+            throw Routes.noSuchResource(resource);
+        }
+        return endpoint;
+    }
+
+    private void answer(
+            Request request,
+            Response response,
+            Callback callback,
+            Endpoint endpoint,
+            List<String> path,
+            Pseudonyms names)
+            throws IOException, LockstepException {
+        switch (endpoint) {
+            case METRICS_TEXT ->
+                write(
+                        response,
+                        callback,
+                        200,
+                        "text/plain; version=0.0.4; charset=utf-8",
+                        operations.metrics(names::of));
+            case OPENAPI -> write(response, callback, 200, "application/json", OpenApiDocument.text());
+            case EVENTS -> streams.add(request, response, callback, names);
+            default -> {
+                List<String> resource = path.subList(1, path.size());
+                Routes.Answer answer = endpoint.method.equals("GET")
+                        ? routes.get(
+                                endpoint,
+                                names.real(resource),
+                                query(request.getHttpURI().getQuery()))
+                        : routes.post(endpoint, resource, wish(request));
+                if (answer.tag() != null) {
+                    response.getHeaders().put(HttpHeader.ETAG, answer.tag());
+                }
+                if (endpoint.verb() && answer.body() instanceof JobView job) {
+                    response.getHeaders().put(HttpHeader.LOCATION, "/v1/jobs/" + job.id());
+                }
+                write(response, callback, answer.status(), "application/json", names.hide(json(answer.body())));
+            }
+        }
+    }
+
+    private static String json(Object body) throws JsonProcessingException {
+        return MAPPER.writeValueAsString(body);
     }
 
     private static List<String> segments(String rawPath) throws BadRequestException {
@@ -89,8 +164,7 @@ final class ApiHandler extends Handler.Abstract {
         return segments;
     }
 
-    private static Map<String, String> query(@org.jspecify.annotations.Nullable String text)
-            throws BadRequestException {
+    private static Map<String, String> query(@Nullable String text) throws BadRequestException {
         Map<String, String> query = new LinkedHashMap<>();
         if (text != null) {
             for (String pair : text.split("&", -1)) {
@@ -111,7 +185,7 @@ final class ApiHandler extends Handler.Abstract {
         }
     }
 
-    private static JsonTree body(Request request) throws IOException, LockstepException {
+    private static Routes.Wish wish(Request request) throws IOException, LockstepException {
         if (request.getLength() > BODY_BYTES_MAX) {
             throw new TooLargeException(request.getLength());
         }
@@ -124,19 +198,31 @@ final class ApiHandler extends Handler.Abstract {
         }
         String text = new String(bytes, StandardCharsets.UTF_8);
         try {
-            return JsonTree.parse(text.isBlank() ? "{}" : text);
+            return new Routes.Wish(
+                    JsonTree.parse(text.isBlank() ? "{}" : text),
+                    text,
+                    request.getHeaders().get(HttpHeader.IF_MATCH),
+                    idempotencyKey(request));
         } catch (JsonProcessingException e) {
             throw new BadRequestException("the request's body is not JSON: " + e.getOriginalMessage() + ".");
         }
     }
 
-    private void problem(Response response, Callback callback, Problem problem) throws IOException {
-        write(response, callback, problem.status(), Problem.MEDIA_TYPE, problem);
+    private static @Nullable String idempotencyKey(Request request) throws BadRequestException {
+        String key = request.getHeaders().get("Idempotency-Key");
+        if (key != null && (key.isBlank() || key.length() > KEY_CHARACTERS_MAX)) {
+            throw new BadRequestException("Idempotency-Key has " + key.length() + " characters, and must have 1.."
+                    + KEY_CHARACTERS_MAX + ", not all blank.");
+        }
+        return key;
     }
 
-    private void write(Response response, Callback callback, int status, String mediaType, Object body)
-            throws IOException {
-        byte[] bytes = mapper.writeValueAsBytes(body);
+    private static void problem(Response response, Callback callback, Problem problem) throws IOException {
+        write(response, callback, problem.status(), Problem.MEDIA_TYPE, json(problem));
+    }
+
+    private static void write(Response response, Callback callback, int status, String mediaType, String body) {
+        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         response.setStatus(status);
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, mediaType);
         response.getHeaders().put(HttpHeader.CONTENT_LENGTH, bytes.length);

@@ -4,6 +4,10 @@ import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.doctor.Doctor;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.Channel;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -11,12 +15,16 @@ import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
+import java.util.ArrayList;
+import java.util.List;
 import org.eclipse.jetty.http.UriCompliance;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
 import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.unixdomain.server.UnixDomainServerConnector;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -42,43 +50,122 @@ public final class ApiServer implements AutoCloseable {
 
     private static final long STOP_TIMEOUT_MS = 1_000;
 
+    /** Names of the connectors besides the socket for managing. */
+    static final String READ_ONLY = "read-only";
+
+    static final String METRICS = "metrics";
+
     private final Server server;
     private final Jobs jobs;
-    private final Path socket;
+    private final EventStreams streams;
+    private final List<Path> sockets = new ArrayList<>();
 
-    private ApiServer(Server server, Jobs jobs, Path socket) {
+    private ApiServer(Server server, Jobs jobs, EventStreams streams) {
         this.server = server;
         this.jobs = jobs;
-        this.socket = socket;
+        this.streams = streams;
+    }
+
+    /**
+     * What is served besides the socket for managing.
+     *
+     * @param readOnlySocket for every user of this host; null: none
+     * @param hideGuestNames whether its readers see pseudonyms
+     * @param metricsAddress host and port of an address for {@code /metrics} alone; null: none
+     */
+    public record Options(
+            @Nullable Path readOnlySocket,
+            boolean hideGuestNames,
+            @Nullable InetSocketAddress metricsAddress) {
+        /** Nothing. */
+        public static final Options NONE = new Options(null, false, null);
+    }
+
+    /** As {@link #start(VmOperations, Doctor, Path, Options)} with nothing besides. */
+    public static ApiServer start(VmOperations operations, Doctor doctor, Path socket) throws LockstepException {
+        return start(operations, doctor, socket, Options.NONE);
     }
 
     /** Serves the operations at a path. */
-    public static ApiServer start(VmOperations operations, Doctor doctor, Path socket) throws LockstepException {
-        Jobs jobs = new Jobs();
+    public static ApiServer start(VmOperations operations, Doctor doctor, Path socket, Options options)
+            throws LockstepException {
+        Jobs jobs = new Jobs(operations.events());
         QueuedThreadPool threads = new QueuedThreadPool(THREADS_MAX, 3, IDLE_TIMEOUT_MS);
         threads.setName("api");
         threads.setDaemon(true);
         Server server = new Server(threads);
         server.setStopTimeout(STOP_TIMEOUT_MS);
-        UnixDomainServerConnector connector =
-                new UnixDomainServerConnector(server, 1, 1, new HttpConnectionFactory(http()));
-        connector.setIdleTimeout(IDLE_TIMEOUT_MS);
-        server.addConnector(connector);
-        connector.addBean(new ConnectionBound(CONNECTIONS_MAX));
-        server.setHandler(new ApiHandler(new Routes(operations, doctor, jobs)));
-        ApiServer api = new ApiServer(server, jobs, socket);
+        EventStreams streams = new EventStreams(operations.events());
+        Routes routes = new Routes(operations, doctor, jobs);
+        server.setHandler(new ApiHandler(routes, operations, streams, options.hideGuestNames));
+        ApiServer api = new ApiServer(server, jobs, streams);
+        Path place = socket;
         try {
-            api.bind(connector);
-            return api;
+            server.start();
+            if (!api.inherit()) {
+                api.bind(socket, "manage", "rw-rw----", GROUP);
+            }
+            if (options.readOnlySocket != null) {
+                place = options.readOnlySocket;
+                api.bind(place, READ_ONLY, "rw-rw-rw-", null);
+            }
         } catch (Exception e) {
             api.close();
             throw new LockstepException(
                     "socket-not-created",
-                    "cannot listen at " + socket + ": " + e
+                    "cannot listen at " + place + ": " + e
                             + ". The path must be shorter than 108 bytes, in a directory that the"
                             + " agent's user may write.",
                     e);
         }
+        if (options.metricsAddress != null) {
+            api.serveMetrics(options.metricsAddress);
+        }
+        return api;
+    }
+
+    private void serveMetrics(InetSocketAddress address) throws LockstepException {
+        ServerConnector connector = new ServerConnector(server, 1, 1, new HttpConnectionFactory(http()));
+        connector.setName(METRICS);
+        connector.setHost(address.getHostString());
+        connector.setPort(address.getPort());
+        connector.setIdleTimeout(IDLE_TIMEOUT_MS);
+        connector.addBean(new ConnectionBound(CONNECTIONS_MAX, null));
+        server.addConnector(connector);
+        try {
+            connector.start();
+        } catch (Exception e) {
+            close();
+            throw new LockstepException(
+                    "metrics-address-not-usable",
+                    "cannot listen at " + address.getHostString() + ":" + address.getPort() + " for metrics: " + e
+                            + ". Correct [metrics] address, or leave it out.",
+                    e);
+        }
+    }
+
+    /** Takes the socket that systemd made and listens at; false if there is none. */
+    @SuppressWarnings("checkstyle:IllegalThrows")
+    private boolean inherit() throws Exception {
+        Channel inherited = System.inheritedChannel();
+        if (!(inherited instanceof ServerSocketChannel channel)
+                || !(channel.getLocalAddress() instanceof UnixDomainSocketAddress)) {
+            return false;
+        }
+        UnixDomainServerConnector connector = connector("manage", GROUP);
+        connector.setInheritChannel(true);
+        connector.start();
+        return true;
+    }
+
+    private UnixDomainServerConnector connector(String name, @Nullable String group) {
+        UnixDomainServerConnector connector =
+                new UnixDomainServerConnector(server, 1, 1, new HttpConnectionFactory(http()));
+        connector.setName(name);
+        connector.setIdleTimeout(IDLE_TIMEOUT_MS);
+        connector.addBean(new ConnectionBound(CONNECTIONS_MAX, group == null ? null : new PeerCredentials(group)));
+        server.addConnector(connector);
+        return connector;
     }
 
     private static HttpConfiguration http() {
@@ -96,7 +183,7 @@ public final class ApiServer implements AutoCloseable {
     }
 
     @SuppressWarnings("checkstyle:IllegalThrows")
-    private void bind(UnixDomainServerConnector connector) throws Exception {
+    private void bind(Path socket, String name, String mode, @Nullable String group) throws Exception {
         Path directory = socket.toAbsolutePath().getParent();
         if (directory == null) {
             throw new IOException("no directory");
@@ -106,25 +193,29 @@ public final class ApiServer implements AutoCloseable {
                 directory, ".", PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         Path made = hidden.resolve("s");
         try {
+            UnixDomainServerConnector connector = connector(name, group);
             connector.setUnixDomainPath(made);
-            server.start();
+            connector.start();
             PosixFileAttributeView attributes = Files.getFileAttributeView(made, PosixFileAttributeView.class);
-            setGroup(attributes);
-            attributes.setPermissions(PosixFilePermissions.fromString("rw-rw----"));
+            if (group != null) {
+                setGroup(attributes, socket, group);
+            }
+            attributes.setPermissions(PosixFilePermissions.fromString(mode));
             Files.move(made, socket, StandardCopyOption.ATOMIC_MOVE);
+            sockets.add(socket);
         } finally {
             Files.deleteIfExists(made);
             Files.deleteIfExists(hidden);
         }
     }
 
-    private void setGroup(PosixFileAttributeView attributes) throws IOException {
+    private static void setGroup(PosixFileAttributeView attributes, Path socket, String name) throws IOException {
         try {
             GroupPrincipal group =
-                    socket.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByGroupName(GROUP);
+                    socket.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByGroupName(name);
             attributes.setGroup(group);
         } catch (UserPrincipalNotFoundException e) {
-            LOG.debug("no group {}", GROUP);
+            LOG.debug("no group {}", name);
         } catch (java.nio.file.FileSystemException e) {
             LOG.warn("{} keeps its group: {}. Only its owner and root may use it.", socket, e.getMessage());
         }
@@ -135,8 +226,11 @@ public final class ApiServer implements AutoCloseable {
     public void close() {
         jobs.close();
         try {
+            streams.close();
             server.stop();
-            Files.deleteIfExists(socket);
+            for (Path socket : sockets) {
+                Files.deleteIfExists(socket);
+            }
         } catch (Exception e) {
             LOG.warn("management socket not closed in order: {}", e.toString());
         }

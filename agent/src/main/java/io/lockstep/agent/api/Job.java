@@ -11,6 +11,8 @@ final class Job implements Progress {
     final String id;
     final String verb;
     final String vm;
+    final @Nullable String key;
+    final String request;
     private final LongSupplier clockNs;
     private final long startedMs;
     private String state = "running";
@@ -22,7 +24,9 @@ final class Job implements Progress {
     private @Nullable Object result;
     private @Nullable ErrorView error;
 
-    Job(String id, String verb, String vm, long startedMs, LongSupplier clockNs) {
+    Job(String id, String verb, String vm, long startedMs, LongSupplier clockNs, @Nullable String key, String request) {
+        this.key = key;
+        this.request = request;
         this.id = id;
         this.verb = verb;
         this.vm = vm;

@@ -1,7 +1,10 @@
 package io.lockstep.agent.api;
 
 import io.lockstep.agent.Progress;
+import io.lockstep.agent.events.AgentEvent;
+import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.ErrorView;
+import io.lockstep.agent.view.JobView;
 import io.lockstep.replication.LockstepException;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -35,9 +38,12 @@ final class Jobs implements AutoCloseable {
 
     private final Map<String, Job> jobs = new LinkedHashMap<>();
     private final ExecutorService threads;
+    private final EventLog events;
     private long lastId;
 
-    Jobs() {
+    /** @param events where begin and end of each job are published */
+    Jobs(EventLog events) {
+        this.events = events;
         threads = new ThreadPoolExecutor(0, RUNNING_MAX, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), task -> {
             Thread thread = new Thread(task, "job");
             thread.setDaemon(true);
@@ -48,9 +54,19 @@ final class Jobs implements AutoCloseable {
     /**
      * Starts a verb. An unprotect need not wait for a protect: it ends it.
      *
+     * @param key of the request, that makes its repetition harmless; null: none
+     * @param request its body
      * @throws LockstepException {@code vm-busy} or {@code too-many-jobs}
      */
-    synchronized Job start(String verb, String vm, Verb body) throws LockstepException {
+    synchronized Job start(String verb, String vm, Verb body, @Nullable String key, String request)
+            throws LockstepException {
+        if (key != null) {
+            // Two requests with one key may have passed the first look together.
+            Job known = known(key, verb, vm, request);
+            if (known != null) {
+                return known;
+            }
+        }
         int running = 0;
         for (Job job : jobs.values()) {
             if (job.running()) {
@@ -67,11 +83,32 @@ final class Jobs implements AutoCloseable {
             throw new LockstepException(
                     "too-many-jobs", running + " jobs run >= " + RUNNING_MAX + ". Wait until one has ended.");
         }
-        Job job = new Job(Long.toString(++lastId), verb, vm, System.currentTimeMillis(), System::nanoTime);
+        Job job =
+                new Job(Long.toString(++lastId), verb, vm, System.currentTimeMillis(), System::nanoTime, key, request);
         jobs.put(job.id, job);
         forgetOldest();
         threads.execute(() -> run(job, body));
         return job;
+    }
+
+    /**
+     * The job that a key began; null if none did.
+     *
+     * @throws LockstepException {@code idempotency-key-reused} if it began something else
+     */
+    synchronized @Nullable Job known(String key, String verb, String vm, String request) throws LockstepException {
+        for (Job job : jobs.values()) {
+            if (key.equals(job.key)) {
+                if (job.verb.equals(verb) && job.vm.equals(vm) && job.request.equals(request)) {
+                    return job;
+                }
+                throw new LockstepException(
+                        "idempotency-key-reused",
+                        "Idempotency-Key " + key + " began job " + job.id + ", " + job.verb + " of " + job.vm
+                                + ", with another request. Each request needs a key of its own.");
+            }
+        }
+        return null;
     }
 
     synchronized Job get(String id) throws LockstepException {
@@ -95,7 +132,19 @@ final class Jobs implements AutoCloseable {
         threads.shutdownNow();
     }
 
-    private static void run(Job job, Verb body) {
+    private void run(Job job, Verb body) {
+        events.publish(AgentEvent.JOB, job.vm, "running", job.verb + " is job " + job.id);
+        perform(job, body);
+        JobView view = job.view();
+        ErrorView error = view.error();
+        events.publish(
+                AgentEvent.JOB,
+                job.vm,
+                view.state(),
+                job.verb + ", job " + job.id + (error == null ? "" : ": " + error.message()));
+    }
+
+    private static void perform(Job job, Verb body) {
         try {
             job.done(body.run(job));
         } catch (LockstepException e) {

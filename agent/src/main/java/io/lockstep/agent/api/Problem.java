@@ -18,6 +18,14 @@ record Problem(String type, String title, int status, String detail, String code
     }
 
     static Problem of(LockstepException e) {
-        return of(e.code().startsWith("no-such-") ? 404 : 409, e.code(), String.valueOf(e.getMessage()));
+        int status =
+                switch (e.code()) {
+                    case "precondition-failed" -> 412;
+                    case "idempotency-key-reused" -> 422;
+                    case "read-only-socket" -> 403;
+                    case "method-not-allowed" -> 405;
+                    default -> e.code().startsWith("no-such-") ? 404 : 409;
+                };
+        return of(status, e.code(), String.valueOf(e.getMessage()));
     }
 }

@@ -3,39 +3,28 @@ package io.lockstep.agent.api;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.doctor.Doctor;
+import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.JobView;
+import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.ProtectRequest;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.ReplicaView;
 import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The resources under {@code /v1}, without HTTP: from method, path segments and body to a record to render. Any thread.
- *
- * <pre>
- * GET  agent                      GET  vms            GET  vms/VM            GET  vms/VM/journal?limit=N
- * GET  status?vm=NAME             GET  jobs           GET  jobs/ID           GET  doctor
- * POST vms/VM/protect, vms/VM/dry-run {peer, epochMs, tracker, protection, allowUnheldOutput}
- * POST vms/VM/protection {protection}
- * POST vms/VM/unprotect           POST vms/VM/verify  POST vms/VM/switchover POST vms/VM/failover {force}
- * POST vms/VM/discard             POST vms/VM/floor    {samples}
- * GET  hardware                   GET  hardware/events?after=N&amp;limit=N       POST hardware/clear {part}
- * </pre>
- */
+/** The resources under {@code /v1}, without HTTP: from an {@link Endpoint}, path segments and body to a record to render. Any thread. */
 final class Routes {
     /** Journal epochs in one answer, unless asked for another number. */
     static final int JOURNAL_LIMIT = 100;
 
-    /** Hardware events in one answer, unless asked for another number. */
-    static final int EVENTS_LIMIT = 1000;
-
-    static final int JOURNAL_LIMIT_MAX = 10_000;
     static final int FLOOR_SAMPLES_MAX = 1_000;
 
     private final VmOperations operations;
@@ -48,111 +37,167 @@ final class Routes {
         this.jobs = jobs;
     }
 
-    /** An answer: 200 with a record, or 202 with a job that runs. */
-    record Answer(int status, Object body) {}
+    /**
+     * An answer: 200 with a record, or 202 with a job that runs.
+     *
+     * @param tag version of what was read; null if it has none
+     */
+    record Answer(int status, Object body, @Nullable String tag) {}
 
     /** Everything that is replicated to or from here. */
     record Status(List<ProtectionStatus> protections, List<ReplicaView> replicas) {}
 
-    Answer get(List<String> path, Map<String, String> query) throws LockstepException {
-        String first = path.isEmpty() ? "" : path.get(0);
-        if (path.size() == 1) {
-            switch (first) {
-                case "agent" -> {
-                    return ok(operations.agent());
-                }
-                case "vms" -> {
-                    return ok(Map.of("vms", operations.vms()));
-                }
-                case "status" -> {
-                    return ok(status(query.get("vm")));
-                }
-                case "hardware" -> {
-                    return ok(operations.hardware());
-                }
-                case "jobs" -> {
-                    return ok(Map.of("jobs", jobs.all().stream().map(Job::view).toList()));
-                }
-                case "doctor" -> {
-                    return ok(Map.of("findings", doctor.examine()));
-                }
-                default -> throw noSuchResource(path);
-            }
-        }
-        if (path.size() == 2 && first.equals("jobs")) {
-            return ok(jobs.get(path.get(1)).view());
-        }
-        if (path.equals(List.of("hardware", "events"))) {
-            int limit = number("limit", query.getOrDefault("limit", Integer.toString(EVENTS_LIMIT)), JOURNAL_LIMIT_MAX);
-            String after = query.getOrDefault("after", "0");
-            if (!after.matches("[0-9]{1,18}")) {
-                throw new BadRequestException("after " + after + " is not a number of at most 18 digits.");
-            }
-            return ok(Map.of("events", operations.hardwareEvents(Long.parseLong(after), limit)));
-        }
-        if (path.size() == 2 && first.equals("vms")) {
-            return ok(vm(path.get(1)));
-        }
-        if (path.size() == 3 && first.equals("vms") && path.get(2).equals("journal")) {
-            int limit =
-                    number("limit", query.getOrDefault("limit", Integer.toString(JOURNAL_LIMIT)), JOURNAL_LIMIT_MAX);
-            return ok(Map.of("vm", path.get(1), "epochs", operations.journal(path.get(1), limit)));
-        }
-        throw noSuchResource(path);
+    /** What a verb's request says besides its path. */
+    record Wish(
+            JsonTree body,
+            String text,
+            @Nullable String ifMatch,
+            @Nullable String idempotencyKey) {}
+
+    Answer get(Endpoint endpoint, List<String> path, Map<String, String> query) throws LockstepException {
+        return switch (endpoint) {
+            case AGENT -> ok(operations.agent());
+            case HOST -> ok(host());
+            case VMS ->
+                ok(Paging.of(query, Paging.LIMIT)
+                        .page("vms", sortedVms(), Routes::key, (v, k) -> key(v).compareTo(k) > 0));
+            case VM -> vm(path.get(1));
+            case STATUS -> ok(status(query.get("vm")));
+            case HARDWARE -> ok(operations.hardware());
+            case HARDWARE_EVENTS -> ok(hardwareEvents(query));
+            case PEERS ->
+                ok(Paging.of(query, Paging.LIMIT)
+                        .page(
+                                "peers",
+                                operations.peers(),
+                                PeerView::name,
+                                (peer, name) -> peer.name().compareTo(name) > 0));
+            case JOBS ->
+                ok(Paging.of(query, Paging.LIMIT)
+                        .page(
+                                "jobs",
+                                jobs.all().stream().map(Job::view).toList(),
+                                JobView::id,
+                                (job, id) -> Paging.number(job.id()) > Paging.number(id)));
+            case JOB -> ok(jobs.get(path.get(1)).view());
+            case DOCTOR -> ok(Map.of("findings", doctor.examine()));
+            case JOURNAL -> ok(journal(path.get(1), query));
+            default -> throw new IllegalStateException(endpoint + " has no view");
+        };
     }
 
-    Answer post(List<String> path, JsonTree body) throws LockstepException {
-        if (path.equals(List.of("hardware", "clear"))) {
+    private static String key(VmSummary vm) {
+        return vm.role() + "/" + vm.name() + "/" + vm.pid();
+    }
+
+    private List<VmSummary> sortedVms() throws LockstepException {
+        return operations.vms().stream()
+                .sorted(Comparator.comparing(Routes::key))
+                .toList();
+    }
+
+    private Map<String, Object> host() {
+        Map<String, Object> host = new LinkedHashMap<>();
+        host.put("host", operations.host());
+        host.put("capabilities", doctor.examine());
+        return host;
+    }
+
+    private Map<String, Object> hardwareEvents(Map<String, String> query) throws LockstepException {
+        Paging paging = Paging.of(query, Paging.LIMIT);
+        String after = query.getOrDefault("after", paging.cursor() == null ? "0" : paging.cursor());
+        if (!after.matches("[0-9]{1,18}")) {
+            throw new BadRequestException("after " + after + " is not a number of at most 18 digits.");
+        }
+        List<HardwareEventView> events = operations.hardwareEvents(Long.parseLong(after), Paging.LIMIT_MAX);
+        // Without a place to go on from, the newest are what is wanted.
+        boolean newest = !query.containsKey("after") && !query.containsKey("cursor");
+        List<HardwareEventView> wanted =
+                newest ? events.subList(Math.max(0, events.size() - paging.limit()), events.size()) : events;
+        return new Paging(null, paging.limit())
+                .page("events", wanted, event -> Long.toString(event.sequence()), (event, key) -> true);
+    }
+
+    private Map<String, Object> journal(String vm, Map<String, String> query) throws LockstepException {
+        Paging paging = Paging.of(query, JOURNAL_LIMIT);
+        int wanted = paging.cursor() == null ? Math.min(Paging.LIMIT_MAX, paging.limit() + 1) : Paging.LIMIT_MAX;
+        Map<String, Object> answer = new LinkedHashMap<>();
+        answer.put("vm", vm);
+        answer.putAll(paging.page(
+                "epochs",
+                operations.journal(vm, wanted),
+                epoch -> Long.toString(epoch.epoch()),
+                (epoch, key) -> epoch.epoch() < Paging.number(key)));
+        return answer;
+    }
+
+    Answer post(Endpoint endpoint, List<String> path, Wish wish) throws LockstepException {
+        JsonTree body = wish.body;
+        if (endpoint == Endpoint.HARDWARE_CLEAR) {
             return ok(
                     Map.of("cleared", operations.clearHardware(body.get("part").text())));
         }
-        if (path.size() != 3 || !path.get(0).equals("vms")) {
-            throw noSuchResource(path);
-        }
         String vm = path.get(1);
+        Jobs.Verb run = verb(endpoint, vm, body);
         String verb = path.get(2);
-        Jobs.Verb run =
-                switch (verb) {
-                    case "dry-run" -> {
-                        yield progress -> operations.dryRun(request(vm, body));
-                    }
-                    case "protect" -> {
-                        ProtectRequest request = request(vm, body);
-                        yield progress -> operations.protect(request, progress);
-                    }
-                    case "unprotect" ->
-                        progress -> {
-                            operations.unprotect(vm, progress);
-                            return null;
-                        };
-                    case "verify" -> progress -> operations.verify(vm, progress);
-                    case "protection" -> {
-                        String mode = mode(body.get("protection").text());
-                        yield progress -> operations.protection(vm, mode, progress);
-                    }
-                    case "switchover" -> progress -> operations.switchover(vm, progress);
-                    case "failover" -> {
-                        boolean force = body.get("force").bool();
-                        yield progress -> operations.failover(vm, force, progress);
-                    }
-                    case "discard" ->
-                        progress -> {
-                            operations.discard(vm);
-                            return null;
-                        };
-                    case "floor" -> {
-                        int samples = number(
-                                "samples",
-                                body.get("samples").present()
-                                        ? body.get("samples").text()
-                                        : "100",
-                                FLOOR_SAMPLES_MAX);
-                        yield progress -> operations.measureFloor(VmSelector.parse(vm), samples, progress);
-                    }
-                    default -> throw noSuchResource(path);
-                };
+        String name = VmSelector.parse(vm).value();
+        if (wish.idempotencyKey != null) {
+            Job earlier = jobs.known(wish.idempotencyKey, verb, name, wish.text);
+            if (earlier != null) {
+                return new Answer(202, earlier.view(), null);
+            }
+        }
+        if (wish.ifMatch != null) {
+            EntityTag.check(wish.ifMatch, String.valueOf(vm(vm).tag()), name);
+        }
         return new Answer(
-                202, jobs.start(verb, VmSelector.parse(vm).value(), run).view());
+                202, jobs.start(verb, name, run, wish.idempotencyKey, wish.text).view(), null);
+    }
+
+    private Jobs.Verb verb(Endpoint endpoint, String vm, JsonTree body) throws LockstepException {
+        switch (endpoint) {
+            case DRY_RUN -> {
+                ProtectRequest request = request(vm, body);
+                return progress -> operations.dryRun(request);
+            }
+            case PROTECT -> {
+                ProtectRequest request = request(vm, body);
+                return progress -> operations.protect(request, progress);
+            }
+            case UNPROTECT -> {
+                return progress -> {
+                    operations.unprotect(vm, progress);
+                    return null;
+                };
+            }
+            case VERIFY -> {
+                return progress -> operations.verify(vm, progress);
+            }
+            case SWITCHOVER -> {
+                return progress -> operations.switchover(vm, progress);
+            }
+            case FAILOVER -> {
+                boolean force = body.get("force").bool();
+                return progress -> operations.failover(vm, force, progress);
+            }
+            case PROTECTION -> {
+                String mode = mode(body.get("protection").text());
+                return progress -> operations.protection(vm, mode, progress);
+            }
+            case DISCARD -> {
+                return progress -> {
+                    operations.discard(vm);
+                    return null;
+                };
+            }
+            case FLOOR -> {
+                String text =
+                        body.get("samples").present() ? body.get("samples").text() : "100";
+                int samples = number("samples", text, FLOOR_SAMPLES_MAX);
+                return progress -> operations.measureFloor(VmSelector.parse(vm), samples, progress);
+            }
+            default -> throw new IllegalStateException(endpoint + " is no verb");
+        }
     }
 
     /** @param vm only that one, by its name or its pid; null: all */
@@ -173,7 +218,7 @@ final class Routes {
         return status;
     }
 
-    private Map<String, Object> vm(String name) throws LockstepException {
+    private Answer vm(String name) throws LockstepException {
         VmSelector selector = VmSelector.parse(name);
         VmSummary summary = operations.vms().stream()
                 .filter(vm -> switch (selector.kind()) {
@@ -186,15 +231,22 @@ final class Routes {
                         "no-such-vm", "no VM with " + selector + " runs here. 'lockstep vms' lists those that do."));
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("summary", summary);
+        List<Object> version = new ArrayList<>(List.of(summary.name(), summary.pid(), summary.role()));
         operations.protections().stream()
                 .filter(protection -> protection.vm().equals(summary.name()))
                 .findFirst()
-                .ifPresent(protection -> result.put("protection", protection));
+                .ifPresent(protection -> {
+                    result.put("protection", protection);
+                    version.add(protection.state());
+                });
         operations.replicas().stream()
                 .filter(replica -> replica.vm().equals(summary.name()))
                 .findFirst()
-                .ifPresent(replica -> result.put("replica", replica));
-        return result;
+                .ifPresent(replica -> {
+                    result.put("replica", replica);
+                    version.add(replica.state());
+                });
+        return new Answer(200, result, EntityTag.of(version.toArray()));
     }
 
     private static ProtectRequest request(String vm, JsonTree body) throws LockstepException {
@@ -215,7 +267,7 @@ final class Routes {
         return text;
     }
 
-    private static int number(String name, String text, int max) throws LockstepException {
+    static int number(String name, String text, int max) throws LockstepException {
         int value = text.matches("[0-9]{1,9}") ? Integer.parseInt(text) : -1;
         if (value < 1 || value > max) {
             throw new BadRequestException(name + " " + text + " is not a number in 1.." + max + ".");
@@ -223,12 +275,12 @@ final class Routes {
         return value;
     }
 
-    private static LockstepException noSuchResource(List<String> path) {
+    static LockstepException noSuchResource(List<String> path) {
         return new LockstepException(
                 "no-such-resource", "there is no /v1/" + String.join("/", path) + " for this method.");
     }
 
     private static Answer ok(Object body) {
-        return new Answer(200, body);
+        return new Answer(200, body, null);
     }
 }

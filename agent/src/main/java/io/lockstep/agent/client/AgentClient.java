@@ -1,13 +1,16 @@
 package io.lockstep.agent.client;
 
 import io.lockstep.replication.LockstepException;
+import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.net.ConnectException;
 import java.net.StandardProtocolFamily;
 import java.net.URLEncoder;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
@@ -60,6 +63,35 @@ public final class AgentClient {
     /** As {@link #get}; the body is a JSON object. */
     public Response post(String path, String body) throws LockstepException, IOException {
         return request("POST", path, body);
+    }
+
+    /** Takes the lines of a stream of events as they come. */
+    @FunctionalInterface
+    public interface Lines {
+        /** False ends the stream. */
+        boolean take(String line) throws IOException;
+    }
+
+    /**
+     * Follows the agent's events until the taker has enough or the agent ends.
+     *
+     * @param lastId the event after which to begin; -1: those from now on
+     */
+    public void events(long lastId, Lines lines) throws LockstepException, IOException {
+        try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            connect(channel);
+            String head = "GET /v1/events HTTP/1.1\r\nHost: lockstep\r\nConnection: close\r\n"
+                    + (lastId < 0 ? "" : "Last-Event-ID: " + lastId + "\r\n") + "\r\n";
+            ByteBuffer request = ByteBuffer.wrap(head.getBytes(StandardCharsets.UTF_8));
+            while (request.hasRemaining()) {
+                channel.write(request);
+            }
+            BufferedReader reader =
+                    new BufferedReader(new InputStreamReader(Channels.newInputStream(channel), StandardCharsets.UTF_8));
+            for (String line = reader.readLine(); line != null && lines.take(line); line = reader.readLine()) {
+                // Taken.
+            }
+        }
     }
 
     private Response request(String method, String path, String body) throws LockstepException, IOException {

@@ -23,6 +23,7 @@ public record AgentConfig(
         Fence fence,
         Watchdog watchdog,
         Hardware hardware,
+        Api api,
         Map<String, Peer> peers,
         Map<String, Vm> vms) {
 
@@ -81,6 +82,14 @@ public record AgentConfig(
      * @param rules when corrected errors are too many
      */
     public record Hardware(String switchover, HealthState switchoverState, HealthRules rules) {}
+
+    /**
+     * What is served besides the management socket.
+     *
+     * @param metricsHost empty: no address for metrics
+     * @param metricsPort 0 without one
+     */
+    public record Api(boolean readOnlySocket, boolean hideGuestNames, String metricsHost, int metricsPort) {}
 
     /** @param fingerprint {@code sha256:} and 64 hexadecimal digits */
     public record Peer(String host, int port, String fingerprint) {}

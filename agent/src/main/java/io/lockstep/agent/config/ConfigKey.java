@@ -267,6 +267,26 @@ enum ConfigKey {
             "A part to which nothing happened for so long gets one state better; failing ones wait for 'lockstep hardware clear',"
                     + " milliseconds."),
 
+    API_READ_ONLY_SOCKET(
+            "api",
+            "readOnlySocket",
+            "on",
+            List.of("on", "off"),
+            "Whether every user of this host may read the agent's state, at agent-ro.sock."),
+    API_GUEST_NAMES(
+            "api",
+            "guestNames",
+            "shown",
+            List.of("shown", "hidden"),
+            "Whether readers of agent-ro.sock see the names of VMs, or pseudonyms."),
+
+    METRICS_ADDRESS(
+            "metrics",
+            "address",
+            "",
+            "Host and port of an address that serves /metrics to Prometheus, e.g. \"127.0.0.1:9751\"; empty: /metrics is served at the"
+                    + " agent's sockets alone. Nobody is asked for a password there: VMs' names can be read."),
+
     PEER_ADDRESS("peers.*", "address", null, "Host and port of the peer's agent, e.g. \"host-b:7500\"."),
     PEER_FINGERPRINT("peers.*", "fingerprint", null, "What 'lockstep identity' prints on the peer."),
 

@@ -73,8 +73,25 @@ final class ConfigReader {
                         common.texts(ConfigKey.FENCE_COMMAND), common.integer(ConfigKey.FENCE_TIMEOUT_MS)),
                 new AgentConfig.Watchdog(common.integer(ConfigKey.WATCHDOG_TIMEOUT_MS)),
                 hardware(),
+                api(),
                 peers(),
                 vms(epoch, output));
+    }
+
+    private AgentConfig.Api api() throws LockstepException {
+        String address = common.text(ConfigKey.METRICS_ADDRESS);
+        int colon = address.lastIndexOf(':');
+        int port = colon > 0 ? port(address.substring(colon + 1)) : -1;
+        if (!address.isEmpty() && port < 0) {
+            throw wrong(
+                    place(ConfigKey.METRICS_ADDRESS),
+                    "address \"" + address + "\" is not a host, a colon and a port in 1..65535");
+        }
+        return new AgentConfig.Api(
+                common.text(ConfigKey.API_READ_ONLY_SOCKET).equals("on"),
+                common.text(ConfigKey.API_GUEST_NAMES).equals("hidden"),
+                address.isEmpty() ? "" : address.substring(0, colon).replaceAll("^\\[(.*)\\]$", "$1"),
+                Math.max(0, port));
     }
 
     private AgentConfig.Hardware hardware() {

@@ -50,6 +50,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** What the management interface can ask of the daemon. */
@@ -116,6 +117,11 @@ final class Operations implements VmOperations {
     @Override
     public EventLog events() {
         return events;
+    }
+
+    @Override
+    public String metrics(UnaryOperator<String> names) {
+        return Metrics.text(this, protections.active(), names);
     }
 
     @Override

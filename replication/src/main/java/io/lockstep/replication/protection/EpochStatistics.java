@@ -2,6 +2,7 @@ package io.lockstep.replication.protection;
 
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
+import org.HdrHistogram.HistogramIterationValue;
 
 /** What the epochs of one protected VM took. Written by its capture and session threads without allocation, read by any thread. */
 public final class EpochStatistics {
@@ -92,6 +93,54 @@ public final class EpochStatistics {
     /** Pages written in an epoch. */
     public Percentiles dirtyPages() {
         return Percentiles.of(dirtyPages);
+    }
+
+    /** What can be asked for as a {@link Distribution}. */
+    public enum Measure {
+        /** Nanoseconds, as {@link #pauseNs()}. */
+        PAUSE,
+        /** Nanoseconds, as {@link #epochNs()}. */
+        EPOCH,
+        /** Nanoseconds, as {@link #acknowledgeNs()}. */
+        ACKNOWLEDGE,
+        /** Pages of an epoch. */
+        DIRTY_PAGES
+    }
+
+    /**
+     * How often which values came, since protection began.
+     *
+     * @param cumulative for each bound asked for, how many were at most that
+     * @param sum of all, as exact as the histogram
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    public record Distribution(long[] cumulative, long count, double sum) {}
+
+    /** @param bounds rising; in the unit of the measure */
+    public Distribution distribution(Measure measure, long[] bounds) {
+        Histogram histogram =
+                switch (measure) {
+                    case PAUSE -> pauseNs;
+                    case EPOCH -> epochNs;
+                    case ACKNOWLEDGE -> acknowledgeNs;
+                    case DIRTY_PAGES -> dirtyPages;
+                };
+        long[] cumulative = new long[bounds.length];
+        long count = 0;
+        double sum = 0;
+        for (HistogramIterationValue step : histogram.recordedValues()) {
+            count += step.getCountAddedInThisIterationStep();
+            sum += (double) step.getCountAddedInThisIterationStep() * step.getValueIteratedTo();
+            for (int i = 0; i < bounds.length; i++) {
+                if (step.getValueIteratedTo() <= bounds[i]) {
+                    cumulative[i] = count;
+                }
+            }
+        }
+        for (int i = 1; i < bounds.length; i++) {
+            cumulative[i] = Math.max(cumulative[i], cumulative[i - 1]);
+        }
+        return new Distribution(cumulative, count, sum);
     }
 
     /** Count, median, 99th percentile and maximum, in the unit of what was recorded; all 0 if nothing was. */
