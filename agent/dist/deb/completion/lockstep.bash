@@ -171,6 +171,7 @@ function _complete_lockstep() {
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} events" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} top" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} config" ];    then _picocli_lockstep; return $?; fi
+  if [ "${COMP_LINE}" = "${COMP_WORDS[0]} pair" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} demo" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} test" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware events" ];    then _picocli_lockstep_hardware; return $?; fi
@@ -197,21 +198,23 @@ function _complete_lockstep() {
   local cmds14=(events)
   local cmds15=(top)
   local cmds16=(config)
-  local cmds17=(demo)
-  local cmds18=(test)
-  local cmds19=(hardware events)
-  local cmds20=(hardware clear)
-  local cmds21=(hardware decode)
-  local cmds22=(config check)
-  local cmds23=(config default)
+  local cmds17=(pair)
+  local cmds18=(demo)
+  local cmds19=(test)
+  local cmds20=(hardware events)
+  local cmds21=(hardware clear)
+  local cmds22=(hardware decode)
+  local cmds23=(config check)
+  local cmds24=(config default)
 
-  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_config_default; return $?; fi
-  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_config_check; return $?; fi
-  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
-  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
-  if CompWordsContainsArray "${cmds19[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
-  if CompWordsContainsArray "${cmds18[@]}"; then _picocli_lockstep_test; return $?; fi
-  if CompWordsContainsArray "${cmds17[@]}"; then _picocli_lockstep_demo; return $?; fi
+  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_config_default; return $?; fi
+  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_config_check; return $?; fi
+  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
+  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
+  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
+  if CompWordsContainsArray "${cmds19[@]}"; then _picocli_lockstep_test; return $?; fi
+  if CompWordsContainsArray "${cmds18[@]}"; then _picocli_lockstep_demo; return $?; fi
+  if CompWordsContainsArray "${cmds17[@]}"; then _picocli_lockstep_pair; return $?; fi
   if CompWordsContainsArray "${cmds16[@]}"; then _picocli_lockstep_config; return $?; fi
   if CompWordsContainsArray "${cmds15[@]}"; then _picocli_lockstep_top; return $?; fi
   if CompWordsContainsArray "${cmds14[@]}"; then _picocli_lockstep_events; return $?; fi
@@ -239,7 +242,7 @@ function _picocli_lockstep() {
   # Get completion data
   local curr_word=${COMP_WORDS[COMP_CWORD]}
 
-  local commands="agent vms doctor identity protect unprotect protection status verify switchover failover discard journal hardware events top config demo test"
+  local commands="agent vms doctor identity protect unprotect protection status verify switchover failover discard journal hardware events top config pair demo test"
   local flag_opts="'-h' '--help' '-V' '--version'"
   local arg_opts=""
 
@@ -833,6 +836,42 @@ function _picocli_lockstep_config() {
   local commands="check default"
   local flag_opts="'-h' '--help' '-V' '--version'"
   local arg_opts=""
+
+  if [[ "${curr_word}" == -* ]]; then
+    COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )
+  else
+    local positionals=""
+    local IFS=$'\n'
+    COMPREPLY=( $(compgen -W "${commands// /$'\n'}${IFS}${positionals}" -- "${curr_word}") )
+  fi
+}
+
+# Generates completions for the options and subcommands of the `pair` subcommand.
+function _picocli_lockstep_pair() {
+  # Get completion data
+  local curr_word=${COMP_WORDS[COMP_CWORD]}
+  local prev_word=${COMP_WORDS[COMP_CWORD-1]}
+
+  local commands=""
+  local flag_opts="'--listen' '-h' '--help' '-V' '--version'"
+  local arg_opts="'--root' '--port' '--name'"
+
+  type compopt &>/dev/null && compopt +o default
+
+  case ${prev_word} in
+    '--root')
+      local IFS=$'\n'
+      type compopt &>/dev/null && compopt -o filenames
+      COMPREPLY=( $( compgen -f -- "${curr_word}" ) ) # files
+      return $?
+      ;;
+    '--port')
+      return
+      ;;
+    '--name')
+      return
+      ;;
+  esac
 
   if [[ "${curr_word}" == -* ]]; then
     COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )

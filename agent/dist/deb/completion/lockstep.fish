@@ -111,6 +111,13 @@ complete -c lockstep -n '__fish_seen_subcommand_from top' -l version
 complete -c lockstep -n __fish_use_subcommand -a config -d 'Check the configuration, or print the default one.'
 complete -c lockstep -n '__fish_seen_subcommand_from config' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from config' -l version
+complete -c lockstep -n __fish_use_subcommand -a pair -d 'Make this host and another know each other: run it with --listen there, and with its name here. Both show a code, which you compare, and write the other into their configuration.'
+complete -c lockstep -n '__fish_seen_subcommand_from pair' -l root
+complete -c lockstep -n '__fish_seen_subcommand_from pair' -l listen
+complete -c lockstep -n '__fish_seen_subcommand_from pair' -l port
+complete -c lockstep -n '__fish_seen_subcommand_from pair' -l name
+complete -c lockstep -n '__fish_seen_subcommand_from pair' -l help
+complete -c lockstep -n '__fish_seen_subcommand_from pair' -l version
 complete -c lockstep -n __fish_use_subcommand -a demo -d 'Protects a guest between two agents on this machine, kills, and checks that nothing was lost.'
 complete -c lockstep -n '__fish_seen_subcommand_from demo' -l guest
 complete -c lockstep -n '__fish_seen_subcommand_from demo' -l seconds

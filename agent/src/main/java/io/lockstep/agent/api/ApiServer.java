@@ -147,6 +147,10 @@ public final class ApiServer implements AutoCloseable {
     /** Takes the socket that systemd made and listens at; false if there is none. */
     @SuppressWarnings("checkstyle:IllegalThrows")
     private boolean inherit() throws Exception {
+        // Asking for it closes standard output and error: only where the unit says that there is one.
+        if (!"stdin".equals(System.getenv("LOCKSTEP_SOCKET"))) {
+            return false;
+        }
         Channel inherited = System.inheritedChannel();
         if (!(inherited instanceof ServerSocketChannel channel)
                 || !(channel.getLocalAddress() instanceof UnixDomainSocketAddress)) {

@@ -39,6 +39,7 @@ import picocli.CommandLine.ParameterException;
             EventsCommand.class,
             TopCommand.class,
             ConfigCommand.class,
+            PairCommand.class,
             DemoCommand.class,
             TestCommand.class,
             ReleaseOutputCommand.class,
