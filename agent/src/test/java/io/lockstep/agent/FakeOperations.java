@@ -81,7 +81,8 @@ public class FakeOperations implements VmOperations {
 
     @Override
     public HostView host() {
-        return new HostView("host-a", "6.12.0", "amd64", 2, 4L << 30, "0123", "boot-1", "", "failing", List.of("A2"));
+        return new HostView(
+                "host-a", "6.12.0", "amd64", 2, 4L << 30, "0123", "boot-1", "uuid-1", "failing", List.of("A2"));
     }
 
     @Override

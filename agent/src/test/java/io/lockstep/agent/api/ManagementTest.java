@@ -119,6 +119,8 @@ class ManagementTest {
                         .get("detail")
                         .text())
                 .isEqualTo("this socket is for reading alone: use agent.sock, as root or in group lockstep.");
+        assertThat(curl(socket, "http://x/v1/host")).contains("\"productUuid\":\"uuid-1\"");
+        assertThat(curl(readOnly, "http://x/v1/host")).contains("\"productUuid\":\"\"");
         String pseudonym = vms.replaceAll("(?s).*?\"(vm-[0-9a-f]{8})\".*", "$1");
         assertThat(JsonTree.parse(curl(readOnly, "http://x/v1/vms/" + pseudonym))
                         .get("summary")
