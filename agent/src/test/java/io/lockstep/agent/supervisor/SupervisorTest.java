@@ -88,7 +88,7 @@ class SupervisorTest {
         assertThat(paths.socket()).doesNotExist();
         assertThat(paths.run().resolve("notify.sock")).doesNotExist();
         assertThat(Files.readString(paths.logs().resolve("agent.log")))
-                .contains("in service: AgentView[")
+                .contains("in service: ")
                 .contains("stopping the agent of " + root);
     }
 
