@@ -13,6 +13,8 @@ import org.agrona.concurrent.NanoClock;
 final class EncodeHandler implements EventHandler<PageSlot> {
     /** The sealer starts on what is encoded after so many slots: 64 × 0.5 µs. */
     private static final int REPORT_SLOTS = 64;
+    /** A stop that begins finds the cores free after so many slots. */
+    private static final int REST_SLOTS = 16;
     /** Eight neighbours fall to one encoder: it finds their descriptions in the same cache lines. */
     private static final int NEIGHBOURS_SHIFT = 3;
 
@@ -67,6 +69,9 @@ final class EncodeHandler implements EventHandler<PageSlot> {
         if (endOfBatch || (sequence & REPORT_SLOTS - 1) == 0) {
             this.sequence.set(sequence);
             control.ring.encoded();
+        }
+        if ((sequence & REST_SLOTS - 1) == 0) {
+            control.ring.rest();
         }
     }
 

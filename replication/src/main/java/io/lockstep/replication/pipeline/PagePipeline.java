@@ -275,7 +275,7 @@ public final class PagePipeline implements AutoCloseable {
         }
     }
 
-    /** While quiet, publishing wakes no encoder: the guest is stopped, and the capture needs the cores. Ends with false. */
+    /** While quiet, the guest is stopped, and the capture needs the cores: publishing wakes no encoder, and all of them rest. Ends with false. */
     public void quiet(boolean quiet) {
         control.ring.quiet(quiet);
     }

@@ -19,6 +19,7 @@ final class RingWait implements WaitStrategy {
 
     private final Object published = new Object();
     private final Object encoded = new Object();
+    private final Object resting = new Object();
     private volatile int waitingForPublished;
     private volatile int waitingForEncoded;
     private volatile boolean quiet;
@@ -95,11 +96,33 @@ final class RingWait implements WaitStrategy {
         }
     }
 
-    /** While quiet, publishing wakes nobody: the producer is inside a pause, and needs the cores. */
+    /** While quiet, publishing wakes nobody and consumers rest: the producer is inside a pause, and needs the cores. */
     void quiet(boolean quiet) {
+        boolean ends = this.quiet && !quiet;
         this.quiet = quiet;
+        if (ends) {
+            synchronized (resting) {
+                resting.notifyAll();
+            }
+        }
         if (!quiet) {
             signalAllWhenBlocking();
+        }
+    }
+
+    /** Returns when it is not quiet any more; consumers' threads, in the middle of what they have to do. */
+    void rest() {
+        if (!quiet) {
+            return;
+        }
+        try {
+            synchronized (resting) {
+                while (quiet) {
+                    resting.wait(RECHECK_MS);
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 }

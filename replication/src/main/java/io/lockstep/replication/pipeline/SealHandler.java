@@ -11,6 +11,8 @@ import org.agrona.concurrent.UnsafeBuffer;
 final class SealHandler implements EventHandler<PageSlot> {
     /** The capture gets slots back after so many: 64 × 4 KiB. */
     private static final int REPORT_SLOTS = 64;
+    /** A stop that begins finds the cores free after so many slots. */
+    private static final int REST_SLOTS = 16;
     /** With nothing else to do, a batch of this size is sent: its TLS records are full, and the epoch's end comes sooner. */
     private static final int IDLE_SEND_BYTES = 64 << 10;
 
@@ -87,6 +89,9 @@ final class SealHandler implements EventHandler<PageSlot> {
                 this.sequence.set(sequence);
                 control.sealed(sequence);
             }
+        }
+        if ((sequence & REST_SLOTS - 1) == 0) {
+            control.ring.rest();
         }
     }
 
