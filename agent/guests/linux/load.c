@@ -3,6 +3,8 @@
  *   load read DEVICE    reads the disk with O_DIRECT as fast as it can, several requests deep (processes), into memory that it also writes
  *   load hog MIB        fills pages with random content without end
  *   load churn MIB      ten times a second: takes so much memory, fills it, looks at it again, gives it back; ends if it is not as it was
+ *   load disk DEVICE    writes and reads back sectors in runs of random length and place, each carrying its number and how often it was
+ *                       written; says "MISMATCH" and ends if a sector is older or newer than memory says, "disk N right" now and then
  * Prints "load NAME up" once it runs.
  */
 #define _GNU_SOURCE
@@ -82,6 +84,52 @@ static void churn(size_t mib) {
     }
 }
 
+#define SECTOR_BYTES 512
+#define SECTORS 16384u
+#define RUN_SECTORS_MAX 24u
+#define SAY_EVERY 100
+
+static void check_disk(const char *device) {
+    int disk = open(device, O_RDWR | O_DIRECT | O_DSYNC | O_CLOEXEC);
+    uint64_t *run = memory(RUN_SECTORS_MAX * SECTOR_BYTES);
+    uint32_t *written = memory(SECTORS * sizeof *written);
+    if (disk < 0) {
+        perror(device);
+        exit(1);
+    }
+    for (unsigned long step = 1;; step++) {
+        uint32_t length = 1 + (uint32_t)(next_random() % RUN_SECTORS_MAX);
+        uint32_t first = (uint32_t)(next_random() % (SECTORS - length));
+        size_t bytes = (size_t)length * SECTOR_BYTES;
+        if (pread(disk, run, bytes, (off_t)first * SECTOR_BYTES) != (ssize_t)bytes) {
+            perror("load: read");
+            exit(1);
+        }
+        for (uint32_t s = 0; s < length; s++) {
+            uint64_t *sector = run + s * (SECTOR_BYTES / 8);
+            uint64_t number = written[first + s] ? first + s : 0;
+            if (sector[0] != number || sector[1] != written[first + s] || sector[63] != written[first + s]) {
+                printf("load: MISMATCH sector %u was written %llu times, memory says %u, tick lost\n", first + s,
+                       (unsigned long long)sector[1], written[first + s]);
+                exit(1);
+            }
+            for (unsigned w = 1; w < SECTOR_BYTES / 8; w++)
+                sector[w] = written[first + s] + 1;
+            sector[0] = first + s;
+        }
+        if (pwrite(disk, run, bytes, (off_t)first * SECTOR_BYTES) != (ssize_t)bytes) {
+            perror("load: write");
+            exit(1);
+        }
+        for (uint32_t s = 0; s < length; s++)
+            written[first + s]++;
+        if (step % SAY_EVERY == 0) {
+            printf("disk %lu right\n", step);
+            fflush(stdout);
+        }
+    }
+}
+
 int main(int count, char **argument) {
     if (count != 3)
         return 2;
@@ -95,6 +143,8 @@ int main(int count, char **argument) {
     }
     if (!strcmp(argument[1], "hog"))
         hog((size_t)atoi(argument[2]));
+    if (!strcmp(argument[1], "disk"))
+        check_disk(argument[2]);
     if (!strcmp(argument[1], "churn"))
         churn((size_t)atoi(argument[2]));
     return 2;

@@ -26,6 +26,8 @@ import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.HostRamBlock;
 import io.lockstep.replication.hypervisor.PauseFloor;
 import io.lockstep.replication.hypervisor.QemuProcess;
@@ -196,9 +198,11 @@ final class Operations implements VmOperations {
             List<RamBlock> blocks =
                     vm.blocks().stream().map(HostRamBlock::block).toList();
             Path memory = config.replica().directory().resolve(name);
-            List<Path> files = blocks.stream()
-                    .map(b -> memory.resolve("block-" + b.index()))
-                    .toList();
+            List<ReplicatedDisk> disks =
+                    vm.disks().stream().map(GuestDisk::disk).toList();
+            List<Path> files = new ArrayList<>();
+            blocks.forEach(b -> files.add(memory.resolve("block-" + b.index())));
+            disks.forEach(d -> files.add(Path.of("disk-" + d.device())));
             return new DryRun(
                     name,
                     process.pid(),
@@ -206,7 +210,8 @@ final class Operations implements VmOperations {
                     vm.ramBytes(),
                     blocks.size(),
                     vm.facts().version().toString(),
-                    Standbys.commandLine(config, name, standbys.directory(name), process.commandLine(), blocks, files)
+                    Standbys.commandLine(
+                                    config, name, standbys.directory(name), process.commandLine(), blocks, disks, files)
                             .arguments());
         }
     }

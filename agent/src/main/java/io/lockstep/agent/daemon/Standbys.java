@@ -3,6 +3,7 @@ package io.lockstep.agent.daemon;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
 import io.lockstep.replication.hypervisor.QemuStandby;
 import io.lockstep.replication.hypervisor.QemuVersion;
 import io.lockstep.replication.hypervisor.Standby;
@@ -52,6 +53,7 @@ final class Standbys implements StandbyFactory {
                         directory(hello.vmName()),
                         hello.commandLine(),
                         hello.ramBlocks(),
+                        hello.disks(),
                         blockFiles),
                 directory(hello.vmName()),
                 Path.of(hello.workingDirectory()),
@@ -71,6 +73,7 @@ final class Standbys implements StandbyFactory {
             Path directory,
             List<String> primary,
             List<RamBlock> blocks,
+            List<ReplicatedDisk> disks,
             List<Path> blockFiles)
             throws LockstepException {
         Map<String, Path> files = new LinkedHashMap<>();
@@ -81,8 +84,12 @@ final class Standbys implements StandbyFactory {
                 lengths.put(block.name(), block.lengthBytes());
             }
         }
+        Map<String, Path> images = new LinkedHashMap<>();
+        for (int i = 0; i < disks.size(); i++) {
+            images.put(disks.get(i).file(), blockFiles.get(blocks.size() + i));
+        }
         AgentConfig.Vm vm = config.vm(vmName);
         return StandbyCommandLine.of(new StandbyCommandLine.Request(
-                primary, directory, files, lengths, vm.standbyReplacements(), vm.standbyCommand()));
+                primary, directory, files, lengths, images, vm.standbyReplacements(), vm.standbyCommand()));
     }
 }

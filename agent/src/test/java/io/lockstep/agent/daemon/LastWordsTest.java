@@ -192,6 +192,7 @@ class LastWordsTest {
                 0,
                 0,
                 List.of(new RamBlock(0, "pc.ram", 1 << 20, 4096, true)),
+                List.of(),
                 "vm",
                 "1",
                 "7.2.22",

@@ -10,6 +10,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -231,14 +232,18 @@ class HazardTest {
         }
     }
 
-    /** What only protection brings into QEMU. */
+    /** What only protection brings into QEMU: a tracer, watched memory, descriptors. */
     private static List<String> ofOurs(SystemVm vm) throws Exception {
         Traces traces = Traces.of(vm.pid());
-        assertThat(traces.tracer()).isEqualTo("0");
-        assertThat(traces.watched()).isEmpty();
-        return traces.descriptors().stream()
+        List<String> found = new ArrayList<>();
+        if (!traces.tracer().equals("0")) {
+            found.add("tracer " + traces.tracer());
+        }
+        traces.watched().forEach(mapping -> found.add(mapping.toString()));
+        traces.descriptors().stream()
                 .filter(d -> d.contains("userfaultfd") || d.startsWith("pipe:"))
-                .toList();
+                .forEach(found::add);
+        return found;
     }
 
     @Test

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>each memory backend is a shared mapping of the replica's file, under the same block name;
+ *   <li>each replicated disk is the replica's raw image, under the same device and node names;
  *   <li>monitors, and the sockets on which QEMU listens, are its own, in the standby's directory;
  *   <li>what a character device writes to a file is appended, so that the dead primary's log goes on;
  *   <li>it waits for its state ({@code -incoming defer}) and then for the order to run ({@code -S}).
@@ -61,6 +62,7 @@ public final class StandbyCommandLine {
      * @param directory the standby's own, for sockets and logs
      * @param memoryFiles the replica's file for each main block, by QEMU's block name
      * @param memoryBytes length of each main block, by the same names
+     * @param diskImages the replica's image for each replicated disk, by the file that the primary's command line names
      * @param replacements literal texts to be replaced in each argument at the end
      * @param template a whole command line to use instead; empty for none. In it {@code @qmp@}, {@code @directory@} and
      *     {@code @memory:BLOCK@} stand for our paths
@@ -70,12 +72,14 @@ public final class StandbyCommandLine {
             Path directory,
             Map<String, Path> memoryFiles,
             Map<String, Long> memoryBytes,
+            Map<String, Path> diskImages,
             Map<String, String> replacements,
             List<String> template) {
         public Request {
             commandLine = List.copyOf(commandLine);
             memoryFiles = new LinkedHashMap<>(memoryFiles);
             memoryBytes = Map.copyOf(memoryBytes);
+            diskImages = Map.copyOf(diskImages);
             replacements = new LinkedHashMap<>(replacements);
             template = List.copyOf(template);
         }
@@ -154,11 +158,13 @@ public final class StandbyCommandLine {
         private final Request request;
         private final List<String> out = new ArrayList<>();
         private final Map<String, Path> left;
+        private final StandbyDisks disks;
         private int serials;
 
         Rewrite(Request request) {
             this.request = request;
             left = new LinkedHashMap<>(request.memoryFiles);
+            disks = new StandbyDisks(request.diskImages);
         }
 
         List<String> arguments() throws LockstepException {
@@ -175,6 +181,9 @@ public final class StandbyCommandLine {
                 rewrite(option, monitors);
             }
             defaultMemory(options);
+            for (String file : disks.left()) {
+                throw refused("no disk of the primary's command line is " + file);
+            }
             for (String block : left.keySet()) {
                 throw refused("no memory backend of the primary's command line makes RAM block " + block);
             }
@@ -186,6 +195,7 @@ public final class StandbyCommandLine {
         private void rewrite(QemuOption option, Set<String> monitors) throws LockstepException {
             switch (option.name()) {
                 case "object" -> object(option);
+                case "drive", "blockdev", "", "hda", "hdb", "hdc", "hdd" -> out.addAll(disks.rewrite(option));
                 case "chardev" -> {
                     Map<String, String> parts = option.parts("backend");
                     if (monitors.contains(parts.getOrDefault("id", "")) && !isMuxed(parts)) {

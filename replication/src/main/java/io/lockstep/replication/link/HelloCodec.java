@@ -2,6 +2,7 @@ package io.lockstep.replication.link;
 
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
 import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.wire.HelloDecoder;
 import io.lockstep.replication.wire.HelloEncoder;
@@ -70,6 +71,17 @@ public final class HelloCodec {
                     .main((short) (block.main() ? 1 : 0))
                     .putName(name, 0, name.length);
         }
+        HelloEncoder.DisksEncoder disks = encoder.disksCount(hello.disks().size());
+        for (ReplicatedDisk disk : hello.disks()) {
+            byte[] device = MessageText.encode("disk", disk.device(), MessageText.NAME_BYTES_MAX);
+            byte[] file = MessageText.encode("disk file", disk.file(), MessageText.PATH_BYTES_MAX);
+            byte[] format = MessageText.encode("disk format", disk.format(), MessageText.NAME_BYTES_MAX);
+            disks.next()
+                    .lengthBytes(disk.lengthBytes())
+                    .putDevice(device, 0, device.length)
+                    .putFile(file, 0, file.length)
+                    .putFormat(format, 0, format.length);
+        }
         byte[] vmName = MessageText.encode("VM name", hello.vmName(), MessageText.NAME_BYTES_MAX);
         encoder.putVmName(vmName, 0, vmName.length);
         byte[] agent = MessageText.encode("agent version", hello.agentVersion(), MessageText.NAME_BYTES_MAX);
@@ -118,6 +130,7 @@ public final class HelloCodec {
         checkEpoch("lastAckedEpoch", decoder.lastAckedEpoch());
         checkEpoch("lastSentEpoch", decoder.lastSentEpoch());
         List<RamBlock> blocks = blocks(decoder.ramBlocks());
+        List<ReplicatedDisk> disks = disks(decoder.disks());
         String vmName = name("VM name", decoder.vmNameLength(), decoder::getVmName);
         String agent = name("agent version", decoder.agentVersionLength(), decoder::getAgentVersion);
         String qemu = name("QEMU version", decoder.qemuVersionLength(), decoder::getQemuVersion);
@@ -142,6 +155,7 @@ public final class HelloCodec {
                 decoder.qemuUid(),
                 decoder.qemuGid(),
                 blocks,
+                disks,
                 vmName,
                 agent,
                 qemu,
@@ -206,6 +220,26 @@ public final class HelloCodec {
             blocks.add(new RamBlock(blocks.size(), name, lengthBytes, (int) pageBytes, main == 1));
         }
         return blocks;
+    }
+
+    private static List<ReplicatedDisk> disks(HelloDecoder.DisksDecoder group) throws LinkException {
+        int count = group.count();
+        if (count > ReplicatedDisk.DISKS_MAX) {
+            throw corrupt("hello-disks", "disk count " + count + " > " + ReplicatedDisk.DISKS_MAX);
+        }
+        List<ReplicatedDisk> disks = new ArrayList<>(count);
+        for (HelloDecoder.DisksDecoder disk : group) {
+            long lengthBytes = disk.lengthBytes();
+            String device = name("disk", disk.deviceLength(), disk::getDevice);
+            String file = MessageText.decode("disk file", disk.fileLength(), MessageText.PATH_BYTES_MAX, disk::getFile);
+            String format = name("disk format", disk.formatLength(), disk::getFormat);
+            try {
+                disks.add(new ReplicatedDisk(device, file, format, lengthBytes));
+            } catch (IllegalArgumentException e) {
+                throw corrupt("hello-disks", String.valueOf(e.getMessage()));
+            }
+        }
+        return disks;
     }
 
     private static byte[] listBytes(String name, List<String> texts) throws LockstepException {

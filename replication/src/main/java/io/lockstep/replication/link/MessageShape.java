@@ -28,6 +28,7 @@ import io.lockstep.replication.wire.VerifyHashesDecoder;
 import io.lockstep.replication.wire.VerifyResultDecoder;
 import io.lockstep.replication.wire.VmDiedDecoder;
 import java.nio.ByteOrder;
+import java.util.List;
 import org.agrona.DirectBuffer;
 import org.jspecify.annotations.Nullable;
 
@@ -75,12 +76,14 @@ public final class MessageShape {
     private final String name;
     private final int blockLength;
     private final int variableFields;
-    private int groupBlockLength = -1;
-    private int groupVariableFields;
+    private List<Group> groups = List.of();
     private int firstEnumOffset = -1;
     private int firstEnumMax;
     private int secondEnumOffset = -1;
     private int secondEnumMax;
+
+    /** A repeating group, by the lengths of each of its entries. */
+    private record Group(int blockLength, int variableFields) {}
 
     private MessageShape(String name, int blockLength, int variableFields) {
         this.name = name;
@@ -118,8 +121,8 @@ public final class MessageShape {
         if (at > end) {
             throw truncated(length, at - offset);
         }
-        if (groupBlockLength >= 0) {
-            at = groupEnd(buffer, offset, at, end);
+        for (int i = 0; i < groups.size(); i++) {
+            at = groupEnd(groups.get(i), buffer, offset, at, end);
         }
         for (int i = 0; i < variableFields; i++) {
             at = variableEnd(buffer, offset, at, end);
@@ -131,22 +134,22 @@ public final class MessageShape {
         checkValue(buffer, body, secondEnumOffset, secondEnumMax);
     }
 
-    private int groupEnd(DirectBuffer buffer, int offset, int start, int end) throws LinkException {
+    private int groupEnd(Group group, DirectBuffer buffer, int offset, int start, int end) throws LinkException {
         int at = start + GroupSizeEncodingDecoder.ENCODED_LENGTH;
         if (at > end) {
             throw truncated(end - offset, at - offset);
         }
         int block = unsignedShort(buffer, start + GroupSizeEncodingDecoder.blockLengthEncodingOffset());
-        if (block != groupBlockLength) {
-            throw corrupt("message-length", name + " group block length " + block + " != " + groupBlockLength);
+        if (block != group.blockLength) {
+            throw corrupt("message-length", name + " group block length " + block + " != " + group.blockLength);
         }
         int count = unsignedShort(buffer, start + GroupSizeEncodingDecoder.numInGroupEncodingOffset());
         for (int i = 0; i < count; i++) {
-            at += groupBlockLength;
+            at += group.blockLength;
             if (at > end) {
                 throw truncated(end - offset, at - offset);
             }
-            for (int field = 0; field < groupVariableFields; field++) {
+            for (int field = 0; field < group.variableFields; field++) {
                 at = variableEnd(buffer, offset, at, end);
             }
         }
@@ -180,8 +183,9 @@ public final class MessageShape {
 
     private static void hello() {
         MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 7);
-        hello.groupBlockLength = HelloDecoder.RamBlocksDecoder.sbeBlockLength();
-        hello.groupVariableFields = 1;
+        hello.groups = List.of(
+                new Group(HelloDecoder.RamBlocksDecoder.sbeBlockLength(), 1),
+                new Group(HelloDecoder.DisksDecoder.sbeBlockLength(), 3));
     }
 
     private static MessageShape shape(String name, int template, int blockLength, int variableFields) {

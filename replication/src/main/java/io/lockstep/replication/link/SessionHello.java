@@ -1,6 +1,7 @@
 package io.lockstep.replication.link;
 
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
 import java.util.List;
 
 /**
@@ -16,6 +17,7 @@ import java.util.List;
  * @param qemuUid user that QEMU runs as, 0 to 2^32-1
  * @param qemuGid its group
  * @param ramBlocks in the order of their index, 1 to {@link RamBlock#BLOCKS_MAX}
+ * @param disks that the peer keeps images of; in the stream disk i is block {@code ramBlocks.size() + i}
  * @param vmName QEMU's {@code -name}, or the agent's name of it
  * @param agentVersion the primary's lockstep
  * @param qemuVersion e.g. 7.2.22
@@ -35,6 +37,7 @@ public record SessionHello(
         long qemuUid,
         long qemuGid,
         List<RamBlock> ramBlocks,
+        List<ReplicatedDisk> disks,
         String vmName,
         String agentVersion,
         String qemuVersion,
@@ -44,6 +47,7 @@ public record SessionHello(
         List<String> devices) {
     public SessionHello {
         ramBlocks = List.copyOf(ramBlocks);
+        disks = List.copyOf(disks);
         commandLine = List.copyOf(commandLine);
         devices = List.copyOf(devices);
     }

@@ -78,7 +78,7 @@ final class EncodeHandler implements EventHandler<PageSlot> {
     private void encode(PageSlot slot, long sequence) {
         switch (slot.kind) {
             case PAGE -> {
-                if (mine(slot)) {
+                if (mine(slot) && (slot.flags & PageCodec.FLAG_ENCODED) == 0) {
                     // SAFETY: the offset is that of this sequence's slot, inside the arena and its slack.
                     int offset = (int) (sequence & slotMask) * PagePipeline.SLOT_BYTES;
                     slot.payloadBytes = codec.encode(arena, arenaAddress, offset, slot.block, slot.page, slot.flags);

@@ -23,6 +23,9 @@ public final class PageCodec {
     /** Do not give it a place in the cache: it is one of very many (first copy). A place that it has is kept up to date. */
     public static final int FLAG_PASSING = 4;
 
+    /** The slot holds the payload already, encoded by whoever filled it. */
+    static final int FLAG_ENCODED = 8;
+
     /** Prices are in ns a byte times this, so that integers do. */
     public static final long PRICE_SCALE = LinkPrice.SCALE;
 

@@ -27,9 +27,14 @@ public final class PageDecoder {
     private final ByteBuffer page = BufferUtil.allocateDirectAligned(PAGE_BYTES, PAGE_BYTES);
     private final long pageAddress = BufferUtil.address(page);
 
-    /** @param blocks the session's RAM blocks, block i at index i */
+    /** @param pageCounts pages of each block of the stream */
+    public PageDecoder(int... pageCounts) {
+        this.pageCounts = pageCounts.clone();
+    }
+
+    /** @param blocks the session's RAM blocks, block i at index i; there is nothing else */
     public PageDecoder(List<RamBlock> blocks) {
-        pageCounts = blocks.stream().mapToInt(RamBlock::pageCount).toArray();
+        this(blocks.stream().mapToInt(RamBlock::pageCount).toArray());
     }
 
     /**

@@ -70,6 +70,23 @@ final class PageDelta {
         return written;
     }
 
+    /**
+     * Encodes one run.
+     *
+     * <p>SAFETY: {@code out} has 4096 writable bytes, {@code from} length readable ones unless it is 0, which stands for zeros.
+     *
+     * @param length at most 4092
+     */
+    static int part(long out, long from, int start, int length) {
+        int written = varint(out, varint(out, 0, start), length);
+        if (from == 0) {
+            UnsafeApi.setMemory(out + written, length, (byte) 0);
+        } else {
+            UnsafeApi.copyMemory(from, out + written, length);
+        }
+        return written + length;
+    }
+
     private static int varint(long out, int at, int value) {
         // SAFETY: at most two bytes, counted by the caller against lengthMax.
         if (value < 0x80) {

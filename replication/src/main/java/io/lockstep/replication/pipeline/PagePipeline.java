@@ -228,6 +228,22 @@ public final class PagePipeline implements AutoCloseable {
         describe(sequence, SlotKind.PAGE, block, page, flags);
     }
 
+    /**
+     * Fills a slot with a part of a page, e.g. a sector: the rest of the page stays as the peer has it. The page must never have had a place in
+     * the cache ({@link PageCodec#FLAG_PASSING}).
+     *
+     * @param from address of the part's content, or 0 for zeros
+     * @param start offset in the page
+     * @param length less than a page
+     */
+    public void describePart(long sequence, int block, int page, long from, int start, int length) {
+        describe(sequence, SlotKind.PAGE, block, page, PageCodec.FLAG_ENCODED);
+        PageSlot slot = ring.get(sequence);
+        slot.encoding = Encoding.DELTA;
+        // SAFETY: the slot is ours until it is published; the caller holds length bytes at from.
+        slot.payloadBytes = PageDelta.part(address(sequence), from, start, length);
+    }
+
     /** The slot holds a page at the boundary, whose hash EpochEnd carries; at most the configured number of an epoch. */
     public void describeScrub(long sequence, int block, int page) {
         describe(sequence, SlotKind.SCRUB, block, page, 0);

@@ -4,6 +4,7 @@ import io.lockstep.linux.FileRange;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.HostRamBlock;
 import io.lockstep.replication.hypervisor.Preflight;
 import io.lockstep.replication.hypervisor.QemuFacts;
@@ -34,6 +35,7 @@ public final class AttachedVm implements AutoCloseable {
     private final QemuFacts facts;
     private final List<HostRamBlock> blocks;
     private final List<NetDevice> netDevices;
+    private final List<GuestDisk> disks;
     private final PageIndex index;
 
     private AttachedVm(
@@ -42,7 +44,9 @@ public final class AttachedVm implements AutoCloseable {
             Pidfd pidfd,
             QemuFacts facts,
             List<HostRamBlock> blocks,
-            List<NetDevice> netDevices) {
+            List<NetDevice> netDevices,
+            List<GuestDisk> disks) {
+        this.disks = disks;
         this.process = process;
         this.qmp = qmp;
         this.pidfd = pidfd;
@@ -73,7 +77,7 @@ public final class AttachedVm implements AutoCloseable {
             QemuFacts facts = new Preflight(qmp, process.pid()).check();
             List<HostRamBlock> blocks = new RamBlockFinder(qmp, process.pid()).find();
             List<NetDevice> netDevices = NetDevices.find(qmp, process.pid(), process.commandLine());
-            AttachedVm vm = new AttachedVm(process, qmp, pidfd, facts, blocks, netDevices);
+            AttachedVm vm = new AttachedVm(process, qmp, pidfd, facts, blocks, netDevices, GuestDisk.find(qmp));
             done = true;
             return vm;
         } finally {
@@ -114,6 +118,11 @@ public final class AttachedVm implements AutoCloseable {
     /** What its NICs are connected to, and whether output can be held there. */
     public List<NetDevice> netDevices() {
         return netDevices;
+    }
+
+    /** Its writable disks. */
+    public List<GuestDisk> disks() {
+        return disks;
     }
 
     /** The flat numbering of its pages. */

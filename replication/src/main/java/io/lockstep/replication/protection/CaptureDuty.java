@@ -224,7 +224,7 @@ final class CaptureDuty implements Runnable {
         }
     }
 
-    private void lookAtSession(long nowNs) throws LinuxException {
+    private void lookAtSession(long nowNs) throws LockstepException, LinuxException {
         loop.acknowledged(inbox.ackedEpoch(), inbox.ackedNs());
         LockstepException ended = inbox.takeEnded();
         if (ended != null) {
@@ -239,7 +239,7 @@ final class CaptureDuty implements Runnable {
         }
     }
 
-    private void begin(SessionInbox.Established fresh, long nowNs) throws LinuxException {
+    private void begin(SessionInbox.Established fresh, long nowNs) throws LockstepException, LinuxException {
         try {
             boolean resumes = loop.attach(
                     fresh.channel(), fresh.reply().status(), fresh.reply().committedEpoch(), nowNs);
@@ -261,6 +261,7 @@ final class CaptureDuty implements Runnable {
         heldUntil.sessionLost(cause, System.nanoTime());
         if (sessionUp) {
             sessionUp = false;
+            loop.letGo();
             pipeline.abort(cause);
             try {
                 pipeline.detach(LAST_WORDS_MS);

@@ -2,6 +2,7 @@ package io.lockstep.replication.protection;
 
 import io.lockstep.linux.LinuxException;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.Handover;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
@@ -59,6 +60,9 @@ final class EpochLoop {
     /** Written pages travel ahead of the stop at this part of the epoch: late enough for most, early enough to be sent by then. */
     private static final int PRE_COPY_AT_PERCENT = 60;
 
+    /** Between two passes of a first copy whose disks take longer than its memory. */
+    private static final long SYNC_WAIT_NS = 50_000_000;
+
     /** More than epochs can be in flight. */
     private static final int BOUNDARIES_REMEMBERED = 16;
 
@@ -91,6 +95,7 @@ final class EpochLoop {
     private final boolean earlyArmingSafe;
     private final EpochCapture capture;
     private final OutputHold output;
+    private final DiskReplication disks;
     private final EpochPace pace;
     private final PagePipeline pipeline;
     private final ProtectionSettings settings;
@@ -114,6 +119,7 @@ final class EpochLoop {
     private int lastHeld;
     private int latePages;
     private long lastBoundaryNs;
+    private long passWhenAcked = Long.MAX_VALUE;
     private long scannedNs;
     private long copiedNs;
     private boolean held;
@@ -129,6 +135,7 @@ final class EpochLoop {
             boolean earlyArmingSafe,
             EpochCapture capture,
             OutputHold output,
+            DiskReplication disks,
             PagePipeline pipeline,
             ProtectionSettings settings,
             EpochStatistics statistics,
@@ -142,6 +149,7 @@ final class EpochLoop {
         this.earlyArmingSafe = earlyArmingSafe;
         this.capture = capture;
         this.output = output;
+        this.disks = disks;
         this.pace = new EpochPace(settings.output(), settings.epochMs());
         this.pipeline = pipeline;
         this.settings = settings;
@@ -189,7 +197,7 @@ final class EpochLoop {
      * @return whether it goes on from there, without a full copy
      */
     boolean attach(FrameChannel newChannel, HelloStatus status, long committedEpoch, long nowNs)
-            throws PipelineException, LinuxException {
+            throws LockstepException, LinuxException {
         pipeline.attach(newChannel, ATTACH_TIMEOUT_MS);
         channel = newChannel;
         begun = false;
@@ -197,7 +205,19 @@ final class EpochLoop {
         lastEnded = committedEpoch;
         epoch = committedEpoch >= 0 ? committedEpoch + 1 : epoch;
         boolean resumes = status == HelloStatus.RESUME;
-        if (resumes) {
+        events.forgetJobs();
+        disks.begin(!resumes);
+        events.forgetJobs();
+        passWhenAcked = Long.MAX_VALUE;
+        if (resumes && disks.present()) {
+            // What the disks missed is not known: until they are whole again there is no epoch to promote.
+            kind = EpochKind.SYNC;
+            firstConsistent = Long.MAX_VALUE;
+            capture.resumeFrom(committedEpoch);
+            output.resumed(committedEpoch);
+            passWhenAcked = epoch;
+            sync.begin(capture.pendingCount(), nowNs);
+        } else if (resumes) {
             kind = EpochKind.DELTA;
             firstConsistent = committedEpoch + 1;
             capture.resumeFrom(committedEpoch);
@@ -218,6 +238,7 @@ final class EpochLoop {
     /** After an exception: nothing is held any more, and the pipeline's threads are awake. */
     void letGo() {
         guard.disarm();
+        disks.end();
         pipeline.quiet(false);
     }
 
@@ -232,6 +253,11 @@ final class EpochLoop {
         if (acked > lastAcked && acked <= lastEnded) {
             lastAcked = acked;
             capture.acknowledged(acked);
+            if (acked >= passWhenAcked) {
+                // The peer has given its old epoch up, so nothing that leaves now contradicts a promotion.
+                passWhenAcked = Long.MAX_VALUE;
+                output.pass();
+            }
             statistics.acknowledged(ackedNs - boundaryNs[slot(acked)]);
         }
     }
@@ -242,7 +268,10 @@ final class EpochLoop {
 
     /** When {@link #cycle} has something to do again, {@link System#nanoTime()}. */
     long nextCycleNs(long nowNs) {
-        if (kind == EpochKind.SYNC || capture.pendingCount() > pagesHeldMax) {
+        if (kind == EpochKind.SYNC) {
+            return sync.passOpen() || disks.waits() ? nowNs : Math.min(nowNs + SYNC_WAIT_NS, disks.nextPollNs());
+        }
+        if (capture.pendingCount() > pagesHeldMax || disks.waits()) {
             return nowNs;
         }
         if (waitsForAcknowledgement()) {
@@ -291,6 +320,10 @@ final class EpochLoop {
             begun = true;
             preCopied = false;
         }
+        disks.requireIntact(events.jobEnded());
+        if (disks.waits() || kind == EpochKind.SYNC) {
+            disks.take();
+        }
         if (kind == EpochKind.SYNC) {
             syncCycle(nowNs);
         } else if (capture.pendingCount() > pagesHeldMax) {
@@ -318,18 +351,29 @@ final class EpochLoop {
             return;
         }
         sync.passEnds();
+        if (!disks.ready(nowNs)) {
+            if (epoch == passWhenAcked) {
+                syncEnds(nowNs);
+            }
+            return;
+        }
         boolean diverges = sync.passes() >= SYNC_PASSES_MAX;
         if (diverges || capture.peek() <= pagesHeldMax / 2) {
             overloads = diverges ? OVERLOADS_MAX : 0;
-            pipeline.epochEnd(epoch, EpochKind.SYNC, RunState.RUNNING, wallClock.time(), 0, 0);
-            boundaryNs[slot(epoch)] = nowNs;
-            lastEnded = epoch;
+            syncEnds(nowNs);
             kind = EpochKind.DELTA;
-            firstConsistent = ++epoch;
-            begun = false;
+            firstConsistent = epoch;
             lastBoundaryNs = nowNs;
             pace.now(nowNs);
         }
+    }
+
+    private void syncEnds(long nowNs) throws PipelineException {
+        pipeline.epochEnd(epoch, EpochKind.SYNC, RunState.RUNNING, wallClock.time(), 0, 0);
+        boundaryNs[slot(epoch)] = nowNs;
+        lastEnded = epoch;
+        epoch++;
+        begun = false;
     }
 
     /** Arms the tracking, at a stop unless it is safe without. */
@@ -376,6 +420,7 @@ final class EpochLoop {
     }
 
     private void boundary() throws LockstepException, LinuxException {
+        disks.take();
         approach();
         int room = pagesHeldMax + settings.scrubPagesPerEpoch() + CONTROL_SLOTS;
         pipeline.awaitFree(room, settings.failureTimeoutMs());
@@ -389,6 +434,8 @@ final class EpochLoop {
         pace.paused(save.beginNs(), boundary, save.resumedNs() - save.beginNs());
         if (outcome == Hold.WHOLE) {
             devices.check(lastStateBytes, boundary);
+            disks.requireIntact(events.jobEnded());
+            disks.takeMarked();
             if (run != null) {
                 verify = null;
                 run.pauseNs(save.resumedNs() - save.beginNs());
@@ -430,6 +477,7 @@ final class EpochLoop {
         guard.arm(System.nanoTime());
         // Before our own stop: QEMU's word of that may come at any time until it is let go.
         RunState runState = runState();
+        disks.draining(true);
         save.begin();
         boolean done = false;
         try {
@@ -454,12 +502,14 @@ final class EpochLoop {
             }
         }
         capture.publish();
+        disks.takeMarked();
         end(runState);
         return lastEnded;
     }
 
     /** The planned move is off: the VM runs on. */
     void unfreeze(Handover handover) throws LockstepException {
+        disks.draining(false);
         handover.release(BOUNDARY_TIMEOUT_NS);
         pace.now(System.nanoTime());
     }
@@ -471,6 +521,7 @@ final class EpochLoop {
 
     /** What has been sent by this boundary belongs to the epoch; what comes after it waits, from the first epoch on that can be promoted. */
     private void holdOutput() {
+        disks.mark();
         if (held && kind == EpochKind.DELTA) {
             output.boundary();
         }
@@ -500,6 +551,7 @@ final class EpochLoop {
         if (run == null) {
             guard.arm(System.nanoTime());
         }
+        disks.draining(true);
         save.begin();
         pipeline.quiet(true);
         boolean whole = false;
@@ -542,6 +594,7 @@ final class EpochLoop {
     }
 
     private void finish() throws LockstepException {
+        disks.draining(false);
         ByteBuffer state = pipeline.deviceStateBytes().clear();
         outcome = save.finish(state, BOUNDARY_TIMEOUT_NS);
         guard.disarm();

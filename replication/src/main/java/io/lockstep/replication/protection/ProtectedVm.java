@@ -1,10 +1,11 @@
 package io.lockstep.replication.protection;
 
 import io.lockstep.linux.EventCounter;
-import io.lockstep.linux.LinuxException;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
+import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkException;
@@ -76,6 +77,7 @@ public final class ProtectedVm implements AutoCloseable {
     private final PauseGuard guard;
     private final EventCounter wake;
     private final OutputHold output;
+    private final DiskReplication disks;
     private final SessionInbox inbox;
     private final CaptureDuty duty;
     private final PeerSession session;
@@ -95,7 +97,7 @@ public final class ProtectedVm implements AutoCloseable {
             HandoverRecord handover,
             DirtyLedger ledger,
             TrackerFactory.Opened opened)
-            throws LockstepException, LinuxException {
+            throws LockstepException, IOException {
         this.ticket = ticket;
         this.vm = vm;
         this.peer = peer;
@@ -126,6 +128,15 @@ public final class ProtectedVm implements AutoCloseable {
                 settings.output().logBytes(),
                 wake,
                 statistics::released);
+        EventCounter filling = wake;
+        disks = new DiskReplication(
+                vm.disks(),
+                vm.blocks().size(),
+                vm.qmp(),
+                ProcessOwner.of(vm.process().pid()),
+                pipeline,
+                settings.stateDirectory().resolve(ticket.vmName() + ".disks"),
+                filling::signal);
         inbox = new SessionInbox((epoch, nowNs) -> {
             output.acknowledged(epoch, nowNs);
             wake.signal();
@@ -138,6 +149,7 @@ public final class ProtectedVm implements AutoCloseable {
                 vm.facts().earlyArmingSafe() && tracker.armsAtomically(),
                 capture,
                 output,
+                disks,
                 pipeline,
                 settings,
                 statistics,
@@ -199,6 +211,7 @@ public final class ProtectedVm implements AutoCloseable {
                 NetDevices.requireHoldable(vm.netDevices());
             }
             OutputHold.removeLeftovers(vm.qmp());
+            DiskReplication.removeLeftovers(vm.qmp());
             try (HeldSave trial = new HeldSave(vm.qmp(), vm.pidfd())) {
                 trial.requireHoldable(ByteBuffer.allocateDirect(DEVICE_STATE_BYTES_MAX), PROGRESS_TIMEOUT_NS);
             }
@@ -288,6 +301,7 @@ public final class ProtectedVm implements AutoCloseable {
     private void letGo(ProtectionState state) {
         session.closeInOrder();
         releaseOutput(state);
+        releaseDisks(state);
         guard.close();
         save.close();
         try {
@@ -308,6 +322,19 @@ public final class ProtectedVm implements AutoCloseable {
         discards.close();
         populated.close();
         pipeline.close();
+    }
+
+    /** Before the servers end, so that QEMU has nothing to complain of. */
+    private void releaseDisks(ProtectionState state) {
+        try {
+            if (state != ProtectionState.VM_DIED && state != ProtectionState.HANDED_OVER) {
+                disks.remove();
+            }
+        } catch (LockstepException e) {
+            LOG.warn("{}: the mirrors of its disks: {}", ticket.vmName(), e.getMessage());
+        } finally {
+            disks.close();
+        }
     }
 
     /** Frames that are held leave while there is a QEMU that can send them. */

@@ -1,5 +1,6 @@
 package io.lockstep.replication.protection;
 
+import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.HostRamBlock;
 import io.lockstep.replication.link.ProtocolVersion;
 import io.lockstep.replication.link.SessionHello;
@@ -31,6 +32,7 @@ public record ProtectionTicket(String vmName, UUID vmId, String agentVersion) {
                 vm.process().uid(),
                 vm.process().gid(),
                 vm.blocks().stream().map(HostRamBlock::block).toList(),
+                vm.disks().stream().map(GuestDisk::disk).toList(),
                 vmName,
                 agentVersion,
                 vm.facts().version().toString(),

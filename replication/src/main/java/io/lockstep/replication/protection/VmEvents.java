@@ -15,6 +15,7 @@ final class VmEvents implements QmpEventListener {
     private boolean running;
     private String ended = "";
     private String changed = "";
+    private String jobEnded = "";
     private long resets;
 
     private VmEvents(String vmName) {
@@ -60,8 +61,29 @@ final class VmEvents implements QmpEventListener {
                                 .asText(event.data().path("path").asText("?")) + " was removed";
             case MIGRATION -> changed = "somebody started a migration or snapshot";
             case GUEST_PANICKED -> LOG.warn("{}: the guest panicked; protection goes on as long as QEMU runs", vmName);
+            case OTHER -> other(event);
             default -> LOG.debug("{}: event {}", vmName, event.name());
         }
+    }
+
+    private void other(QmpEvent event) {
+        switch (event.name()) {
+            case "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_ERROR" -> {
+                jobEnded = event.data().path("device").asText();
+                LOG.info("{}: {} of {}", vmName, event.name(), jobEnded);
+            }
+            default -> LOG.debug("{}: event {}", vmName, event.name());
+        }
+    }
+
+    /** The block job that ended or failed last, since {@link #forgetJobs}; empty if none did. */
+    String jobEnded() {
+        return jobEnded;
+    }
+
+    /** Jobs of an earlier session do not count. */
+    void forgetJobs() {
+        jobEnded = "";
     }
 
     /** Whether vCPUs run; false also from a hold of our own to its end. */

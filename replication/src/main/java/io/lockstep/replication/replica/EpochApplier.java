@@ -30,6 +30,7 @@ final class EpochApplier implements AutoCloseable {
 
     private final EpochJournal journal;
     private final ReplicaFiles files;
+    private final ReplicaPages pages;
     private final ReplicaMarker marker;
     private final PageDecoder decoder;
     private final PageComparison comparison;
@@ -49,7 +50,8 @@ final class EpochApplier implements AutoCloseable {
         journal = content.journal();
         files = content.files();
         marker = content.marker();
-        decoder = new PageDecoder(files.blocks());
+        pages = content.pages();
+        decoder = new PageDecoder(pages.pageCounts());
         comparison = new PageComparison(files, listener);
         reader = journal.reader();
         deviceState.limit(0);
@@ -174,7 +176,7 @@ final class EpochApplier implements AutoCloseable {
         int length = batch.pagesLength();
         int offset = batch.limit() + PageBatchDecoder.pagesHeaderLength();
         try {
-            decoder.apply(reader.buffer(), offset, length, count, files);
+            decoder.apply(reader.buffer(), offset, length, count, pages);
         } catch (PageFormatException e) {
             throw lost("epoch " + epoch + ": " + e.getMessage());
         }

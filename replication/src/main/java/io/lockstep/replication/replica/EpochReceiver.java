@@ -77,7 +77,7 @@ final class EpochReceiver {
         this.acks = acks;
         this.ackLevel = ackLevel;
         this.applyLagMax = applyLagMax;
-        decoder = new PageDecoder(blocks);
+        decoder = new PageDecoder(content.pages().pageCounts());
         consistent =
                 content.marker().is(ReplicaMarker.BASELINE) && !content.marker().is(ReplicaMarker.SYNCING);
         committed = Math.max(applier.applied(), content.journal().newestEpoch());
@@ -147,7 +147,7 @@ final class EpochReceiver {
         }
         try {
             if (openKind == EpochKind.SYNC) {
-                decoder.apply(buffer, at, bytes, (int) pages, content.files());
+                decoder.apply(buffer, at, bytes, (int) pages, content.pages());
             } else {
                 decoder.check(buffer, at, bytes, (int) pages);
                 content.journal().append(buffer, offset, length);

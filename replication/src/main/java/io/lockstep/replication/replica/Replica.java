@@ -117,7 +117,10 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
             return;
         }
         consistent = !marker.is(ReplicaMarker.SYNCING);
-        keeper.want(meta.hello(), Objects.requireNonNull(content).files());
+        keeper.want(
+                meta.hello(),
+                Objects.requireNonNull(content).files(),
+                content.pages().paths());
         ReplicaState next =
                 meta.role() == ReplicaMeta.Role.RELEASED ? ReplicaState.RELEASED : ReplicaState.AWAITING_AGENT;
         state(next, now(), "this agent started, replica at epoch " + marker.epoch());
@@ -197,7 +200,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         consistent = fresh.consistent();
         // Since its last epoch the VM may have sent what nobody held back: an agent was away, or the link.
         caughtUp = false;
-        keeper.want(wanted, open.files());
+        keeper.want(wanted, open.files(), open.pages().paths());
         session = opening;
         counters.sessions.incrementAndGet();
         long epoch = fresh.committedEpoch();

@@ -25,6 +25,11 @@ public record ReplicaConfig(
         long fenceTimeoutMs,
         long fenceRetryMs,
         long standbyTimeoutMs) {
+    /** The images of the replicas' disks, a directory per VM. */
+    public Path diskDirectory() {
+        return stateDirectory.resolveSibling("disks");
+    }
+
     /** The defaults under two directories. */
     public static ReplicaConfig defaults(Path stateDirectory, Path memoryDirectory) {
         return new ReplicaConfig(

@@ -37,11 +37,20 @@ final class ReplicaStore implements AutoCloseable {
     private final BootId boot;
     private final Path stateDirectory;
     private final Path memoryDirectory;
+    private final Path diskDirectory;
     private @Nullable ReplicaMeta meta;
     private @Nullable Content content;
 
     /** What is open while there is a replica. */
-    record Content(ReplicaFiles files, ReplicaMarker marker, EpochJournal journal, FileRange promoted) {}
+    record Content(ReplicaPages pages, ReplicaMarker marker, EpochJournal journal, FileRange promoted) {
+        ReplicaFiles files() {
+            return pages.memory();
+        }
+
+        ReplicaDisks disks() {
+            return pages.disks();
+        }
+    }
 
     ReplicaStore(ReplicaConfig config, String vm, BootId boot, LongSupplier wallMs) {
         this.config = config;
@@ -50,6 +59,7 @@ final class ReplicaStore implements AutoCloseable {
         String name = VmDirectory.encode(vm);
         stateDirectory = config.stateDirectory().resolve(name);
         memoryDirectory = config.memoryDirectory().resolve(name);
+        diskDirectory = config.diskDirectory().resolve(name);
     }
 
     /** The metadata; null before the first full copy began. */
@@ -120,16 +130,18 @@ final class ReplicaStore implements AutoCloseable {
         FileRange promoted = PromotedRecord.create(stateDirectory);
         EpochJournal journal = null;
         ReplicaFiles files = null;
+        ReplicaDisks disks = null;
         try {
             journal = EpochJournal.open(journalDirectory(), config.journal(), wallMs);
             files = createFiles(hello);
+            disks = createDisks(hello);
             ReplicaMarker marker = ReplicaMarker.create(memoryDirectory, hello.vmIdHigh(), hello.vmIdLow(), boot);
-            Content made = new Content(files, marker, journal, promoted);
+            Content made = new Content(new ReplicaPages(files, disks), marker, journal, promoted);
             content = made;
             return made;
         } finally {
             if (content == null) {
-                closeAll(journal, files, promoted);
+                closeAll(journal, files, disks, promoted);
             }
         }
     }
@@ -196,7 +208,7 @@ final class ReplicaStore implements AutoCloseable {
         Content open = content;
         if (open != null) {
             content = null;
-            closeAll(open.journal(), open.files(), open.marker(), open.promoted());
+            closeAll(open.journal(), open.files(), open.disks(), open.marker(), open.promoted());
         }
     }
 
@@ -215,6 +227,7 @@ final class ReplicaStore implements AutoCloseable {
     private boolean openContent(SessionHello hello) throws LockstepException {
         ReplicaMarker marker = null;
         ReplicaFiles files = null;
+        ReplicaDisks disks = null;
         FileRange promoted = null;
         try {
             marker = ReplicaMarker.open(memoryDirectory);
@@ -222,16 +235,17 @@ final class ReplicaStore implements AutoCloseable {
                 throw new IOException("the memory files are of another boot or another VM process");
             }
             files = ReplicaFiles.open(memoryDirectory, hello.ramBlocks());
+            disks = ReplicaDisks.open(diskDirectory, hello.disks());
             promoted = PromotedRecord.create(stateDirectory);
             EpochJournal journal = EpochJournal.open(journalDirectory(), config.journal(), wallMs);
-            content = new Content(files, marker, journal, promoted);
+            content = new Content(new ReplicaPages(files, disks), marker, journal, promoted);
             return true;
         } catch (IOException e) {
             LOG.warn("replica {} is lost, the VM is copied again: {}", memoryDirectory, e.getMessage());
             return false;
         } finally {
             if (content == null) {
-                closeAll(files, marker, promoted);
+                closeAll(files, disks, marker, promoted);
             }
         }
     }
@@ -249,6 +263,18 @@ final class ReplicaStore implements AutoCloseable {
             throw new LockstepException(
                     "peer-owner",
                     "The replica's memory cannot be given to QEMU's user " + hello.qemuUid() + ":" + hello.qemuGid()
+                            + ": " + e.getReason() + ". Run the agent as root, or QEMU as the agent's user.",
+                    e);
+        }
+    }
+
+    private ReplicaDisks createDisks(SessionHello hello) throws IOException, LockstepException {
+        try {
+            return ReplicaDisks.create(diskDirectory, hello.disks(), (int) hello.qemuUid(), (int) hello.qemuGid());
+        } catch (java.nio.file.FileSystemException e) {
+            throw new LockstepException(
+                    "peer-owner",
+                    "The replica's disks cannot be given to QEMU's user " + hello.qemuUid() + ":" + hello.qemuGid()
                             + ": " + e.getReason() + ". Run the agent as root, or QEMU as the agent's user.",
                     e);
         }
@@ -292,27 +318,53 @@ final class ReplicaStore implements AutoCloseable {
     private void directories() throws IOException {
         Files.createDirectories(stateDirectory);
         Files.createDirectories(memoryDirectory);
+        Files.createDirectories(diskDirectory);
         // The standby's user must get to its files, which are its own, and see nothing else.
         var passable = PosixFilePermissions.fromString("rwx--x--x");
         Files.setPosixFilePermissions(config.memoryDirectory(), passable);
         Files.setPosixFilePermissions(memoryDirectory, passable);
+        Files.setPosixFilePermissions(config.diskDirectory(), passable);
+        Files.setPosixFilePermissions(diskDirectory, passable);
         Files.setPosixFilePermissions(stateDirectory, PosixFilePermissions.fromString("rwx------"));
     }
 
     private void discardContent() throws IOException {
         close();
         Files.deleteIfExists(ReplicaMarker.path(memoryDirectory));
-        if (Files.isDirectory(memoryDirectory)) {
+        remove(memoryDirectory);
+        if (meta != null && meta.role() == ReplicaMeta.Role.PROMOTED) {
+            keepImages();
+        } else {
+            remove(diskDirectory);
+        }
+        EpochJournal.delete(journalDirectory());
+    }
+
+    /** The VM ran from these images: they may be the only ones that have what it wrote. One generation is kept. */
+    private void keepImages() throws IOException {
+        try (Stream<Path> images = Files.exists(diskDirectory) ? Files.list(diskDirectory) : Stream.empty()) {
+            if (images.findAny().isEmpty()) {
+                remove(diskDirectory);
+                return;
+            }
+        }
+        Path previous = diskDirectory.resolveSibling(diskDirectory.getFileName() + ".previous");
+        remove(previous);
+        Files.move(diskDirectory, previous);
+        LOG.info("the images from which {} ran here are kept in {}", diskDirectory.getFileName(), previous);
+    }
+
+    private static void remove(Path directory) throws IOException {
+        if (Files.isDirectory(directory)) {
             List<Path> left;
-            try (Stream<Path> files = Files.list(memoryDirectory)) {
+            try (Stream<Path> files = Files.list(directory)) {
                 left = files.toList();
             }
             for (Path file : left) {
                 Files.deleteIfExists(file);
             }
-            Files.deleteIfExists(memoryDirectory);
+            Files.deleteIfExists(directory);
         }
-        EpochJournal.delete(journalDirectory());
     }
 
     private Path journalDirectory() {

@@ -6,6 +6,8 @@ import io.lockstep.replication.hypervisor.Standby;
 import io.lockstep.replication.link.SessionHello;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.agrona.BufferUtil;
 import org.jspecify.annotations.Nullable;
@@ -33,6 +35,7 @@ final class StandbyKeeper implements AutoCloseable {
     private final ByteBuffer copy = BufferUtil.allocateDirectAligned(COPY_BYTES, 4096);
     private @Nullable SessionHello hello;
     private @Nullable ReplicaFiles files;
+    private List<Path> paths = List.of();
     private volatile @Nullable Standby standby;
     /** A promotion has it: what it does not wait for any more is no reason to spawn another. */
     private boolean lent;
@@ -58,13 +61,14 @@ final class StandbyKeeper implements AutoCloseable {
         this.events = events;
     }
 
-    /** From now on a standby of this VM is wanted; one of other files is ended. */
-    synchronized void want(SessionHello wantedHello, ReplicaFiles wantedFiles) {
+    /** From now on a standby of this VM is wanted, with these files of the stream's blocks; one of other files is ended. */
+    synchronized void want(SessionHello wantedHello, ReplicaFiles wantedFiles, List<Path> wantedPaths) {
         if (files != wantedFiles) {
             end();
         }
         hello = wantedHello;
         files = wantedFiles;
+        paths = wantedPaths;
         nextSpawnNs = Long.MIN_VALUE;
     }
 
@@ -179,7 +183,7 @@ final class StandbyKeeper implements AutoCloseable {
 
     private Standby start(SessionHello wanted, ReplicaFiles from) throws LockstepException, IOException {
         counters.standbySpawns.incrementAndGet();
-        Standby spawned = factory.spawn(wanted, from.paths());
+        Standby spawned = factory.spawn(wanted, paths);
         standby = spawned;
         events.spawned(spawned.pid());
         from.allChanged();

@@ -95,6 +95,8 @@ class RamBlockFinderTest {
                         LOADER + (32 << 20));
                 QmpConnection qmp = vm.connect()) {
             awaitFirmware(qmp);
+            // What is read in two ways must not change in between.
+            qmp.execute("stop");
             Map<String, HostRamBlock> blocks = find(vm, qmp);
             assertThat(blocks.keySet())
                     .contains(

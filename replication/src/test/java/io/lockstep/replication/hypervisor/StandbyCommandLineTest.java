@@ -26,6 +26,7 @@ class StandbyCommandLineTest {
                 DIRECTORY,
                 memory,
                 Map.of("pc.ram", 64L << 20, "ram0", 64L << 20, "n1", 64L << 20),
+                Map.of(),
                 replacements,
                 template);
     }

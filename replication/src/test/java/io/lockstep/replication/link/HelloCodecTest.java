@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
 import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.HelloStatus;
@@ -32,6 +33,9 @@ class HelloCodecTest {
                         new RamBlock(0, block, 256L << 20, 4096, true),
                         new RamBlock(1, "0000:00:02.0/vga.vram", 16L << 20, 4096, false),
                         new RamBlock(2, "/rom@etc/acpi/tables", 131072, 2 << 20, false)),
+                List.of(
+                        new ReplicatedDisk("virtio0", "/var/lib/vm/root.qcow2", "qcow2", 10L << 30),
+                        new ReplicatedDisk("data", "data.raw", "raw", 512)),
                 vm,
                 "0.1.0",
                 "7.2.22",
@@ -110,7 +114,24 @@ class HelloCodecTest {
     @Test
     void shouldRefuseWhenThereIsNoBlock() throws Exception {
         SessionHello none = new SessionHello(
-                1, 1, 1, -1, -1, 1, 1, 0, 0, List.of(), "vm", "0.1.0", "7.2", "pc", List.of("q"), "/", List.of());
+                1,
+                1,
+                1,
+                -1,
+                -1,
+                1,
+                1,
+                0,
+                0,
+                List.of(),
+                List.of(),
+                "vm",
+                "0.1.0",
+                "7.2",
+                "pc",
+                List.of("q"),
+                "/",
+                List.of());
         assertHelloRefused(none, Kind.CORRUPT, "hello-ram-blocks", "RAM block count 0 not in 1..4096");
     }
 
@@ -132,7 +153,7 @@ class HelloCodecTest {
         assertNotSent(
                 hello(1, "pc.ram", "vm", List.of("x".repeat(1_048_575))),
                 "hello-too-long",
-                "Hello of VM vm has 1048812 bytes > 1048576: its command line has 1048576. Shorten it.");
+                "Hello of VM vm has 1048905 bytes > 1048576: its command line has 1048576. Shorten it.");
         assertNotSent(
                 hello(1, "pc.ram", "vm", List.of("a\0b")), "hello-value", "an element of command line holds a NUL");
     }

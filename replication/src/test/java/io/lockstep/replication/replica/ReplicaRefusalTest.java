@@ -69,6 +69,7 @@ class ReplicaRefusalTest {
                 small.qemuUid(),
                 small.qemuGid(),
                 List.of(huge),
+                List.of(),
                 "vm",
                 "0.1",
                 "7.2.22",

@@ -67,6 +67,7 @@ final class SimulatedPrimary {
                 uid(),
                 gid(),
                 blocks,
+                List.of(),
                 "vm",
                 "0.1",
                 "7.2.22",

@@ -1,0 +1,188 @@
+package io.lockstep.replication.disk;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.ProcessOwner;
+import io.lockstep.replication.hypervisor.QmpConnection;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * The mirror of one disk in QEMU, and the server that it writes to: every write of the guest is in the log before the guest sees it done.
+ *
+ * <p>All calls on the thread that has the monitor.
+ */
+final class DiskMirror implements AutoCloseable {
+    private static final String PREFIX = "lockstep-disk-";
+    private static final long END_TIMEOUT_NS = 10_000_000_000L;
+    private static final long END_POLL_NS = 2_000_000;
+    private static final int CONNECTIONS_MAX = 4;
+
+    private final String id;
+    private final GuestDisk disk;
+    private final NbdServer server;
+
+    DiskMirror(int number, GuestDisk disk, DiskLog log, Path directory, ProcessOwner owner) throws LockstepException {
+        this.disk = disk;
+        id = PREFIX + number;
+        Path socket = directory.resolve(id + ".sock");
+        server = new NbdServer(socket, new Sink(number, disk, log), owner, CONNECTIONS_MAX);
+    }
+
+    /** Starts copying, from the beginning. */
+    void start(QmpConnection qmp) throws LockstepException {
+        qmp.execute(
+                "blockdev-add",
+                Map.of(
+                        "driver",
+                        "raw",
+                        "node-name",
+                        id,
+                        "discard",
+                        "unmap",
+                        "detect-zeroes",
+                        "unmap",
+                        "file",
+                        Map.of(
+                                "driver",
+                                "nbd",
+                                "export",
+                                id,
+                                "server",
+                                Map.of("type", "unix", "path", server.socket().toString()))));
+        qmp.execute(
+                "blockdev-mirror",
+                Map.of(
+                        "job-id",
+                        id,
+                        "device",
+                        disk.node(),
+                        "target",
+                        id,
+                        "sync",
+                        "full",
+                        "copy-mode",
+                        "write-blocking"));
+    }
+
+    /** How far it is. */
+    Progress progress(QmpConnection qmp) throws LockstepException {
+        for (JsonNode job : qmp.execute("query-block-jobs")) {
+            if (job.path("device").asText().equals(id)) {
+                return new Progress(
+                        job.path("ready").asBoolean(),
+                        job.path("offset").asLong(),
+                        job.path("len").asLong());
+            }
+        }
+        return Progress.GONE;
+    }
+
+    /** @param ready whether every write is mirrored and nothing is left to copy */
+    record Progress(boolean ready, long done, long total) {
+        static final Progress GONE = new Progress(false, -1, -1);
+
+        boolean gone() {
+            return done < 0;
+        }
+    }
+
+    /** Takes everything of ours out of QEMU that an earlier life may have left. */
+    static void removeLeftovers(QmpConnection qmp) throws LockstepException {
+        for (JsonNode job : qmp.execute("query-block-jobs")) {
+            String name = job.path("device").asText();
+            if (name.startsWith(PREFIX)) {
+                cancel(qmp, name);
+            }
+        }
+        for (JsonNode node : qmp.execute("query-named-block-nodes", Map.of("flat", true))) {
+            String name = node.path("node-name").asText();
+            if (name.startsWith(PREFIX)) {
+                qmp.execute("blockdev-del", Map.of("node-name", name));
+            }
+        }
+    }
+
+    /** Whether a job or node of QEMU is one of ours. */
+    static boolean owns(String name) {
+        return name.startsWith(PREFIX);
+    }
+
+    private static void cancel(QmpConnection qmp, String name) throws LockstepException {
+        qmp.execute("block-job-cancel", Map.of("device", name, "force", true));
+        long deadlineNs = System.nanoTime() + END_TIMEOUT_NS;
+        while (exists(qmp, name)) {
+            if (System.nanoTime() > deadlineNs) {
+                throw new LockstepException(
+                        "disk-mirror-stuck",
+                        "QEMU did not end its job " + name + " within " + END_TIMEOUT_NS / 1_000_000_000
+                                + " s: a request on the disk hangs");
+            }
+            LockSupport.parkNanos(END_POLL_NS);
+        }
+    }
+
+    private static boolean exists(QmpConnection qmp, String name) throws LockstepException {
+        for (JsonNode job : qmp.execute("query-block-jobs")) {
+            if (job.path("device").asText().equals(name)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    @Override
+    public void close() {
+        server.close();
+    }
+
+    /** What the mirror writes into. */
+    private record Sink(int number, GuestDisk disk, DiskLog log) implements NbdExport {
+        @Override
+        public String name() {
+            return PREFIX + number;
+        }
+
+        @Override
+        public long sizeBytes() {
+            return disk.disk().lengthBytes();
+        }
+
+        @Override
+        public boolean readOnly() {
+            return false;
+        }
+
+        @Override
+        public boolean zeroesFast() {
+            return true;
+        }
+
+        @Override
+        public void read(long offset, ByteBuffer into) throws NbdException {
+            throw new NbdException(NbdException.ENOTSUP, "a mirror is only written: what it held has gone to the peer");
+        }
+
+        @Override
+        public void write(long offset, ByteBuffer data, boolean fua) throws NbdException {
+            log.write(number, offset, data);
+        }
+
+        @Override
+        public void writeZeroes(long offset, long length, boolean mayTrim, boolean fua) throws NbdException {
+            log.zeroes(number, offset, length);
+        }
+
+        @Override
+        public void trim(long offset, long length, boolean fua) throws NbdException {
+            log.zeroes(number, offset, length);
+        }
+
+        @Override
+        public void flush() {
+            // An epoch is on the peer before the world sees what depends on it: a flush has nothing to wait for.
+        }
+    }
+}

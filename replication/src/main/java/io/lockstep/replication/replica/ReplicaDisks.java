@@ -1,0 +1,157 @@
+package io.lockstep.replication.replica;
+
+import io.lockstep.linux.FileRange;
+import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.agrona.BufferUtil;
+
+/**
+ * The images of the replica's disks: raw files, sparse, written with pwrite(2) as epochs are applied.
+ *
+ * <p>Invariant: between two epochs an image is exactly as old as the replica's memory. All methods are synchronized; nothing is allocated per
+ * page.
+ */
+final class ReplicaDisks implements AutoCloseable {
+    private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
+
+    private final List<ReplicatedDisk> disks;
+    private final List<Path> paths;
+    private final FileRange[] images;
+    private boolean closed;
+
+    private ReplicaDisks(List<ReplicatedDisk> disks, List<Path> paths, FileRange[] images) {
+        this.disks = disks;
+        this.paths = paths;
+        this.images = images;
+    }
+
+    /** Path of a disk's image. */
+    static Path path(Path directory, int disk) {
+        return directory.resolve("disk-" + disk + ".raw");
+    }
+
+    /** Makes empty images, which take no space, and gives them to QEMU's user. */
+    static ReplicaDisks create(Path directory, List<ReplicatedDisk> disks, int uid, int gid) throws IOException {
+        List<Path> paths = paths(directory, disks);
+        for (Path path : paths) {
+            Files.deleteIfExists(path);
+        }
+        ReplicaDisks made = opened(paths, disks, true);
+        boolean done = false;
+        try {
+            for (Path path : paths) {
+                Files.setAttribute(path, "unix:uid", uid);
+                Files.setAttribute(path, "unix:gid", gid);
+            }
+            done = true;
+            return made;
+        } finally {
+            if (!done) {
+                made.close();
+            }
+        }
+    }
+
+    /**
+     * Opens the images of an earlier process.
+     *
+     * @throws IOException if one is missing or has another length
+     */
+    static ReplicaDisks open(Path directory, List<ReplicatedDisk> disks) throws IOException {
+        return opened(paths(directory, disks), disks, false);
+    }
+
+    private static ReplicaDisks opened(List<Path> paths, List<ReplicatedDisk> disks, boolean create)
+            throws IOException {
+        FileRange[] images = new FileRange[disks.size()];
+        ReplicaDisks made = new ReplicaDisks(List.copyOf(disks), paths, images);
+        boolean done = false;
+        try {
+            for (int i = 0; i < images.length; i++) {
+                long wanted = disks.get(i).lengthBytes();
+                images[i] = create ? FileRange.create(paths.get(i), wanted) : FileRange.open(paths.get(i), true);
+                long length = images[i].lengthBytes();
+                if (length != wanted) {
+                    throw new IOException("length of " + paths.get(i) + " " + length + " != " + wanted);
+                }
+            }
+            done = true;
+            return made;
+        } finally {
+            if (!done) {
+                made.close();
+            }
+        }
+    }
+
+    private static List<Path> paths(Path directory, List<ReplicatedDisk> disks) {
+        return java.util.stream.IntStream.range(0, disks.size())
+                .mapToObj(i -> path(directory, i))
+                .toList();
+    }
+
+    /** The session's disks. */
+    List<ReplicatedDisk> disks() {
+        return disks;
+    }
+
+    /** Their files, in the same order. */
+    List<Path> paths() {
+        return paths;
+    }
+
+    /** Fills the buffer with a page; beyond the disk's end it is zero. */
+    synchronized void read(int disk, int page, ByteBuffer into) throws IOException {
+        requireOpen();
+        long address = BufferUtil.address(into);
+        // SAFETY: the caller's buffer is direct and has 4096 bytes from position 0 on, PageSink's contract.
+        long count = images[disk].read(address, PAGE_BYTES, at(page));
+        for (int i = (int) count; i < PAGE_BYTES; i++) {
+            into.put(i, (byte) 0);
+        }
+    }
+
+    /** Writes a page, up to the disk's end. */
+    synchronized void write(int disk, int page, ByteBuffer content) throws IOException {
+        requireOpen();
+        // SAFETY: the caller's buffer is direct and has 4096 bytes from position 0 on, PageSink's contract.
+        images[disk].write(BufferUtil.address(content), bytes(disk, page), at(page));
+    }
+
+    /** Makes a page a hole. */
+    synchronized void zero(int disk, int page) throws IOException {
+        requireOpen();
+        images[disk].punchHole(at(page), bytes(disk, page));
+    }
+
+    private long bytes(int disk, int page) {
+        return Math.min(PAGE_BYTES, disks.get(disk).lengthBytes() - at(page));
+    }
+
+    private static long at(int page) {
+        return (long) page * PAGE_BYTES;
+    }
+
+    private void requireOpen() throws IOException {
+        if (closed) {
+            throw new IOException("the replica's images are closed");
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            for (FileRange image : images) {
+                if (image != null) {
+                    image.close();
+                }
+            }
+        }
+    }
+}
