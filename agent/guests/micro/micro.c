@@ -3,7 +3,7 @@
  *
  * Options on the command line (-append), all decimal:
  *   mb=32     size of the arena, MiB            pages=20   pages written per tick
- *   sweep=16  pages read whole per tick         hz=100     ticks per second, 19 to 1000
+ *   sweep=16  pages read whole per tick         hz=100     ticks per second, 19 to 1000; 0: as many as there can be
  *   every=1   print every so many ticks         poweroff=0, reset=0, crash=0: do so after that many ticks, 0 is never
  *   vram=0    pages of the VGA card's frame buffer, of which each tick fills the next
  *
@@ -163,8 +163,8 @@ void run(uint32_t magic, const struct multiboot *info) {
         say("micro: the arena (mb=) does not fit into memory, which needs 4 MiB more\n");
         return;
     }
-    if (hz < 19 || hz > 1000 || every == 0) {
-        say("micro: hz= must be 19 to 1000, every= at least 1\n");
+    if ((hz && hz < 19) || hz > 1000 || every == 0) {
+        say("micro: hz= must be 0 or 19 to 1000, every= at least 1\n");
         return;
     }
     struct chain chain = {
@@ -181,10 +181,12 @@ void run(uint32_t magic, const struct multiboot *info) {
     }
     say("micro: up\n");
     chain_begin(&chain);
-    timer_begin(hz);
+    if (hz)
+        timer_begin(hz);
     for (;;) {
         char text[64];
-        await_timer();
+        if (hz)
+            await_timer();
         chain_tick(&chain);
         if ((uint32_t)chain.tick % every == 0)
             print(text, chain_line(&chain, text));

@@ -78,6 +78,11 @@ public final class DemoHost {
      * @param otherPort port of the way there
      */
     public void configure(int epochMs, DemoHost other, int otherPort, Path fence) throws IOException {
+        configure(epochMs, other, otherPort, fence, "");
+    }
+
+    /** As {@link #configure(int, DemoHost, int, Path)}, with more lines. */
+    public void configure(int epochMs, DemoHost other, int otherPort, Path fence, String more) throws IOException {
         String text = """
                 [listen]
                 address = "127.0.0.1"
@@ -96,7 +101,7 @@ public final class DemoHost {
                 [peers.%s]
                 address = "127.0.0.1:%d"
                 fingerprint = "%s"
-                """.formatted(port, epochMs, fence, other.name, otherPort, other.fingerprint);
+                """.formatted(port, epochMs, fence, other.name, otherPort, other.fingerprint) + more;
         Path parent = paths.configuration().getParent();
         if (parent != null) {
             Files.createDirectories(parent);
@@ -178,9 +183,19 @@ public final class DemoHost {
     }
 
     /** Protects the VM towards the other host. */
-    ProtectionStatus protect(String vm, Progress progress)
+    public ProtectionStatus protect(String vm, Progress progress)
             throws LockstepException, IOException, InterruptedException, DemoFailure {
         return api.run(vm, "protect", "{}", progress, ProtectionStatus.class);
+    }
+
+    /** Lets the VM go as it was found. */
+    public void unprotect(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
+        api.run(vm, "unprotect", "{}", NO_PROGRESS, JsonNode.class);
+    }
+
+    /** Moves the VM to the other host as planned. */
+    public void switchover(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
+        api.run(vm, "switchover", "{}", NO_PROGRESS, JsonNode.class);
     }
 
     /** Compares the whole replica with the VM. */
@@ -205,8 +220,7 @@ public final class DemoHost {
     }
 
     /** The VM's promotion on this host; null until it was promoted. */
-    @Nullable
-    public Promotion promotion(String vm) throws DemoFailure {
+    public @Nullable Promotion promotion(String vm) throws DemoFailure {
         try {
             return replica(vm).promotion();
         } catch (LockstepException | IOException e) {

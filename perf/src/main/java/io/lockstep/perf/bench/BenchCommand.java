@@ -1,0 +1,112 @@
+package io.lockstep.perf.bench;
+
+import io.lockstep.agent.demo.GuestVm;
+import io.lockstep.agent.demo.Workspace;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code lockstep bench}: exits with 0 if all could be measured, whatever came out. */
+@Command(
+        name = "lockstep bench",
+        mixinStandardHelpOptions = true,
+        description = "Measures what protection costs, beside QEMU's own migration, on this machine and in one run.")
+public final class BenchCommand implements Callable<Integer> {
+    private static final List<Section> SECTIONS = List.of(
+            new PauseSection(), new ScaleSection(), new SlowdownSection(), new MoveSection(), new BytesSection());
+
+    @Spec
+    private @Nullable CommandSpec spec;
+
+    @Option(names = "--quick", description = "Short series: all within five minutes on two cores")
+    private boolean quick;
+
+    @Option(
+            names = "--only",
+            paramLabel = "NAME",
+            split = ",",
+            description = "Only these: pause, scale, slowdown, moves, bytes")
+    private List<String> only = List.of();
+
+    @Option(
+            names = "--report",
+            paramLabel = "DIR",
+            description = "Write report.json, report.md and plots to this directory")
+    private @Nullable Path directory;
+
+    // The launcher has read it by now; here it is only accepted and explained.
+    @SuppressWarnings("UnusedVariable")
+    @Option(names = "--no-install", description = "Never install packages: print the command and exit with 3")
+    private boolean noInstall;
+
+    /** See the class. */
+    public static void main(String[] arguments) {
+        System.setProperty("java.awt.headless", "true");
+        System.exit(new CommandLine(new BenchCommand()).execute(arguments));
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        for (String name : only) {
+            if (SECTIONS.stream().noneMatch(section -> section.name().equals(name)) && spec != null) {
+                throw new ParameterException(
+                        spec.commandLine(),
+                        "--only " + name + " is none of "
+                                + SECTIONS.stream().map(Section::name).collect(Collectors.joining(", ")));
+            }
+        }
+        prepareReport();
+        Path guests = Path.of(System.getProperty("lockstep.guests", ""));
+        Workspace probe = new Workspace();
+        String accelerator;
+        try {
+            accelerator = GuestVm.accelerator(guests, probe.directory());
+        } finally {
+            probe.remove(true);
+        }
+        BenchContext context =
+                new BenchContext(Path.of(System.getProperty("lockstep.project", "")), guests, accelerator, quick);
+        BenchReport report = new BenchReport(
+                Machine.here(accelerator), new java.io.PrintStream(System.out, true, StandardCharsets.UTF_8));
+        for (Section section : SECTIONS) {
+            if (only.isEmpty() || only.contains(section.name())) {
+                try {
+                    section.run(context, report);
+                } catch (InterruptedException e) {
+                    throw e;
+                } catch (Exception e) {
+                    report.failed(section.name(), e);
+                }
+            }
+        }
+        if (directory != null) {
+            report.write(directory);
+        }
+        return report.complete() ? 0 : 1;
+    }
+
+    /** Now rather than when the run is over, and with it the measurements. */
+    private void prepareReport() {
+        if (directory != null) {
+            try {
+                Files.createDirectories(directory);
+            } catch (IOException e) {
+                if (spec != null) {
+                    throw new ParameterException(
+                            spec.commandLine(), "--report " + directory + " cannot be made: " + e, e, null, null);
+                }
+            }
+        }
+    }
+}

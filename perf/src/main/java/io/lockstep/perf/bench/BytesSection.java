@@ -1,0 +1,69 @@
+package io.lockstep.perf.bench;
+
+import io.lockstep.agent.view.EncodingBytes;
+import io.lockstep.agent.view.ProtectionStatus;
+import java.util.List;
+
+/** What an epoch costs on the link, by what the guest does with its memory. */
+final class BytesSection implements Section {
+    private static final int MIB = 256;
+    private static final double KB = 1e3;
+
+    private record Load(String name, BenchGuest.Spec spec) {}
+
+    @Override
+    public String name() {
+        return "bytes";
+    }
+
+    @Override
+    public void run(BenchContext context, BenchReport report) throws Exception {
+        List<Load> loads = List.of(
+                new Load("idle Linux", BenchGuest.Spec.linux(context, "idle", MIB, "mb=1 pages=0 sweep=0 every=20")),
+                new Load("counter", BenchGuest.Spec.micro(context, "counter", MIB, "mb=32 pages=20 sweep=32")),
+                new Load(
+                        "small writes all over 128 MiB",
+                        BenchGuest.Spec.micro(context, "scatter", MIB, "mb=128 pages=400 sweep=0")),
+                new Load(
+                        "random fill",
+                        BenchGuest.Spec.linux(context, "fill", MIB, "mb=1 pages=0 sweep=0 every=20 hog=64")),
+                new Load(
+                        "memory taken and given back",
+                        BenchGuest.Spec.linux(context, "churn", MIB, "mb=1 pages=0 sweep=0 every=20 churn=32")));
+        for (Load load : loads) {
+            measure(context, report, load);
+        }
+    }
+
+    private void measure(BenchContext context, BenchReport report, Load load) throws Exception {
+        String vm = load.spec().name();
+        try (Lab lab = new Lab(context, 25, "");
+                BenchGuest guest = BenchGuest.boot(context, load.spec(), lab.directory())) {
+            lab.protect(vm);
+            ProtectionStatus begin = lab.awaitEpochs(vm, 20);
+            ProtectionStatus end = lab.awaitEpochs(vm, context.pick(60, 400));
+            guest.awaitTicks(1);
+            long epochs = end.ackedEpoch() - begin.ackedEpoch();
+            EncodingBytes from = begin.encoding();
+            EncodingBytes to = end.encoding();
+            double pagesKb = end.dirtyPages().p50() * 4.096;
+            report.add(Figure.of(
+                            name(),
+                            load.name() + ": sent an epoch",
+                            (end.linkBytes() - begin.linkBytes()) / KB / epochs,
+                            "kB")
+                    .against("its pages", pagesKb));
+            report.add(
+                    Figure.of(name(), load.name() + ": zero", (to.zeroBytes() - from.zeroBytes()) / KB / epochs, "kB"));
+            report.add(Figure.of(
+                    name(), load.name() + ": delta", (to.deltaBytes() - from.deltaBytes()) / KB / epochs, "kB"));
+            report.add(Figure.of(name(), load.name() + ": LZ4", (to.lz4Bytes() - from.lz4Bytes()) / KB / epochs, "kB"));
+            report.add(Figure.of(name(), load.name() + ": raw", (to.rawBytes() - from.rawBytes()) / KB / epochs, "kB"));
+            report.add(Figure.of(
+                    name(),
+                    load.name() + ": unchanged, not sent",
+                    (double) (to.unchangedPages() - from.unchangedPages()) / epochs,
+                    "pages"));
+        }
+    }
+}

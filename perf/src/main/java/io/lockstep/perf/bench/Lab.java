@@ -1,0 +1,116 @@
+package io.lockstep.perf.bench;
+
+import io.lockstep.agent.Progress;
+import io.lockstep.agent.demo.Deadline;
+import io.lockstep.agent.demo.DemoFailure;
+import io.lockstep.agent.demo.DemoHost;
+import io.lockstep.agent.demo.Fence;
+import io.lockstep.agent.demo.Workspace;
+import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * Two agents as processes of their own, on this machine.
+ *
+ * <p>Invariant: when it is closed, or the JVM is told to end, no process of it is left.
+ */
+final class Lab implements AutoCloseable {
+    private static final Progress NO_PROGRESS = (phase, done, total) -> {};
+    private static final Duration STANDBY = Duration.ofSeconds(60);
+
+    private final Workspace workspace = new Workspace();
+    private final Thread hook = new Thread(this::end, "lab-end");
+    private final DemoHost primary;
+    private final DemoHost peer;
+
+    /** @param more lines of the agents' configuration */
+    Lab(BenchContext context, int epochMs, String more) throws IOException, InterruptedException, DemoFailure {
+        Runtime.getRuntime().addShutdownHook(hook);
+        primary = new DemoHost("host-a", workspace, context.project());
+        peer = new DemoHost("host-b", workspace, context.project());
+        Fence fence = new Fence(workspace.directory());
+        fence.write();
+        primary.createIdentity();
+        peer.createIdentity();
+        primary.configure(epochMs, peer, peer.port(), fence.command(), more);
+        peer.configure(epochMs, primary, primary.port(), fence.command(), more);
+        primary.start();
+        peer.start();
+        primary.awaitAgent();
+        peer.awaitAgent();
+    }
+
+    Path directory() {
+        return workspace.directory();
+    }
+
+    DemoHost primary() {
+        return primary;
+    }
+
+    DemoHost peer() {
+        return peer;
+    }
+
+    /** Protects once for the JIT's sake, lets go, and protects again: what is measured then is the steady state. */
+    void protectWarm(String vm, int warmEpochs)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
+        primary.protect(vm, NO_PROGRESS);
+        awaitEpochs(vm, warmEpochs);
+        primary.unprotect(vm);
+        primary.protect(vm, NO_PROGRESS);
+    }
+
+    ProtectionStatus protect(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
+        return primary.protect(vm, NO_PROGRESS);
+    }
+
+    /** Returns when so many more epochs are acknowledged. */
+    ProtectionStatus awaitEpochs(String vm, int more)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
+        long until = primary.protection(vm).ackedEpoch() + more;
+        Deadline.await(more + " epochs of " + vm, Duration.ofMinutes(5), () -> acked(vm) >= until);
+        return primary.protection(vm);
+    }
+
+    private long acked(String vm) throws DemoFailure {
+        try {
+            return primary.protection(vm).ackedEpoch();
+        } catch (LockstepException | IOException e) {
+            throw new DemoFailure("the status of " + vm + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** Returns when a standby waits on the peer. */
+    void awaitStandby(String vm) throws InterruptedException, DemoFailure {
+        Deadline.await("a standby of " + vm, STANDBY, () -> {
+            try {
+                return peer.replica(vm).standbyReady();
+            } catch (LockstepException | IOException e) {
+                throw new DemoFailure("the status of the peer: " + e.getMessage(), e);
+            }
+        });
+    }
+
+    private void end() {
+        try {
+            workspace.killAll();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        workspace.remove(true);
+    }
+
+    @Override
+    public void close() {
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException e) {
+            return; // The JVM is ending, and the hook is at it.
+        }
+        end();
+    }
+}
