@@ -22,16 +22,25 @@ public final class LiveSender {
         this.channel = channel;
     }
 
-    /** @param sentNs the sender's {@link System#nanoTime()}, which comes back in the reply */
-    public void heartbeat(long sentNs) throws LinkException {
-        heartbeat.wrapAndApplyHeader(buffer, 0, header).sentNs(sentNs);
+    /**
+     * @param sentNs the sender's {@link System#nanoTime()}, which comes back in the reply
+     * @param health of this host's hardware, as in {@link ReportedHealth}
+     */
+    public void heartbeat(long sentNs, int health) throws LinkException {
+        heartbeat.wrapAndApplyHeader(buffer, 0, header).sentNs(sentNs).health((short) health);
         send(heartbeat.encodedLength());
     }
 
-    /** @param sentNs of the heartbeat that this answers */
-    public void heartbeatReply(long sentNs, boolean standbyReady) throws LinkException {
-        heartbeatReply.wrapAndApplyHeader(buffer, 0, header).sentNs(sentNs).standbyReady((short)
-                (standbyReady ? 1 : 0));
+    /**
+     * @param sentNs of the heartbeat that this answers
+     * @param health of this host's hardware, as in {@link ReportedHealth}
+     */
+    public void heartbeatReply(long sentNs, boolean standbyReady, int health) throws LinkException {
+        heartbeatReply
+                .wrapAndApplyHeader(buffer, 0, header)
+                .sentNs(sentNs)
+                .standbyReady((short) (standbyReady ? 1 : 0))
+                .health((short) health);
         send(heartbeatReply.encodedLength());
     }
 

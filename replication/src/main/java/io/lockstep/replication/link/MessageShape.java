@@ -57,8 +57,10 @@ public final class MessageShape {
                 .values(EpochEndDecoder.kindEncodingOffset(), EpochKind.DELTA.value())
                 .values(EpochEndDecoder.runStateEncodingOffset(), RunState.PAUSED.value());
         shape("EpochAck", EpochAckDecoder.TEMPLATE_ID, EpochAckDecoder.BLOCK_LENGTH, 0);
-        shape("Heartbeat", HeartbeatDecoder.TEMPLATE_ID, HeartbeatDecoder.BLOCK_LENGTH, 0);
-        shape("HeartbeatReply", HeartbeatReplyDecoder.TEMPLATE_ID, HeartbeatReplyDecoder.BLOCK_LENGTH, 0);
+        shape("Heartbeat", HeartbeatDecoder.TEMPLATE_ID, HeartbeatDecoder.BLOCK_LENGTH, 0)
+                .before(HeartbeatDecoder.healthSinceVersion(), HeartbeatDecoder.healthEncodingOffset());
+        shape("HeartbeatReply", HeartbeatReplyDecoder.TEMPLATE_ID, HeartbeatReplyDecoder.BLOCK_LENGTH, 0)
+                .before(HeartbeatReplyDecoder.healthSinceVersion(), HeartbeatReplyDecoder.healthEncodingOffset());
         shape("VmDied", VmDiedDecoder.TEMPLATE_ID, VmDiedDecoder.BLOCK_LENGTH, 1);
         shape("Released", ReleasedDecoder.TEMPLATE_ID, ReleasedDecoder.BLOCK_LENGTH, 1);
         shape("Goodbye", GoodbyeDecoder.TEMPLATE_ID, GoodbyeDecoder.BLOCK_LENGTH, 1);
@@ -81,6 +83,8 @@ public final class MessageShape {
     private int firstEnumMax;
     private int secondEnumOffset = -1;
     private int secondEnumMax;
+    private int extendedInVersion;
+    private int blockLengthBefore;
 
     /** A repeating group, by the lengths of each of its entries. */
     private record Group(int blockLength, int variableFields) {}
@@ -112,12 +116,14 @@ public final class MessageShape {
 
     private void checkBody(DirectBuffer buffer, int offset, int length) throws LinkException {
         int block = unsignedShort(buffer, offset + MessageHeaderDecoder.blockLengthEncodingOffset());
-        if (block != blockLength) {
-            throw corrupt("message-length", name + " block length " + block + " != " + blockLength);
+        int version = unsignedShort(buffer, offset + MessageHeaderDecoder.versionEncodingOffset());
+        int expected = version < extendedInVersion ? blockLengthBefore : blockLength;
+        if (block != expected) {
+            throw corrupt("message-length", name + " block length " + block + " != " + expected);
         }
         int end = offset + length;
         int body = offset + MessageHeaderDecoder.ENCODED_LENGTH;
-        int at = body + blockLength;
+        int at = body + expected;
         if (at > end) {
             throw truncated(length, at - offset);
         }
@@ -192,6 +198,13 @@ public final class MessageShape {
         MessageShape shape = new MessageShape(name, blockLength, variableFields);
         SHAPES[template] = shape;
         return shape;
+    }
+
+    /** Its block was shorter before a version of the schema. */
+    private MessageShape before(int version, int olderBlockLength) {
+        extendedInVersion = version;
+        blockLengthBefore = olderBlockLength;
+        return this;
     }
 
     private MessageShape values(int enumOffset, int enumMax) {

@@ -36,12 +36,14 @@ public final class SessionDispatcher implements FrameHandler {
                     EpochBeginDecoder.TEMPLATE_ID,
                     EpochEndDecoder.TEMPLATE_ID,
                     VerifyHashesDecoder.TEMPLATE_ID -> handler.onStream(template, buffer, offset, length);
-            case HeartbeatDecoder.TEMPLATE_ID ->
-                handler.onHeartbeat(
-                        heartbeat.wrapAndApplyHeader(buffer, offset, header).sentNs());
+            case HeartbeatDecoder.TEMPLATE_ID -> {
+                heartbeat.wrapAndApplyHeader(buffer, offset, header);
+                handler.onHeartbeat(heartbeat.sentNs(), heartbeat.health());
+            }
             case HeartbeatReplyDecoder.TEMPLATE_ID -> {
                 heartbeatReply.wrapAndApplyHeader(buffer, offset, header);
-                handler.onHeartbeatReply(heartbeatReply.sentNs(), heartbeatReply.standbyReady() != 0);
+                handler.onHeartbeatReply(
+                        heartbeatReply.sentNs(), heartbeatReply.standbyReady() != 0, heartbeatReply.health());
             }
             case EpochAckDecoder.TEMPLATE_ID -> {
                 epochAck.wrapAndApplyHeader(buffer, offset, header);

@@ -8,13 +8,21 @@ import org.agrona.DirectBuffer;
  * not expect ends the connection: {@code message-unexpected}.
  */
 public interface SessionHandler {
-    /** The peer asks whether this side lives. */
-    default void onHeartbeat(long sentNs) throws LinkException {
+    /**
+     * The peer asks whether this side lives.
+     *
+     * @param health of its hardware, as in {@link ReportedHealth}
+     */
+    default void onHeartbeat(long sentNs, int health) throws LinkException {
         throw unexpected("Heartbeat");
     }
 
-    /** The answer to this side's heartbeat. */
-    default void onHeartbeatReply(long sentNs, boolean standbyReady) throws LinkException {
+    /**
+     * The answer to this side's heartbeat.
+     *
+     * @param health of the peer's hardware, as in {@link ReportedHealth}
+     */
+    default void onHeartbeatReply(long sentNs, boolean standbyReady, int health) throws LinkException {
         throw unexpected("HeartbeatReply");
     }
 

@@ -8,12 +8,14 @@ import io.lockstep.replication.link.HelloCodec;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.LiveSender;
+import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionDispatcher;
 import io.lockstep.replication.link.SessionHandler;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
 import java.util.Objects;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -59,20 +61,25 @@ final class PeerSession implements AutoCloseable {
     private volatile @Nullable FrameChannel channel;
     private volatile boolean closed;
     private volatile boolean standbyReady;
+    private final IntSupplier ownHealth;
+    private final ReportedHealth peerHealth = new ReportedHealth();
     private @Nullable SessionReply reply;
     private boolean endReported;
 
+    /** @param ownHealth of this host's hardware, as in {@link ReportedHealth}; must not wait */
     PeerSession(
             String vmName,
             PeerAddress peer,
             LinkDialer dialer,
             Supplier<SessionHello> hello,
+            IntSupplier ownHealth,
             ProtectionSettings settings,
             Listener listener) {
         this.vmName = vmName;
         this.peer = peer;
         this.dialer = dialer;
         this.hello = hello;
+        this.ownHealth = ownHealth;
         this.settings = settings;
         this.listener = listener;
         this.receiver = new Thread(this::receive, "session-" + vmName);
@@ -95,6 +102,11 @@ final class PeerSession implements AutoCloseable {
     /** Whether the peer's last answer to a heartbeat said that its standby waits. */
     boolean standbyReady() {
         return standbyReady;
+    }
+
+    /** How the peer's hardware fares by its last answer, which is not older than the silence after which it counts as dead. Any thread. */
+    int peerHealth() {
+        return peerHealth.code(System.nanoTime(), settings.failureTimeoutMs() * 1_000_000L);
     }
 
     /** Ends the present connection; the next one is dialled by itself. Any thread. */
@@ -200,7 +212,7 @@ final class PeerSession implements AutoCloseable {
                     sender = new LiveSender(current);
                 }
                 try {
-                    sender.heartbeat(System.nanoTime());
+                    sender.heartbeat(System.nanoTime(), ownHealth.getAsInt());
                 } catch (LinkException e) {
                     LOG.debug("{}: heartbeat not sent: {}", vmName, e.getMessage());
                 }
@@ -212,8 +224,9 @@ final class PeerSession implements AutoCloseable {
     /** On the receiving thread. */
     private final class Incoming implements SessionHandler {
         @Override
-        public void onHeartbeatReply(long sentNs, boolean ready) {
+        public void onHeartbeatReply(long sentNs, boolean ready, int health) {
             standbyReady = ready;
+            peerHealth.said(health, System.nanoTime());
         }
 
         @Override

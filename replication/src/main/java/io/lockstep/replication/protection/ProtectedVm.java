@@ -9,6 +9,7 @@ import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.memory.DirtyLedger;
 import io.lockstep.replication.memory.DirtyTracker;
@@ -31,6 +32,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.IntSupplier;
 import org.agrona.concurrent.SystemEpochClock;
 import org.agrona.concurrent.SystemNanoClock;
 import org.jspecify.annotations.Nullable;
@@ -93,6 +95,7 @@ public final class ProtectedVm implements AutoCloseable {
             AttachedVm vm,
             PeerAddress peer,
             LinkDialer dialer,
+            IntSupplier ownHealth,
             ProtectionSettings settings,
             HandoverRecord handover,
             DirtyLedger ledger,
@@ -168,7 +171,7 @@ public final class ProtectedVm implements AutoCloseable {
                 pipeline,
                 inbox,
                 new End());
-        session = new PeerSession(ticket.vmName(), peer, dialer, this::hello, settings, inbox);
+        session = new PeerSession(ticket.vmName(), peer, dialer, this::hello, ownHealth, settings, inbox);
         thread = daemon(duty, "capture-" + ticket.vmName());
     }
 
@@ -193,6 +196,7 @@ public final class ProtectedVm implements AutoCloseable {
      * Starts protecting a VM, or goes on with it after a restart of the agent. Returns at once; {@link #state()} tells.
      *
      * @param vm examined; closed with this object, also if this throws
+     * @param ownHealth of this host's hardware, as in {@link ReportedHealth}; any thread, must not wait
      * @throws LockstepException {@code device-state-too-small}, {@code no-tracker}, {@code attach-failed} or what the monitor said; QEMU is as it was
      */
     public static ProtectedVm start(
@@ -200,6 +204,7 @@ public final class ProtectedVm implements AutoCloseable {
             AttachedVm vm,
             PeerAddress peer,
             LinkDialer dialer,
+            IntSupplier ownHealth,
             ProtectionSettings settings,
             HandoverRecord handover)
             throws LockstepException {
@@ -232,7 +237,8 @@ public final class ProtectedVm implements AutoCloseable {
                     ledger.recovered(),
                     settings.tracker().equals("auto") ? null : settings.tracker());
             tracker = opened.tracker();
-            ProtectedVm started = new ProtectedVm(ticket, vm, peer, dialer, settings, handover, ledger, opened);
+            ProtectedVm started =
+                    new ProtectedVm(ticket, vm, peer, dialer, ownHealth, settings, handover, ledger, opened);
             LOG.info(
                     "{}: tracker {}, {} RAM blocks, {} MiB, {}",
                     ticket.vmName(),
@@ -490,6 +496,11 @@ public final class ProtectedVm implements AutoCloseable {
     /** Whether the peer's last word was that a standby waits there. */
     public boolean standbyReady() {
         return session.standbyReady();
+    }
+
+    /** How the peer's hardware fares by its last word, as in {@link ReportedHealth}. */
+    public int peerHealth() {
+        return session.peerHealth();
     }
 
     /** How long the VM stood still for the last {@link #verify}; 0 if there was none. */

@@ -11,6 +11,7 @@ import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.ProtocolVersion;
+import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
 import io.lockstep.replication.wire.HelloStatus;
@@ -158,7 +159,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                         "Replica " + vm + " is of the primary " + meta.fingerprint() + ", not " + fingerprint
                                 + ". End its protection there, or `lockstep discard " + vm + "` here."));
             }
-            return open(wanted, opening, fingerprint);
+            LockstepException unwanted = content == null ? env.condition().refusal(vm) : null;
+            return unwanted == null ? open(wanted, opening, fingerprint) : refuse(unwanted);
         } catch (LockstepException e) {
             return refuse(e);
         } catch (IOException e) {
@@ -650,6 +652,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                 keeper.ready(),
                 keeper.pid(),
                 now == null ? -1 : now() - now.lastReceivedNs(),
+                now == null ? ReportedHealth.UNKNOWN : now.primaryHealth(),
                 done,
                 error.code(),
                 error.message(),
@@ -798,6 +801,16 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
             LOG.info("{}: {} -> {}: {}", vm, before.label(), next.label(), why);
             env.listener().stateChanged(vm, before, next, why);
         }
+    }
+
+    /** The clock of its host, monotonic. */
+    long nowNs() {
+        return now();
+    }
+
+    /** How its host fares. */
+    HostCondition condition() {
+        return env.condition();
     }
 
     private long now() {

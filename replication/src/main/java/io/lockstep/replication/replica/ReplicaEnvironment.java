@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param standbys starts QEMU
  * @param fence null: nothing is promoted on silence
+ * @param condition of this host
  * @param nowNs monotonic, as {@link System#nanoTime()}
  * @param wallMs milliseconds since 1970
  * @param boot this boot of the host
@@ -17,6 +18,7 @@ record ReplicaEnvironment(
         StandbyFactory standbys,
         @Nullable Fence fence,
         ReplicaListener listener,
+        HostCondition condition,
         LongSupplier nowNs,
         LongSupplier wallMs,
         ReplicaMarker.BootId boot) {}

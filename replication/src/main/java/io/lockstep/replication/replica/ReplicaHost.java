@@ -42,7 +42,12 @@ public final class ReplicaHost implements AutoCloseable {
      *
      * @param fence null: nothing is promoted on silence
      */
-    public ReplicaHost(ReplicaConfig config, StandbyFactory standbys, @Nullable Fence fence, ReplicaListener listener)
+    public ReplicaHost(
+            ReplicaConfig config,
+            StandbyFactory standbys,
+            @Nullable Fence fence,
+            ReplicaListener listener,
+            HostCondition condition)
             throws LockstepException {
         try {
             env = new ReplicaEnvironment(
@@ -50,6 +55,7 @@ public final class ReplicaHost implements AutoCloseable {
                     standbys,
                     fence,
                     listener,
+                    condition,
                     System::nanoTime,
                     System::currentTimeMillis,
                     ReplicaMarker.BootId.current());

@@ -15,6 +15,7 @@ import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.link.LiveSender;
+import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionDispatcher;
 import io.lockstep.replication.link.SessionHandler;
 import io.lockstep.replication.link.SessionHello;
@@ -38,11 +39,14 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     private final FrameChannel channel;
     private final SessionDispatcher dispatcher = new SessionDispatcher(this);
     private final LiveSender live;
+    private final ReportedHealth health = new ReportedHealth();
+    private final long healthNsMax;
     private final long waitMs;
     private volatile boolean ended;
 
     ReplicaSession(Replica replica, FrameChannel channel, SessionHello hello) {
         this.replica = replica;
+        healthNsMax = hello.failureTimeoutMs() * 1_000_000L;
         this.channel = channel;
         live = new LiveSender(channel);
         waitMs = Math.max(1, Math.min(WAIT_MS_MAX, hello.failureTimeoutMs() / 8));
@@ -50,6 +54,11 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
 
     long lastReceivedNs() {
         return channel.lastReceivedNs();
+    }
+
+    /** How the primary's hardware fares by its last heartbeat, as in {@link ReportedHealth}. Any thread. */
+    int primaryHealth() {
+        return health.code(replica.nowNs(), healthNsMax);
     }
 
     /** Serves the connection until it ends. */
@@ -140,8 +149,9 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     }
 
     @Override
-    public void onHeartbeat(long sentNs) throws LinkException {
-        live.heartbeatReply(sentNs, replica.standbyReady());
+    public void onHeartbeat(long sentNs, int primaryHealth) throws LinkException {
+        health.said(primaryHealth, replica.nowNs());
+        live.heartbeatReply(sentNs, replica.standbyReady(), replica.condition().health());
         LinkError failure = replica.takeStandbyFailure();
         if (failure != null) {
             ControlCodec.send(channel, failure);

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param standbyReady whether a QEMU waits to become the VM
  * @param standbyPid 0 if there is none
  * @param linkSilentNs since the last bytes of the primary; -1 without a session
+ * @param primaryHealth of its host's hardware, as in {@link io.lockstep.replication.link.ReportedHealth}
  * @param promotion null until it was promoted
  * @param lastErrorCode empty if there was none
  * @param lastError empty if there was none
@@ -42,6 +43,7 @@ public record ReplicaStatus(
         boolean standbyReady,
         long standbyPid,
         long linkSilentNs,
+        int primaryHealth,
         @Nullable PromotedVm promotion,
         String lastErrorCode,
         String lastError,

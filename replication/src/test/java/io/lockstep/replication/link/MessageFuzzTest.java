@@ -7,6 +7,8 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.ControlMessage.Page;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.HelloStatus;
+import io.lockstep.replication.wire.MessageHeaderDecoder;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -34,13 +36,13 @@ class MessageFuzzTest {
         private final List<Object> seen = new ArrayList<>();
 
         @Override
-        public void onHeartbeat(long sentNs) {
-            seen.add(sentNs);
+        public void onHeartbeat(long sentNs, int health) {
+            seen.add(sentNs + " " + health);
         }
 
         @Override
-        public void onHeartbeatReply(long sentNs, boolean standbyReady) {
-            seen.add(sentNs + " " + standbyReady);
+        public void onHeartbeatReply(long sentNs, boolean standbyReady, int health) {
+            seen.add(sentNs + " " + standbyReady + " " + health);
         }
 
         @Override
@@ -103,8 +105,8 @@ class MessageFuzzTest {
             ControlCodec.send(channel, message);
         }
         LiveSender live = new LiveSender(channel);
-        live.heartbeat(123);
-        live.heartbeatReply(123, true);
+        live.heartbeat(123, 3);
+        live.heartbeatReply(123, true, ReportedHealth.UNKNOWN);
         live.epochAck(5, 4, 1000, 3);
         UnsafeBuffer batch = TestMessages.batch(3, 100);
         channel.send(batch, 0, batch.capacity());
@@ -122,8 +124,27 @@ class MessageFuzzTest {
             dispatcher.onFrame(message, 0, message.capacity());
         }
         List<Object> expected = new ArrayList<>(CONTROL);
-        expected.addAll(List.of(123L, "123 true", "5 4 1000 3", 4));
+        expected.addAll(List.of("123 3", "123 true 255", "5 4 1000 3", 4));
         assertThat(reading.seen).isEqualTo(expected);
+    }
+
+    /** A peer of version 1 says nothing of its hardware: its heartbeats are 8 and 9 bytes, and mean what they always meant. */
+    @Test
+    void shouldTakeHeartbeatsOfTheVersionBeforeAsThoseOfUnknownHealth() throws Exception {
+        Reading reading = new Reading();
+        SessionDispatcher dispatcher = new SessionDispatcher(reading);
+        for (UnsafeBuffer message : everyMessage().sent.subList(CONTROL.size(), CONTROL.size() + 2)) {
+            UnsafeBuffer older = new UnsafeBuffer(new byte[message.capacity() - 1]);
+            older.putBytes(0, message, 0, older.capacity());
+            short body = (short) (older.capacity() - MessageHeaderDecoder.ENCODED_LENGTH);
+            older.putShort(MessageHeaderDecoder.blockLengthEncodingOffset(), body, ByteOrder.LITTLE_ENDIAN);
+            older.putShort(MessageHeaderDecoder.versionEncodingOffset(), (short) 1, ByteOrder.LITTLE_ENDIAN);
+            dispatcher.onFrame(older, 0, older.capacity());
+            older.putShort(MessageHeaderDecoder.versionEncodingOffset(), (short) 2, ByteOrder.LITTLE_ENDIAN);
+            assertThatThrownBy(() -> dispatcher.onFrame(older, 0, older.capacity()))
+                    .hasMessageEndingWith(" block length " + body + " != " + (body + 1));
+        }
+        assertThat(reading.seen).isEqualTo(List.of("123 255", "123 true 255"));
     }
 
     @Test

@@ -142,7 +142,7 @@ class TlsChannelLifeTest {
         for (int i = 0; i < 20; i++) {
             try (LinkPair pair = new LinkPair()) {
                 // Unread bytes in the closing side's receive buffer would turn a plain close into a reset.
-                new LiveSender(pair.server).heartbeat(1);
+                new LiveSender(pair.server).heartbeat(1, 0);
                 ControlMessage last = new ControlMessage.VmDied(i, "killed");
                 UnsafeBuffer bulk = TestMessages.batch(1, 200_000);
                 pair.client.send(bulk, 0, bulk.capacity());
@@ -170,7 +170,7 @@ class TlsChannelLifeTest {
     void shouldKnowWhenThePeerWasLastHeard() throws Exception {
         try (LinkPair pair = new LinkPair()) {
             long before = pair.server.lastReceivedNs();
-            new LiveSender(pair.client).heartbeat(7);
+            new LiveSender(pair.client).heartbeat(7, 0);
             assertThat(pair.server.receive((buffer, offset, length) -> {}, 10_000))
                     .isTrue();
             assertThat(pair.server.lastReceivedNs() - before).isPositive();

@@ -40,6 +40,7 @@ final class KilledPeer {
                 },
                 null,
                 new ReplicaListener() {},
+                HostCondition.UNKNOWN,
                 System::nanoTime,
                 System::currentTimeMillis,
                 ReplicaMarker.BootId.current());

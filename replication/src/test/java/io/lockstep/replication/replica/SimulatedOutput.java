@@ -267,7 +267,7 @@ final class SimulatedOutput {
     private void heartbeat() {
         lastHeardNs = now();
         try {
-            new LiveSender(pair.left()).heartbeat(now());
+            new LiveSender(pair.left()).heartbeat(now(), 0);
         } catch (LinkException e) {
             lost(e);
         }

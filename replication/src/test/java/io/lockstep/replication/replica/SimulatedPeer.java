@@ -31,6 +31,7 @@ final class SimulatedPeer implements AutoCloseable {
     final List<String> fences = new ArrayList<>();
     final ReplicaConfig config;
     Fence.@Nullable Outcome fence;
+    HostCondition condition = HostCondition.UNKNOWN;
     boolean standbyFails;
     boolean loadFails;
     InlineApplier applier;
@@ -68,6 +69,7 @@ final class SimulatedPeer implements AutoCloseable {
                     this::spawn,
                     fence == null ? null : command,
                     listener(),
+                    condition,
                     nowNs::get,
                     () -> nowNs.get() / 1_000_000,
                     ReplicaMarker.BootId.current());
