@@ -16,6 +16,7 @@ import io.lockstep.replication.link.LinkTimeouts;
 import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.replica.Fence;
 import io.lockstep.replication.replica.FenceCommand;
+import io.lockstep.replication.replica.HostCondition;
 import io.lockstep.replication.replica.PromotedVm;
 import io.lockstep.replication.replica.ReplicaConfig;
 import io.lockstep.replication.replica.ReplicaHost;
@@ -66,7 +67,8 @@ final class LockstepDaemon implements Daemon {
         Protections protections = new Protections(paths, config, dialer, events);
         protections.takeUp();
         ReplicaHost replicas =
-                new ReplicaHost(replicaConfig(paths, config), standbys, fence(config), new ReplicaLog(events));
+                new ReplicaHost(
+                        replicaConfig(paths, config), standbys, fence(config), new ReplicaLog(events), HostCondition.UNKNOWN);
         Hardware hardware = null;
         try {
             hardware = Hardware.ofThisHost(paths, config, policy(config, protections), events);

@@ -9,6 +9,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.link.LinkDialer;
+import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.network.NetDevices;
 import io.lockstep.replication.protection.AttachedVm;
@@ -188,6 +189,7 @@ final class Protections implements AutoCloseable {
                 vm,
                 new PeerAddress(entry.peer(), new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()),
                 dialer,
+                () -> ReportedHealth.UNKNOWN,
                 settings(Asked.of(entry)),
                 new Diary(entry));
         held.put(entry.vmName(), new Held(started, entry));
