@@ -66,9 +66,8 @@ final class LockstepDaemon implements Daemon {
         Standbys standbys = new Standbys(config, paths.run().resolve("standby"));
         Protections protections = new Protections(paths, config, dialer, events);
         protections.takeUp();
-        ReplicaHost replicas =
-                new ReplicaHost(
-                        replicaConfig(paths, config), standbys, fence(config), new ReplicaLog(events), HostCondition.UNKNOWN);
+        ReplicaHost replicas = new ReplicaHost(
+                replicaConfig(paths, config), standbys, fence(config), new ReplicaLog(events), HostCondition.UNKNOWN);
         Hardware hardware = null;
         try {
             hardware = Hardware.ofThisHost(paths, config, policy(config, protections), events);
