@@ -19,8 +19,17 @@ class ModuleBoundaryTest {
                     "org.jspecify..",
                     "org.slf4j..",
                     "oshi..",
+                    "com.fasterxml.jackson..",
                     "io.lockstep.linux..",
                     "io.lockstep.telemetry..");
+
+    @ArchTest
+    static final ArchRule READS_JSON_IN_RECORDINGS_ALONE = noClasses()
+            .that()
+            .resideOutsideOfPackage("io.lockstep.telemetry.replay..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("com.fasterxml.jackson..");
 
     @ArchTest
     static final ArchRule EVENTS_CALL_NOTHING = noClasses()

@@ -54,15 +54,19 @@ final class HardwareEventsCommand extends AgentCall {
                 + event.get("line").text();
     }
 
+    /** All that the agent said, so that {@code lockstep hardware replay} can take it up. */
     private static String json(JsonTree event) {
+        String address = event.get("address").text();
         return "{\"sequence\":" + event.get("sequence").integer() + ",\"wallMs\":"
                 + event.get("wallMs").integer()
                 + ",\"kind\":" + quoted(event.get("kind").text()) + ",\"severity\":"
                 + quoted(event.get("severity").text()) + ",\"component\":"
-                + quoted(event.get("component").text()) + ",\"count\":"
+                + quoted(event.get("component").text())
+                + (address.isEmpty() ? "" : ",\"address\":" + quoted(address)) + ",\"count\":"
                 + event.get("count").integer() + ",\"source\":"
                 + quoted(event.get("source").text()) + ",\"line\":"
                 + quoted(event.get("line").text()) + ",\"raw\":"
-                + quoted(event.get("raw").text()) + "}";
+                + quoted(event.get("raw").text()) + ",\"refined\":"
+                + event.get("refined").bool() + "}";
     }
 }

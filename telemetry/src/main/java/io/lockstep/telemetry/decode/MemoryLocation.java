@@ -65,6 +65,13 @@ public final class MemoryLocation {
                         or(find(detail, "column"), find(detail, "col")));
     }
 
+    /** Of the layers in EDAC's line of the kernel's log, such as {@code channel:0 slot:1} or {@code csrow:2 channel:0}; decimal. */
+    public static Component.Memory ofLayers(String text) {
+        return Component.Memory.ANYWHERE
+                .at(UNKNOWN, UNKNOWN, find(text, "channel"), find(text, "slot"))
+                .place(find(text, "csrow"), UNKNOWN, UNKNOWN, UNKNOWN);
+    }
+
     /** Of a place in a common platform error record: {@code node:0 card:1 module:2 rank:0 bank:3 device:0 row:4660 column:86}; decimal. */
     public static Component.Memory ofCper(String text) {
         int bank = find(text, "bank");

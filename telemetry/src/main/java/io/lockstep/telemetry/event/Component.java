@@ -136,7 +136,9 @@ public sealed interface Component {
             number(words, " channel ", channel);
             number(words, " slot ", dimm);
             if (!label.isEmpty()) {
-                words.append(words.isEmpty() ? " " + label : " (" + label + ")");
+                // A label such as "CPU1 DIMM 3" must not read as the numbers that are known.
+                boolean plain = words.isEmpty() && !label.matches("(?:CPU|controller |channel |slot |\\().*");
+                words.append(plain ? " " + label : " (" + label + ")");
             }
             words.insert(0, words.isEmpty() ? "a DIMM" : oneModule() ? "DIMM" : "memory of");
             if (bytes > 0) {

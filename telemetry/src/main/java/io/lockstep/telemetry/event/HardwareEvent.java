@@ -45,6 +45,16 @@ public record HardwareEvent(
         return new HardwareEvent(wallMs, kind, severity, component, address, times, source, what, raw);
     }
 
+    /** The same at another time. */
+    public HardwareEvent at(long otherMs) {
+        return new HardwareEvent(otherMs, kind, severity, component, address, count, source, what, raw);
+    }
+
+    /** The same in another phrase. */
+    public HardwareEvent saying(String other) {
+        return new HardwareEvent(wallMs, kind, severity, component, address, count, source, other, raw);
+    }
+
     /**
      * Whether it alone foretells that the host will fail: lost data, a mirror or other redundancy that is gone. A switchover that is
      * cheap should not wait for a second one.

@@ -21,7 +21,7 @@ import java.util.Set;
  */
 public final class FaultMerger {
     /** How long corrected errors wait for what other sources know of them. */
-    static final long HOLD_MS = 500;
+    public static final long HOLD_MS = 500;
 
     /** Sources tell of one fault within this: the kernel hands a machine check on at once, EDAC and the firmware's log follow. */
     static final long SAME_MS = 5_000;

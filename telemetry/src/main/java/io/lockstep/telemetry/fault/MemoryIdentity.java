@@ -11,6 +11,9 @@ import java.util.Locale;
  * none is guessed. Immutable.
  */
 public final class MemoryIdentity {
+    /** Knows no module. */
+    public static final MemoryIdentity NONE = new MemoryIdentity(List.of(), List.of());
+
     private final List<Component.Memory> layout;
 
     /**

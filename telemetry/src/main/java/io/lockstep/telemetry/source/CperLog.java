@@ -54,7 +54,7 @@ public final class CperLog {
      */
     public boolean line(String text, long wallMs, Consumer<HardwareEvent> sink) {
         Matcher match = LINE.matcher(text);
-        if (!match.lookingAt() || (match.group(1) == null && !open.containsKey(""))) {
+        if (!match.lookingAt() || (match.group(1) == null && !begins(match.group(2)))) {
             return false;
         }
         String sequence = match.group(1) == null ? "" : match.group(1);
@@ -80,6 +80,11 @@ public final class CperLog {
         }
         field(section, body);
         return true;
+    }
+
+    /** Records of an earlier life, which the boot error record table holds, have no number ({@code drivers/acpi/apei/bert.c}). */
+    private boolean begins(String body) {
+        return open.containsKey("") || body.strip().startsWith("event severity:");
     }
 
     /** Hands on the records that have had no new line for some time. */

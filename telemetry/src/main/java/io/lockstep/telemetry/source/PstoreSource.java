@@ -21,7 +21,7 @@ import java.util.function.Consumer;
  */
 public final class PstoreSource implements EventSource {
     /** Up to and with {@code microcode}; older kernels' records end at {@code mcgcap}, newer ones go on. */
-    private static final int BYTES_MIN = 88;
+    public static final int BYTES_MIN = 88;
 
     private final Sysfs pstore;
     private final Path remembered;
@@ -103,7 +103,7 @@ public final class PstoreSource implements EventSource {
     }
 
     /** Reads the layout of Linux 6.1, whose fields keep their places in newer kernels. */
-    static MachineCheck record(byte[] bytes) {
+    public static MachineCheck record(byte[] bytes) {
         ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         return new MachineCheck(
                 in.getLong(48) * 1000,

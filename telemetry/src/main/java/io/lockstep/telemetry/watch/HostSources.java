@@ -10,6 +10,8 @@ import io.lockstep.telemetry.source.PstoreSource;
 import io.lockstep.telemetry.source.Sysfs;
 import io.lockstep.telemetry.trace.TraceSource;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -23,6 +25,13 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
     public HostSources {
         waking = List.copyOf(waking);
         polled = List.copyOf(polled);
+    }
+
+    /** These and more that are asked several times a second, such as a drill. */
+    public HostSources and(EventSource... more) {
+        List<EventSource> all = new ArrayList<>(waking);
+        Collections.addAll(all, more);
+        return new HostSources(all, polled, edac);
     }
 
     /**
