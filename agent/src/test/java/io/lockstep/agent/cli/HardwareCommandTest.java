@@ -93,7 +93,8 @@ class HardwareCommandTest {
         String failover = "8800000000000080";
         String misc = "0x8000000000000000";
         assertThat(run(ExitCode.OK, "hardware", "decode", failover, "--misc", misc, "--bank", "7", "--cpuid", "50654"))
-                .isEqualTo("corrected error on memory of channel 0: memory failed over to its mirror (mce)\n");
+                .isEqualTo(
+                        "corrected error on memory of controller 0 channel 0: memory failed over to its mirror (mce)\n");
         assertThat(run(ExitCode.OK, "hardware", "decode", "9c2040000000011b", "--ipid", "9600350f00", "--json"))
                 .isEqualTo(
                         "{\"kind\":\"memory_error\",\"severity\":\"corrected\",\"component\":\"memory of channel 3, rank 0\","

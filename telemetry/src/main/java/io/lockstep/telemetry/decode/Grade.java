@@ -45,12 +45,15 @@ final class Grade {
         if (set(status, PCC)) {
             return Severity.FATAL;
         }
+        if (set(status, AMD_DEFERRED)) {
+            return Severity.DEFERRED;
+        }
         if (set(status, UC)) {
             // In an exception that hit the kernel itself nothing can be stopped in its stead.
             boolean exception = set(check.mcgStatus(), MCIP);
             return exception && !set(check.mcgStatus(), RIPV) ? Severity.FATAL : Severity.ACTION_REQUIRED;
         }
-        return set(status, AMD_DEFERRED) ? Severity.DEFERRED : Severity.CORRECTED;
+        return Severity.CORRECTED;
     }
 
     /**

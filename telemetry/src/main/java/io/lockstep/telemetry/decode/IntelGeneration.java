@@ -98,33 +98,41 @@ enum IntelGeneration {
         return memoryBank(bank) ? codes.get(mscod) : null;
     }
 
-    /** Channel of the socket that a bank serves; the code's own where banks do not tell, -1 if neither does. */
+    /** Controller of the socket that a bank belongs to, as EDAC numbers them (skx_base.c, i10nm_base.c); -1 if banks do not tell. */
+    int controller(int bank) {
+        return switch (this) {
+            case SKYLAKE ->
+                switch (bank) {
+                    case 7, 13, 14, 17 -> 0;
+                    case 8, 15, 16, 18 -> 1;
+                    default -> -1;
+                };
+            case ICE_LAKE -> bank < 12 || bank > 27 ? -1 : (bank - 12) / 4;
+            case SAPPHIRE_RAPIDS, EMERALD_RAPIDS -> memoryBank(bank) ? (bank - bankMin) / 2 : -1;
+            case GRANITE_RAPIDS -> memoryBank(bank) ? bank - bankMin : -1;
+            default -> -1;
+        };
+    }
+
+    /** Channel of that controller that a bank serves; the code's own where banks do not tell, -1 if neither does. */
     int channel(int bank, int codeChannel) {
         return switch (this) {
             case SKYLAKE ->
                 switch (bank) {
-                    case 7 -> codeChannel;
-                    case 8 -> codeChannel < 0 ? -1 : codeChannel + 3;
-                    case 13 -> 0;
-                    case 14 -> 1;
-                    case 15 -> 3;
-                    case 16 -> 4;
-                    case 17 -> 2;
-                    case 18 -> 5;
+                    case 7, 8 -> codeChannel;
+                    case 13, 15 -> 0;
+                    case 14, 16 -> 1;
+                    case 17, 18 -> 2;
                     default -> -1;
                 };
-            case ICE_LAKE ->
-                bank < 12 || bank > 27
-                        ? -1
-                        : mirrorBank(bank)
-                                ? codeChannel < 0 ? -1 : (bank - 12) / 4 * 3 + codeChannel
-                                : (bank - 13) / 4 * 3 + (bank - 13) % 4;
-            case SAPPHIRE_RAPIDS, EMERALD_RAPIDS, GRANITE_RAPIDS -> memoryBank(bank) ? bank - bankMin : -1;
+            case ICE_LAKE -> bank < 12 || bank > 27 ? -1 : mirrorBank(bank) ? codeChannel : (bank - 13) % 4;
+            case SAPPHIRE_RAPIDS, EMERALD_RAPIDS -> memoryBank(bank) ? (bank - bankMin) % 2 : -1;
+            case GRANITE_RAPIDS -> memoryBank(bank) ? 0 : -1;
             default -> codeChannel;
         };
     }
 
-    /** The place in the module, where MISC tells it; MISC must be valid. Otherwise the memory as given. */
+    /** The place in the module, where MISC tells it; MISC and ADDR must be valid. Otherwise the memory as given. */
     Component.Memory place(Component.Memory memory, MachineCheck check) {
         long misc = check.misc();
         if (!memoryBank(check.bank())) {

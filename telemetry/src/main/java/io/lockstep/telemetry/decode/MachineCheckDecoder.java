@@ -22,6 +22,9 @@ public final class MachineCheckDecoder {
     private static final int TRACKING_YELLOW = 2;
     private static final int MODE_LINEAR = 1;
     private static final int AMD_SMCA_FAMILY = 0x17;
+    private static final int SYNDV = 53;
+    private static final int NORTHBRIDGE_BANK = 4;
+    private static final int NORTHBRIDGE_DRAM = 8;
 
     private MachineCheckDecoder() {}
 
@@ -52,7 +55,9 @@ public final class MachineCheckDecoder {
         IntelGeneration generation = check.vendor() == MachineCheck.INTEL ? IntelGeneration.of(check.cpuid()) : null;
         boolean memory = code.type() == McaCode.Type.MEMORY_CONTROLLER || code.type() == McaCode.Type.MEMORY_CACHE;
         ModelCode model = generation != null && memory ? generation.code(check.bank(), field(status, 16, 31)) : null;
-        boolean scrubbed = model != null && model.lost() && model.kind() == EventKind.MEMORY_SCRUB;
+        boolean scrubbed = model != null
+                && model.lost()
+                && (model.kind() == EventKind.MEMORY_SCRUB || model.kind() == EventKind.MEMORY_SPARE);
         Severity severity = Grade.intel(check, scrubbed);
         if (!memory) {
             boolean yellow =
@@ -77,9 +82,11 @@ public final class MachineCheckDecoder {
 
     private static Component.Memory place(MachineCheck check, @Nullable IntelGeneration generation, McaCode code) {
         int channel = generation == null ? code.channel() : generation.channel(check.bank(), code.channel());
+        int controller = generation == null ? Component.UNKNOWN : generation.controller(check.bank());
         Component.Memory memory =
-                Component.Memory.ANYWHERE.at(known(check.socket()), Component.UNKNOWN, channel, Component.UNKNOWN);
-        return generation != null && set(check.status(), Grade.MISCV) ? generation.place(memory, check) : memory;
+                Component.Memory.ANYWHERE.at(known(check.socket()), controller, channel, Component.UNKNOWN);
+        boolean told = set(check.status(), Grade.MISCV) && set(check.status(), Grade.ADDRV);
+        return generation != null && told ? generation.place(memory, check) : memory;
     }
 
     private static HardwareEvent amd(MachineCheck check) {
@@ -90,19 +97,37 @@ public final class MachineCheckDecoder {
         McaCode code = McaCode.of((int) status);
         if (bank == null) {
             EventKind kind = set(status, Grade.AMD_POISON) ? EventKind.POISON : code.kind();
-            return event(check, kind, severity, cpu(check), code.words());
+            // Before family 17h the northbridge drives the memory (mce_amd.c, mc4_mce_desc).
+            boolean dram = !scalable && check.bank() == NORTHBRIDGE_BANK && field(status, 16, 20) == NORTHBRIDGE_DRAM;
+            return dram
+                    ? event(
+                            check,
+                            EventKind.MEMORY_ERROR,
+                            severity,
+                            Component.Memory.ANYWHERE.at(known(check.socket()), -1, -1, -1),
+                            "DRAM ECC error in the northbridge")
+                    : event(check, kind, severity, cpu(check), code.words());
         }
         ModelCode model = bank.code(status);
         EventKind kind = set(status, Grade.AMD_POISON) ? EventKind.POISON : model.kind();
         if (!bank.memoryController()) {
             return event(check, kind, severity, cpu(check), model.words());
         }
-        Component.Memory memory = Component.Memory.ANYWHERE.at(
-                known(check.socket()), Component.UNKNOWN, field(check.ipid(), 20, 31), Component.UNKNOWN);
-        boolean rank = set(status, 53) && field(status, 16, 21) == 0;
-        memory = rank
-                ? memory.place(field(check.synd(), 0, 2), Component.UNKNOWN, Component.UNKNOWN, Component.UNKNOWN)
-                : memory;
+        // The syndrome of a DRAM error names the chip select, of which a module has two (amd64_edac.c,
+        // umc_get_err_info).
+        boolean selected = set(status, SYNDV) && field(status, 16, 21) == 0;
+        int select = field(check.synd(), 0, 2);
+        Component.Memory memory = Component.Memory.ANYWHERE
+                .at(
+                        known(check.socket()),
+                        Component.UNKNOWN,
+                        field(check.ipid(), 20, 31),
+                        selected ? select >> 1 : Component.UNKNOWN)
+                .place(
+                        selected ? select & 1 : Component.UNKNOWN,
+                        Component.UNKNOWN,
+                        Component.UNKNOWN,
+                        Component.UNKNOWN);
         // The controller's address is normalised to itself: it stays in the raw form and is no physical address.
         return new HardwareEvent(
                 check.wallMs(), kind, severity, memory, HardwareEvent.NO_ADDRESS, 1, SOURCE, model.words(), check);

@@ -27,7 +27,7 @@ public record McaCode(Type type, EventKind kind, String words, int channel) {
     }
 
     private static final String[] TRANSACTIONS = {"instruction", "data", "generic", "unspecified"};
-    private static final String[] LEVELS = {"level-0", "level-1", "level-2", "last-level"};
+    private static final String[] LEVELS = {"level-0", "level-1", "level-2", "unspecified-level"};
     private static final String[] REQUESTS = {
         "",
         " on a read",

@@ -137,7 +137,8 @@ public sealed interface Component {
             number(words, " slot ", dimm);
             if (!label.isEmpty()) {
                 // A label such as "CPU1 DIMM 3" must not read as the numbers that are known.
-                boolean plain = words.isEmpty() && !label.matches("(?:CPU|controller |channel |slot |\\().*");
+                boolean plain =
+                        words.isEmpty() && !label.matches("(?:CPU|controller |channel |slot )\\d+(?:\\W.*)?|\\(.*");
                 words.append(plain ? " " + label : " (" + label + ")");
             }
             words.insert(0, words.isEmpty() ? "a DIMM" : oneModule() ? "DIMM" : "memory of");

@@ -19,6 +19,9 @@ final class TraceEvents {
     /** How far a machine check's own time, in whole seconds, may be from the tracepoint's before it counts as a record of the past. */
     private static final long WALL_MS_MAX = 2000;
 
+    private static final int THERMAL_ACTIVE = 0;
+    private static final int THERMAL_CRITICAL = 3;
+
     private TraceEvents() {}
 
     /** As {@link TraceDecoder}. */
@@ -30,30 +33,10 @@ final class TraceEvents {
             case "extlog_mem_event" -> extendedLog(record, wallMs);
             case "aer_event" -> AerEvents.decode(record, wallMs);
             case "memory_failure_event" -> memoryFailure(record, wallMs);
-            case "arm_event" ->
-                new HardwareEvent(
-                        wallMs,
-                        EventKind.INTERNAL,
-                        Severity.RECOVERABLE,
-                        new Component.Cpu(Component.UNKNOWN, Component.UNKNOWN, number(record, "cpu")),
-                        HardwareEvent.NO_ADDRESS,
-                        1,
-                        "arm",
-                        "processor error reported by the firmware",
-                        new Raw.Text("mpidr 0x" + Long.toHexString(record.number("mpidr"))));
+            case "arm_event" -> arm(record, wallMs);
             case "non_standard_event" -> vendor(record, wallMs);
-            case "thermal_zone_trip" ->
-                new HardwareEvent(
-                        wallMs,
-                        EventKind.THERMAL,
-                        Severity.INFORMATIONAL,
-                        new Component.Sensor("", record.text("thermal_zone")),
-                        HardwareEvent.NO_ADDRESS,
-                        1,
-                        "thermal",
-                        "thermal limit passed",
-                        new Raw.Text("trip " + record.number("trip") + " type " + record.number("trip_type")));
-            default -> name.startsWith("cxl_") ? cxl(name, record, wallMs) : null;
+            case "thermal_zone_trip" -> thermal(record, wallMs);
+            default -> name.startsWith("cxl_") ? CxlEvents.decode(name, record, wallMs) : null;
         };
     }
 
@@ -108,7 +91,7 @@ final class TraceEvents {
     private static HardwareEvent extendedLog(TraceRecord record, long wallMs) {
         CperMemory type = CperMemory.of((int) record.number("etype"));
         Component.Memory memory =
-                MemoryLocation.ofCper(record.text("data")).labelled(MemoryLocation.label(record.text("fru_text")));
+                ExtendedLog.place(record.bytes("data")).labelled(MemoryLocation.label(record.text("fru_text")));
         return new HardwareEvent(
                 wallMs,
                 type.kind(),
@@ -118,7 +101,7 @@ final class TraceEvents {
                 1,
                 "extlog",
                 type.words(),
-                new Raw.Text(record.text("data")));
+                new Raw.Text("data " + hex(record.bytes("data"))));
     }
 
     private static HardwareEvent memoryFailure(TraceRecord record, long wallMs) {
@@ -156,21 +139,35 @@ final class TraceEvents {
                 new Raw.Text("section " + hex(record.bytes("sec_type")) + " data " + hex(record.bytes("buf"))));
     }
 
-    private static HardwareEvent cxl(String name, TraceRecord record, long wallMs) {
-        boolean corrected = name.equals("cxl_aer_correctable_error") || name.equals("cxl_overflow");
-        // Bit 0 of the event descriptor: uncorrectable (CXL 3.0, 8.2.9.2.1.1).
-        boolean lost = name.equals("cxl_aer_uncorrectable_error") || (record.number("descriptor") & 1) != 0;
-        EventKind kind = name.equals("cxl_poison") ? EventKind.POISON : EventKind.CXL;
+    private static HardwareEvent arm(TraceRecord record, long wallMs) {
         return new HardwareEvent(
                 wallMs,
-                kind,
-                lost ? Severity.RECOVERABLE : corrected ? Severity.CORRECTED : Severity.INFORMATIONAL,
-                new Component.Host("CXL device " + record.text("memdev")),
+                EventKind.INTERNAL,
+                record.has("sev") ? CperMemory.severity((int) record.number("sev")) : Severity.RECOVERABLE,
+                new Component.Cpu(Component.UNKNOWN, Component.UNKNOWN, number(record, "cpu")),
                 HardwareEvent.NO_ADDRESS,
                 1,
-                "cxl",
-                name.substring("cxl_".length()).replace('_', ' ') + " record",
-                new Raw.Text("dpa 0x" + Long.toHexString(record.number("dpa"))));
+                "arm",
+                "processor error reported by the firmware",
+                new Raw.Text("mpidr 0x" + Long.toHexString(record.number("mpidr")) + " midr 0x"
+                        + Long.toHexString(record.number("midr"))));
+    }
+
+    /** {@code include/trace/events/thermal.h}: that active cooling, a fan, sets in is no sign of anything. */
+    private static @Nullable HardwareEvent thermal(TraceRecord record, long wallMs) {
+        int type = (int) record.number("trip_type", THERMAL_ACTIVE);
+        return type == THERMAL_ACTIVE
+                ? null
+                : new HardwareEvent(
+                        wallMs,
+                        EventKind.THERMAL,
+                        Severity.INFORMATIONAL,
+                        new Component.Sensor("", record.text("thermal_zone")),
+                        HardwareEvent.NO_ADDRESS,
+                        1,
+                        "thermal",
+                        type == THERMAL_CRITICAL ? "critical thermal limit passed" : "thermal limit passed",
+                        new Raw.Text("trip " + record.number("trip") + " type " + type));
     }
 
     private static int number(TraceRecord record, String field) {

@@ -1,6 +1,7 @@
 package io.lockstep.telemetry.trace;
 
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -74,16 +75,27 @@ public final class TraceInstance {
             Path home = directory.resolve("events").resolve(event);
             if (Files.isDirectory(home)) {
                 TraceFormat format = TraceFormat.parse(Files.readString(home.resolve("format")));
-                if (format != null) {
-                    if (Files.exists(home.resolve("enable"))) {
-                        write(home.resolve("enable"), "1");
-                    }
+                if (format != null && enabled(home.resolve("enable"))) {
                     formats.put(format.id(), new Named(event, format));
                 }
             }
         }
         write(directory.resolve("tracing_on"), "1");
         return new TraceInstance(directory, formats);
+    }
+
+    /** One event that a kernel refuses costs none of the others; events of the kernel's own, such as markers, have no switch. */
+    private static boolean enabled(Path enable) throws AccessDeniedException {
+        try {
+            if (Files.exists(enable)) {
+                write(enable, "1");
+            }
+            return true;
+        } catch (AccessDeniedException e) {
+            throw e;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     private static void write(Path file, String value) throws IOException {

@@ -24,7 +24,8 @@ class MachineCheckDecoderTest {
     void shouldSeeTheMirrorFailOverWhenSkylakeReportsAPlainCorrectedError() {
         HardwareEvent event = decode(intel(Checks.SKYLAKE, 7, 0x8800000000000080L, FAILOVER));
         assertThat(event.line())
-                .isEqualTo("corrected error on memory of CPU0 channel 0: memory failed over to its mirror (mce)");
+                .isEqualTo(
+                        "corrected error on memory of CPU0 controller 0 channel 0: memory failed over to its mirror (mce)");
         assertThat(event.kind()).isEqualTo(EventKind.MIRROR_FAILOVER);
         assertThat(event.immediate()).isTrue();
     }
@@ -94,8 +95,9 @@ class MachineCheckDecoderTest {
         HardwareEvent event = decode(intel(Checks.SKYLAKE, 13, 0x8c000000001000c0L, 0x8c, 0x7000000, 0));
         assertThat(event.severity()).isEqualTo(Severity.ACTION_OPTIONAL);
         assertThat(event.line())
-                .isEqualTo("uncorrected error, action optional on memory of CPU0 channel 0 at address 0x7000000:"
-                        + " uncorrected patrol scrub error (mce)");
+                .isEqualTo(
+                        "uncorrected error, action optional on memory of CPU0 controller 0 channel 0 at address 0x7000000:"
+                                + " uncorrected patrol scrub error (mce)");
     }
 
     @ParameterizedTest
@@ -166,14 +168,14 @@ class MachineCheckDecoderTest {
         Component place =
                 decode(intel(Checks.ICE_LAKE, 18, 0x8c00000000800090L, misc)).component();
         // Bank 2 of group 1 with the group's third bit: (1 | 1 << 2) << 2 | 2.
-        assertThat(place).isEqualTo(Component.Memory.ANYWHERE.at(0, -1, 4, -1).place(5, 22, 0x1abcd, 0x554));
+        assertThat(place).isEqualTo(Component.Memory.ANYWHERE.at(0, 1, 1, -1).place(5, 22, 0x1abcd, 0x554));
         long granite = 3L << 55 | 5L << 39 | 1L << 37 | 0x2abcdL << 19 | 0x155L << 9 | 0x86;
         Component none = decode(intel(Checks.GRANITE_RAPIDS, 20, 0x8c00000000800090L, granite))
                 .component();
-        assertThat(none).isEqualTo(Component.Memory.ANYWHERE.at(0, -1, 7, -1));
+        assertThat(none).isEqualTo(Component.Memory.ANYWHERE.at(0, 7, 0, -1));
         Component known = decode(intel(Checks.GRANITE_RAPIDS, 20, 0x8c00000200800090L, granite))
                 .component();
-        assertThat(known).isEqualTo(Component.Memory.ANYWHERE.at(0, -1, 7, -1).place(3, 21, 0x2abcd, 0x554));
+        assertThat(known).isEqualTo(Component.Memory.ANYWHERE.at(0, 7, 0, -1).place(3, 21, 0x2abcd, 0x554));
     }
 
     @Test
@@ -201,7 +203,7 @@ class MachineCheckDecoderTest {
         HardwareEvent event = decode(amd(0x96, 0, 0x00350f00L, 0x9c2040000000011bL, 0x5));
         assertThat(event.line())
                 .isEqualTo(
-                        "corrected error on memory of CPU1 channel 3, rank 5: DRAM ECC error in the memory controller (mce)");
+                        "corrected error on DIMM CPU1 channel 3 slot 2, rank 1: DRAM ECC error in the memory controller (mce)");
         assertThat(event.address()).isEqualTo(HardwareEvent.NO_ADDRESS);
         HardwareEvent parity = decode(amd(0x96, 1, 0, 0x9c2040000004011bL, 0));
         assertThat(parity.what()).isEqualTo("command or address parity error in the memory controller");

@@ -73,7 +73,8 @@ class McaCodeTest {
         assertThat(McaCode.of(0x1400).words()).isEqualTo("internal timer error: no instruction retired for too long");
         assertThat(McaCode.of(0xe0b).words()).isEqualTo("I/O error of a device or its link");
         assertThat(McaCode.of(0x913).words())
-                .isEqualTo("last-level bus or link error on a read, request of this processor to memory, timed out");
+                .isEqualTo(
+                        "unspecified-level bus or link error on a read, request of this processor to memory, timed out");
         assertThat(McaCode.of(0x7).words()).isEqualTo("machine check of an unknown code");
     }
 }

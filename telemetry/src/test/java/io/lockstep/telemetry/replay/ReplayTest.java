@@ -31,7 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
 class ReplayTest {
     private static final long START_MS = Instant.parse("2026-01-02T03:04:05Z").toEpochMilli();
     private static final String FAILOVER =
-            "corrected error on memory of CPU0 channel 0: memory failed over to its mirror (mce)";
+            "corrected error on memory of CPU0 controller 0 channel 0: memory failed over to its mirror (mce)";
 
     @TempDir
     Path directory;
@@ -93,7 +93,7 @@ class ReplayTest {
                 .extracting(ComponentHealth::action)
                 .containsExactly(
                         "Move the VMs away; replace memory of CPU0.",
-                        "Move the VMs away; replace memory of CPU0 channel 0.");
+                        "Move the VMs away; replace memory of CPU0 controller 0 channel 0.");
     }
 
     @Test
@@ -190,7 +190,7 @@ class ReplayTest {
                                 + " address 0x7000000: page with lost data taken out of use (memory-failure)",
                         "corrected error on PCIe device 0000:00:1c.0: PCIe receiver error (aer)",
                         "notice on CPU 3: processor over its thermal limit (kmsg)",
-                        "corrected error on memory of channel 1, rank 1: DRAM ECC error in the memory controller (mce)");
+                        "corrected error on DIMM channel 1 slot 0, rank 1: DRAM ECC error in the memory controller (mce)");
         assertThat(result.malformed()).isEmpty();
     }
 
