@@ -7,6 +7,7 @@ public final class Errno {
     public static final int ESRCH = 3;
     public static final int EINTR = 4;
     public static final int EIO = 5;
+    public static final int ENXIO = 6;
     public static final int EBADF = 9;
     public static final int EAGAIN = 11;
     public static final int ENOMEM = 12;
@@ -14,6 +15,7 @@ public final class Errno {
     public static final int EFAULT = 14;
     public static final int EBUSY = 16;
     public static final int EEXIST = 17;
+    public static final int ENODEV = 19;
     public static final int EINVAL = 22;
     public static final int ENOTTY = 25;
     public static final int ENOSPC = 28;
@@ -39,6 +41,8 @@ public final class Errno {
                     case EAGAIN -> "EAGAIN";
                     case ENOMEM -> "ENOMEM";
                     case EACCES -> "EACCES";
+                    case ENXIO -> "ENXIO";
+                    case ENODEV -> "ENODEV";
                     case EFAULT -> "EFAULT";
                     case EBUSY -> "EBUSY";
                     case EEXIST -> "EEXIST";

@@ -44,6 +44,9 @@ public final class FaultMerger {
     /** A fault whose address nobody told: its place and kind stand for it. */
     private record Place(Component component, EventKind kind) {}
 
+    /** Errors of one page; what was lost there is another fault than what was repaired before. */
+    private record Page(long number, boolean lost) {}
+
     private static final class Fault {
         HardwareEvent best;
         final Map<String, Long> counts = new LinkedHashMap<>(4);
@@ -88,7 +91,7 @@ public final class FaultMerger {
         Object key = event.address() == HardwareEvent.NO_ADDRESS
                         || (!event.kind().memory() && event.kind() != EventKind.FIRMWARE)
                 ? new Place(event.component(), event.kind())
-                : (Object) (event.address() >>> PAGE_SHIFT);
+                : new Page(event.address() >>> PAGE_SHIFT, event.severity().uncorrected());
         Fault fault = faults.get(key);
         if (fault != null && nowMs - fault.lastMs > SAME_MS) {
             hand(fault, nowMs);

@@ -128,7 +128,7 @@ public final class HealthBook {
         return switch (kind) {
             case MEMORY_SPARE, MEMORY_MAP_OUT, MIRROR_SECOND, LOGGING_LIMIT, CACHE_LIMIT, REDUNDANCY_DEGRADED ->
                 HealthState.DEGRADING;
-            case MIRROR_SCRUBBED, THERMAL, FAN, POWER_SUPPLY -> HealthState.WATCH;
+            case MIRROR_SCRUBBED, THERMAL, FAN, POWER_SUPPLY, NETWORK_LINK -> HealthState.WATCH;
             default -> HealthState.HEALTHY;
         };
     }

@@ -57,7 +57,7 @@ public final class EdacSource implements EventSource {
                 String path = home + "/" + module;
                 Component.Memory memory = module(path, index);
                 if (memory.bytes() > 0 || !sysfs.exists(path + "/size")) {
-                    found.add(memory);
+                    memory = module.startsWith("rank") ? rank(memory, found) : add(memory, found);
                     counters(path + "/dimm_ce_count", path + "/dimm_ue_count", memory, wallMs, sink);
                 }
             }
@@ -74,6 +74,34 @@ public final class EdacSource implements EventSource {
                         "Load the EDAC driver of this processor, if it has one; virtual machines have none.")
                 : SourceState.present(controllers.size() + " controllers, " + found.size() + " modules", events);
         return (int) (events - before);
+    }
+
+    private static Component.Memory add(Component.Memory memory, List<Component.Memory> found) {
+        found.add(memory);
+        return memory;
+    }
+
+    /**
+     * Of a driver that lists ranks, two to a module: both are shown as one, as large as both. The number of the rank, which AMD calls chip select,
+     * tells the slot ({@code drivers/edac/amd64_edac.c}).
+     */
+    private static Component.Memory rank(Component.Memory rank, List<Component.Memory> found) {
+        int select = rank.rank();
+        if (select == Component.UNKNOWN) {
+            return add(rank, found);
+        }
+        Component.Memory module = rank.at(rank.socket(), rank.controller(), rank.channel(), select >> 1)
+                .module();
+        for (int i = 0; i < found.size(); i++) {
+            Component.Memory other = found.get(i);
+            if (other.identified(0, "").equals(module.identified(0, ""))) {
+                found.set(i, other.identified(other.bytes() + module.bytes(), ""));
+                return module.identified(0, "").place(select & 1, -1, -1, -1);
+            }
+        }
+        found.add(module);
+        // Its size is known when both ranks are: the layout has it.
+        return module.identified(0, "").place(select & 1, -1, -1, -1);
     }
 
     private Component.Memory module(String path, int controller) {

@@ -77,6 +77,12 @@ public final class MachineCheckSettings {
                     "the kernel's corrected errors collector is on: it keeps memory errors from EDAC, not from us",
                     "ras=cec_disable on the kernel's command line lets other tools see them."));
         }
+        if (HestTable.firmwareFirst(sysfs.bytes("firmware/acpi/tables/HEST"))) {
+            found.add(new Hindrance(
+                    "firmware-first",
+                    "the firmware takes machine checks first (HEST): the kernel sees what it passes on, and when",
+                    "Turn firmware-first error handling (EMCA, FFM) off in the firmware's setup, if it can be."));
+        }
         deaf(tracefs, found);
         return found;
     }

@@ -23,6 +23,16 @@ public record Sysfs(Path root) {
         }
     }
 
+    /** The content of a file that is no text; empty if it cannot be read. */
+    public byte[] bytes(String path) {
+        try {
+            return Files.readAllBytes(root.resolve(path));
+        } catch (IOException | RuntimeException e) {
+            // As for texts.
+            return new byte[0];
+        }
+    }
+
     /** A number, decimal or 0x hexadecimal; the fallback if it is none. */
     public long number(String path, long fallback) {
         return parse(read(path), fallback);

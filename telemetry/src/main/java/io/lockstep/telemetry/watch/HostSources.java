@@ -1,5 +1,10 @@
 package io.lockstep.telemetry.watch;
 
+import io.lockstep.telemetry.bmc.Bmc;
+import io.lockstep.telemetry.bmc.SelSource;
+import io.lockstep.telemetry.sensor.OshiSensors;
+import io.lockstep.telemetry.sensor.SensorLimits;
+import io.lockstep.telemetry.sensor.SensorSource;
 import io.lockstep.telemetry.source.AerCounterSource;
 import io.lockstep.telemetry.source.BondingSource;
 import io.lockstep.telemetry.source.EdacSource;
@@ -42,6 +47,18 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
      * @param keep whether that instance keeps events while no agent runs
      */
     public static HostSources ofThisHost(Path state, String instance, boolean keep) {
+        return ofThisHost(state, instance, keep, SensorLimits.DEFAULT);
+    }
+
+    /**
+     * Those of the host that this runs on.
+     *
+     * @param state directory of our own that outlives restarts; must exist
+     * @param instance of tracefs, of this agent alone
+     * @param keep whether that instance keeps events while no agent runs
+     * @param limits when a sensor's reading is worth an event
+     */
+    public static HostSources ofThisHost(Path state, String instance, boolean keep, SensorLimits limits) {
         Sysfs sysfs = new Sysfs(Path.of("/sys"));
         Sysfs procfs = new Sysfs(Path.of("/proc"));
         EdacSource edac = new EdacSource(sysfs);
@@ -58,7 +75,9 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
                         new AerCounterSource(sysfs),
                         new PoisonedMemorySource(sysfs, procfs),
                         new PstoreSource(new Sysfs(Path.of("/sys/fs/pstore")), state.resolve("pstore")),
-                        new BondingSource(procfs)),
+                        new BondingSource(procfs),
+                        new SensorSource(new OshiSensors(sysfs), limits),
+                        new SelSource(Bmc.at(Path.of("/dev/ipmi0")), state.resolve("sel"))),
                 edac);
     }
 }

@@ -2,6 +2,7 @@ package io.lockstep.telemetry.source;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Severity;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -189,6 +191,53 @@ class SysfsSourcesTest {
         assertThat(MachineCheckSettings.look(empty, empty, empty))
                 .extracting(MachineCheckSettings.Hindrance::name)
                 .containsExactly("machine-check");
+    }
+
+    /** Tables as ACPI 6.4, 18.3.2 lays them out: a machine check of two banks, PCI Express, then corrected machine checks. */
+    @Test
+    void shouldNameAFirmwareThatTakesMachineChecksFirst() throws IOException {
+        ByteBuffer table = ByteBuffer.allocate(40 + 40 + 2 * 28 + 48 + 48 + 28).order(ByteOrder.LITTLE_ENDIAN);
+        table.putInt(36, 3).putShort(40, (short) 0).put(72, (byte) 2);
+        table.putShort(136, (short) 6).put(142, (byte) 1);
+        table.putShort(184, (short) 1).put(228, (byte) 1);
+        assertThat(HestTable.firmwareFirst(table.array())).isFalse();
+        table.put(190, (byte) 1);
+        assertThat(HestTable.firmwareFirst(table.array())).isTrue();
+        Path home = Files.createDirectories(root.resolve("firmware/acpi/tables"));
+        Files.write(home.resolve("HEST"), table.array());
+        Tree tree = new Tree(root).file(MCE + "check_interval", "300");
+        assertThat(MachineCheckSettings.look(tree.sysfs(), tree.sysfs(), tree.sysfs()))
+                .extracting(MachineCheckSettings.Hindrance::name)
+                .containsExactly("firmware-first");
+        SplittableRandom random = new SplittableRandom(1);
+        for (int i = 0; i < 100_000; i++) {
+            byte[] bytes = new byte[random.nextInt(200)];
+            random.nextBytes(bytes);
+            HestTable.firmwareFirst(bytes);
+        }
+        assertThat(HestTable.firmwareFirst(new byte[0])).isFalse();
+    }
+
+    /** {@code drivers/edac/amd64_edac.c}, per_csrow_misc_show: rank directories, two chip selects to a module. */
+    @Test
+    void shouldShowTwoRanksOfAmdAsOneModule() {
+        Tree tree = new Tree(root);
+        for (int select = 0; select < 4; select++) {
+            tree.file(MC + "rank" + select + "/size", "16384")
+                    .file(MC + "rank" + select + "/dimm_label", "mc#0csrow#" + select + "channel#1")
+                    .file(MC + "rank" + select + "/dimm_location", "csrow " + select + " channel 1 ")
+                    .file(MC + "rank" + select + "/dimm_ce_count", "0");
+        }
+        EdacSource edac = new EdacSource(tree.sysfs());
+        poll(edac);
+        assertThat(edac.layout())
+                .extracting(Component.Memory::words)
+                .containsExactly(
+                        "DIMM controller 0 channel 1 slot 0, 32 GiB", "DIMM controller 0 channel 1 slot 1, 32 GiB");
+        tree.file(MC + "rank3/dimm_ce_count", "2");
+        assertThat(poll(edac))
+                .containsExactly("corrected error on DIMM controller 0 channel 1 slot 1, rank 1, 2 times: memory errors"
+                        + " counted by the memory controller (edac-counters)");
     }
 
     @Test

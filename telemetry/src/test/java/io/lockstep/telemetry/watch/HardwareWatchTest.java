@@ -137,7 +137,16 @@ class HardwareWatchTest {
         try (HardwareWatch watch = HardwareWatch.start(
                 sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {})) {
             assertThat(watch.sourceStates())
-                    .containsOnlyKeys("trace", "kmsg", "edac", "aer-counters", "poisoned-memory", "pstore", "bonding");
+                    .containsOnlyKeys(
+                            "trace",
+                            "kmsg",
+                            "edac",
+                            "aer-counters",
+                            "poisoned-memory",
+                            "pstore",
+                            "bonding",
+                            "sensors",
+                            "ipmi-sel");
         }
         assertThat(state.resolve("health")).exists();
     }

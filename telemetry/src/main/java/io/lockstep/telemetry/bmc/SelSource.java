@@ -1,0 +1,208 @@
+package io.lockstep.telemetry.bmc;
+
+import io.lockstep.linux.Errno;
+import io.lockstep.linux.LinuxException;
+import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.SourceState;
+import io.lockstep.telemetry.source.SourceState.Status;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The controller's system event log: IPMI 2.0, 31.2 (Get SEL Info) and 31.5 (Get SEL Entry). Each record is told once, also across restarts, and also
+ * when the log was cleared or has overwritten its oldest records. The first time, what is older than a day is history.
+ */
+public final class SelSource implements EventSource {
+    private static final int STORAGE = 0x0a;
+    private static final int GET_INFO = 0x40;
+    private static final int GET_ENTRY = 0x43;
+    private static final int FIRST = 0;
+    private static final int LAST = 0xffff;
+
+    /** Completion code: no such record. */
+    private static final int NOT_PRESENT = 0xcb;
+
+    private static final int INFO_BYTES = 15;
+
+    /** Records in one turn: each takes some 10 ms by a slow interface, and others wait. */
+    private static final int RECORDS_PER_TURN = 64;
+
+    private static final long HISTORY_MS = 86_400_000;
+
+    private final Bmc bmc;
+    private final SelPosition position;
+    private volatile SourceState state = SourceState.absent("not looked yet", "");
+    private int next = LAST;
+    private boolean first;
+    private long since = -1;
+    private String unwritable = "";
+    private long events;
+    private long history;
+
+    /**
+     * Over a controller.
+     *
+     * @param remembered file of our own that remembers how far the log was told
+     */
+    public SelSource(Bmc bmc, Path remembered) {
+        this.bmc = bmc;
+        position = new SelPosition(remembered);
+    }
+
+    @Override
+    public String name() {
+        return "ipmi-sel";
+    }
+
+    @Override
+    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+        long before = events;
+        try {
+            byte[] info = bmc.command(STORAGE, GET_INFO, new byte[0]);
+            if (info.length < INFO_BYTES || info[0] != 0) {
+                state = deaf("Get SEL Info answers 0x" + Integer.toHexString(info[0] & 0xff));
+                return 0;
+            }
+            walk(info, wallMs, sink);
+            publish(info);
+        } catch (LinuxException e) {
+            state = failed(e);
+        }
+        return (int) (events - before);
+    }
+
+    private SourceState failed(LinuxException e) {
+        return switch (e.errno()) {
+            case Errno.ENOENT, Errno.ENXIO, Errno.ENODEV ->
+                SourceState.absent(
+                        "no management controller: " + e.getMessage(),
+                        "If this host has one: modprobe ipmi_si ipmi_devintf.");
+            case Errno.EACCES, Errno.EPERM -> SourceState.noPrivilege("cannot ask the controller: " + e.getMessage());
+            default -> deaf(String.valueOf(e.getMessage()));
+        };
+    }
+
+    private SourceState deaf(String why) {
+        return new SourceState(
+                Status.DEAF, "the management controller does not tell its log: " + why, "ipmitool sel info", events, 0);
+    }
+
+    private static long erased(byte[] info) {
+        return ByteBuffer.wrap(info).order(ByteOrder.LITTLE_ENDIAN).getInt(10) & 0xffff_ffffL;
+    }
+
+    private static int entries(byte[] info) {
+        return (info[2] & 0xff) | (info[3] & 0xff) << 8;
+    }
+
+    /** Begins behind the last record that was told, and goes on where the last turn stopped. */
+    private void walk(byte[] info, long wallMs, Consumer<HardwareEvent> sink) throws LinuxException {
+        if (next == LAST) {
+            begin(info);
+        }
+        SelRecord last = erased(info) == position.erased() ? position.last() : null;
+        for (int records = 0; next != LAST && records < RECORDS_PER_TURN; records++) {
+            byte[] answer = entry(next);
+            if (answer == null) {
+                // It was cleared under our hands: the next turn begins anew.
+                next = LAST;
+                return;
+            }
+            SelRecord record = record(answer);
+            tell(record, wallMs, sink);
+            last = record;
+            int following = following(answer);
+            next = following == next ? LAST : following;
+        }
+        try {
+            position.reached(last, erased(info), next == LAST);
+            unwritable = "";
+        } catch (IOException e) {
+            unwritable = ", but cannot remember it: " + e;
+        }
+        if (next == LAST) {
+            first = false;
+            since = -1;
+        }
+    }
+
+    private void begin(byte[] info) throws LinuxException {
+        SelRecord last = position.last();
+        first = !position.known();
+        since = -1;
+        next = entries(info) == 0 ? LAST : FIRST;
+        if (next == LAST || last == null || erased(info) != position.erased()) {
+            return;
+        }
+        byte[] answer = entry(last.number());
+        if (answer != null && record(answer).equals(last)) {
+            next = following(answer);
+        } else {
+            // Overwritten, and all before it; or deleted alone, and then what is older was told.
+            since = last.wallMs();
+        }
+    }
+
+    private void tell(SelRecord record, long wallMs, Consumer<HardwareEvent> sink) {
+        long ownMs = record.wallMs();
+        boolean old = ownMs >= 0 && (first ? wallMs - ownMs > HISTORY_MS : ownMs < since);
+        if (old) {
+            history++;
+            return;
+        }
+        HardwareEvent event = record.event(name(), wallMs);
+        if (event != null) {
+            events++;
+            sink.accept(event);
+        }
+    }
+
+    /** Completion code, number of the next record, the record; null if it is not there. */
+    private byte @Nullable [] entry(int number) throws LinuxException {
+        byte[] request = {0, 0, (byte) number, (byte) (number >> 8), 0, (byte) 0xff};
+        byte[] answer = bmc.command(STORAGE, GET_ENTRY, request);
+        boolean there = answer.length >= 3 + SelRecord.BYTES && answer[0] == 0;
+        if (!there && (answer[0] & 0xff) != NOT_PRESENT && answer[0] != 0) {
+            unwritable = ", record " + number + " answers 0x" + Integer.toHexString(answer[0] & 0xff);
+        }
+        return there ? answer : null;
+    }
+
+    private static SelRecord record(byte[] answer) {
+        return new SelRecord(Arrays.copyOfRange(answer, 3, 3 + SelRecord.BYTES));
+    }
+
+    private static int following(byte[] answer) {
+        return (answer[1] & 0xff) | (answer[2] & 0xff) << 8;
+    }
+
+    private void publish(byte[] info) {
+        boolean full = info[14] < 0;
+        String detail =
+                entries(info) + " records" + (history > 0 ? ", " + history + " of them of before" : "") + unwritable;
+        state = full
+                ? new SourceState(
+                        Status.LOSING,
+                        detail + "; the log is full, and the controller drops new ones",
+                        "ipmitool sel clear",
+                        events,
+                        1)
+                : SourceState.present(detail, events);
+    }
+
+    @Override
+    public SourceState state() {
+        return state;
+    }
+
+    @Override
+    public void close() {
+        bmc.close();
+    }
+}
