@@ -91,6 +91,9 @@ complete -c lockstep -n '__fish_seen_subcommand_from journal' -l limit
 complete -c lockstep -n '__fish_seen_subcommand_from journal' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from journal' -l version
 complete -c lockstep -n __fish_use_subcommand -a hardware -d 'Show how the hardware of this host fares: its parts, the evidence, the sources of events.'
+complete -c lockstep -n '__fish_seen_subcommand_from hardware' -a events
+complete -c lockstep -n '__fish_seen_subcommand_from hardware' -a clear
+complete -c lockstep -n '__fish_seen_subcommand_from hardware' -a decode
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -l root
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -l json
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -l help
@@ -109,6 +112,8 @@ complete -c lockstep -n '__fish_seen_subcommand_from top' -l seconds
 complete -c lockstep -n '__fish_seen_subcommand_from top' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from top' -l version
 complete -c lockstep -n __fish_use_subcommand -a config -d 'Check the configuration, or print the default one.'
+complete -c lockstep -n '__fish_seen_subcommand_from config' -a check
+complete -c lockstep -n '__fish_seen_subcommand_from config' -a default
 complete -c lockstep -n '__fish_seen_subcommand_from config' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from config' -l version
 complete -c lockstep -n __fish_use_subcommand -a pair -d 'Make this host and another know each other: run it with --listen there, and with its name here. Both show a code, which you compare, and write the other into their configuration.'

@@ -11,13 +11,22 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
 
 /** {@code lockstep doctor}: the agent examines, with its privileges; where none runs, this process does, because that is when it is needed. */
 @Command(
         name = "doctor",
         description = "Name what this host lacks to protect VMs, with the cure. Exit status 1: something is missing.")
 final class DoctorCommand extends AgentCall {
+    @Parameters(
+            paramLabel = "VM",
+            arity = "0..1",
+            description = "By name, e.g. a domain's of libvirt: leave out what is found about other VMs.")
+    @Nullable
+    String vm;
+
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
         List<Line> lines = new ArrayList<>();
@@ -41,6 +50,7 @@ final class DoctorCommand extends AgentCall {
                         finding.cure()));
             }
         }
+        keepWanted(lines);
         if (json) {
             out().println("{\"findings\":["
                     + String.join(",", lines.stream().map(Line::json).toList()) + "]}");
@@ -48,6 +58,20 @@ final class DoctorCommand extends AgentCall {
             lines.forEach(line -> out().print(line.text()));
         }
         return lines.stream().anyMatch(line -> line.status.equals("missing")) ? ExitCode.FAILED : ExitCode.OK;
+    }
+
+    private void keepWanted(List<Line> lines) throws LockstepException {
+        if (vm == null) {
+            return;
+        }
+        lines.removeIf(line -> !line.subject.isEmpty() && !line.subject.equals(vm));
+        if (lines.stream().noneMatch(line -> line.subject.equals(vm))) {
+            throw new LockstepException(
+                    "vm-not-found",
+                    "nothing is known about a VM named " + vm
+                            + " on this host. `lockstep vms` lists them; without an agent"
+                            + " none is examined: systemctl start lockstep-agent.");
+        }
     }
 
     private record Line(String status, String check, String subject, String detail, String cure) {

@@ -2,6 +2,8 @@ package io.lockstep.agent.cli;
 
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.pairing.Meeting;
+import io.lockstep.agent.pairing.Meeting.Met;
 import io.lockstep.agent.pairing.Pairing;
 import io.lockstep.agent.pairing.Pairing.Introduction;
 import io.lockstep.agent.pairing.PeerEntry;
@@ -10,11 +12,9 @@ import io.lockstep.replication.link.Identity;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.ServerSocket;
-import java.net.Socket;
 import java.nio.charset.Charset;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -33,8 +33,8 @@ import picocli.CommandLine.Spec;
                         + " you compare, and write the other into their configuration.")
 final class PairCommand implements Callable<Integer> {
     private static final int PORT = 7501;
-    private static final int CONNECT_MS = 10_000;
     private static final int WAIT_MS = 300_000;
+    private static final Path HOST_NAME = Path.of("/proc/sys/kernel/hostname");
 
     @Mixin
     RootOption root = new RootOption();
@@ -72,41 +72,44 @@ final class PairCommand implements Callable<Integer> {
         AgentPaths paths = root.paths();
         AgentConfig config = AgentConfig.load(paths);
         Introduction self = new Introduction(
-                name == null ? InetAddress.getLocalHost().getHostName() : name,
+                ownName(),
                 config.listen().port(),
                 Identity.openOrCreate(paths.identity()).fingerprint());
-        try (Socket socket = listen ? accept() : connect(String.valueOf(host))) {
-            socket.setSoTimeout(WAIT_MS);
-            Introduction other =
-                    Pairing.exchange(socket.getInputStream(), socket.getOutputStream(), !listen, self, this::ask);
-            String address = listen ? socket.getInetAddress().getHostAddress() : String.valueOf(host);
-            String where = (address.contains(":") ? "[" + address + "]" : address) + ":" + other.port();
-            PeerEntry.append(paths, other.name(), where, other.fingerprint());
-            spec.commandLine()
-                    .getOut()
-                    .println("peer " + other.name() + " at " + where + " is in " + paths.configuration()
-                            + ". Restart the agent: systemctl restart lockstep-agent.");
-        }
+        Meeting meeting = new Meeting(port, WAIT_MS);
+        Met met = host == null
+                ? meeting.listen(self, spec.commandLine().getErr()::println, (code, other) -> ask(code, other, paths))
+                : meeting.dial(host, self, (code, other) -> ask(code, other, paths));
+        PeerEntry entry = entry(met.other(), met.host());
+        boolean known = entry.isIn(paths);
+        entry.append(paths);
+        spec.commandLine()
+                .getOut()
+                .println("peer " + entry.name() + " at " + entry.address() + (known ? " was in " : " is in ")
+                        + paths.configuration()
+                        + (known ? " already." : ". Restart the agent: systemctl restart lockstep-agent."));
         return ExitCode.OK;
     }
 
-    private Socket accept() throws IOException {
-        try (ServerSocket server = new ServerSocket(port, 1)) {
-            server.setSoTimeout(WAIT_MS);
-            spec.commandLine()
-                    .getErr()
-                    .println("waiting for `lockstep pair` on the other host, at port " + server.getLocalPort());
-            return server.accept();
+    private String ownName() throws LockstepException, IOException {
+        String own = name == null ? Files.readString(HOST_NAME).trim() : name;
+        if (!Pairing.isName(own)) {
+            throw new LockstepException(
+                    "pairing-name",
+                    "'" + own
+                            + "' is no name for a table of the other host's configuration: it must have 1 to 63 letters,"
+                            + " digits, dots and dashes. Give one with --name.");
         }
+        return own;
     }
 
-    private Socket connect(String to) throws IOException {
-        Socket socket = new Socket();
-        socket.connect(new InetSocketAddress(to, port), CONNECT_MS);
-        return socket;
+    private static PeerEntry entry(Introduction other, String host) {
+        String address = (host.contains(":") ? "[" + host + "]" : host) + ":" + other.port();
+        return new PeerEntry(other.name(), address, other.fingerprint());
     }
 
-    private boolean ask(String code, Introduction other) throws IOException {
+    /** Asks only if the answer could be written down. */
+    private boolean ask(String code, Introduction other, AgentPaths paths) throws LockstepException, IOException {
+        entry(other, "unused").isIn(paths);
         spec.commandLine()
                 .getOut()
                 .println("host " + other.name() + ", " + other.fingerprint() + "\ncode: " + code

@@ -102,6 +102,7 @@ public record AgentConfig(
      * @param protection as in {@link Output} unless given
      * @param priority VMs with a higher number are moved first when hardware fails
      * @param standbyCommand empty: derived from the primary's
+     * @param standbyNetdevs what stands for a netdev whose descriptor libvirt opened, by its id
      * @param standbyReplacements texts of the primary's command line and what stands for them in the standby's, in file order
      */
     public record Vm(
@@ -110,12 +111,15 @@ public record AgentConfig(
             String protection,
             int priority,
             List<String> standbyCommand,
+            Map<String, String> standbyNetdevs,
             Map<String, String> standbyReplacements) {}
 
     /** The settings of a VM: its own table, or the defaults. */
     public Vm vm(String name) {
         Vm vm = vms.get(name);
-        return vm != null ? vm : new Vm(epoch.epochMs, epoch.tracker, output.protection, 0, List.of(), Map.of());
+        return vm != null
+                ? vm
+                : new Vm(epoch.epochMs, epoch.tracker, output.protection, 0, List.of(), Map.of(), Map.of());
     }
 
     /**

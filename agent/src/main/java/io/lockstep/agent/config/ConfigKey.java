@@ -7,8 +7,8 @@ import org.jspecify.annotations.Nullable;
 // Every Object is a String, a Long or a List.of of nothing: immutable.
 @SuppressWarnings("ImmutableEnumChecker")
 enum ConfigKey {
-    LISTEN_ADDRESS("listen", "address", "0.0.0.0", "Address to listen on for primaries."),
-    LISTEN_PORT("listen", "port", 7500, 1, 65_535, "TCP port to listen on for primaries."),
+    LISTEN_ADDRESS("listen", "address", "0.0.0.0", "Address to listen on for primaries; all of this host's, because nobody but a pinned peer is heard."),
+    LISTEN_PORT("listen", "port", 7500, 1, 65_535, "TCP port to listen on for primaries; firewalls between the hosts must let it through."),
 
     EPOCH_MS(
             "epoch",
@@ -17,30 +17,32 @@ enum ConfigKey {
             1,
             10_000,
             "Time from one epoch's boundary to the next where no held output decides: protection = \"async\", and VMs without a"
-                    + " network, milliseconds."),
+                    + " network, milliseconds. Shorter costs more pauses, longer loses more at a failover."),
     MIN_EPOCH_MS(
             "epoch",
             "minEpochMs",
             2,
             1,
             10_000,
-            "Held output ends the epoch at once, but no epoch is shorter than this, milliseconds."),
+            "Held output ends the epoch at once, but no epoch is shorter than this, milliseconds: a VM that sends without end still runs"
+                    + " longer than it pauses."),
     MAX_EPOCH_MS(
             "epoch",
             "maxEpochMs",
             100,
             1,
             60_000,
-            "Length of an epoch in which nothing is sent; not below minEpochMs, milliseconds."),
+            "Length of an epoch in which nothing is sent; not below minEpochMs, milliseconds. An idle VM costs ten pauses a second."),
     MAX_PAUSE_SHARE(
-            "epoch", "maxPauseShare", 20, 1, 100, "Most of the time that the VM may stand still in pauses, percent."),
+            "epoch", "maxPauseShare", 20, 1, 100, "Most of the time that the VM may stand still in pauses, percent; epochs stretch to keep it."),
     PAUSE_MS_MAX(
             "epoch",
             "pauseMsMax",
             500,
             10,
             60_000,
-            "A pause that lasts longer is let go, and its epoch joins the next one, milliseconds."),
+            "A pause that lasts longer is let go, and its epoch joins the next one, milliseconds."
+                    + " Far beyond any epoch's pause, and short enough for the guest's watchdogs."),
     VERIFY_PAUSE_MS_MAX(
             "epoch",
             "verifyPauseMsMax",
@@ -49,14 +51,16 @@ enum ConfigKey {
             600_000,
             "The same for the one stop of 'lockstep verify', which reads all of memory, milliseconds."),
     EPOCHS_IN_FLIGHT_MAX(
-            "epoch", "epochsInFlightMax", 4, 1, 4, "Boundaries that may wait for the peer's acknowledgement, count."),
+            "epoch", "epochsInFlightMax", 4, 1, 4, "Boundaries that may wait for the peer's acknowledgement, count."
+                    + " More let a distant peer keep up, and lose more at a failover where output is not held."),
     SCRUB_PAGES_PER_EPOCH(
             "epoch",
             "scrubPagesPerEpoch",
             8,
             0,
             4096,
-            "Pages hashed on both sides at each boundary, in turn; 0 turns scrubbing off, count."),
+            "Pages hashed on both sides at each boundary, in turn; 0 turns scrubbing off, count."
+                    + " Eight take some microseconds of each pause, and get round 1 GiB in a quarter of an hour."),
     TRACKER(
             "epoch",
             "tracker",
@@ -86,15 +90,18 @@ enum ConfigKey {
             8192,
             256,
             1 << 20,
-            "Page slots of 4 KiB of each protected VM's ring, a power of two; also the most pages copied in one pause, count."),
+            "Page slots of 4 KiB of each protected VM's ring, a power of two; also the most pages copied in one pause, count."
+                    + " The default is 32 MiB, what a link of 10 Gbit/s carries in 25 ms."),
     PAGE_CACHE_BYTES(
             "pipeline",
             "pageCacheBytes",
             64L << 20,
             1L << 20,
             64L << 30,
-            "Memory of each protected VM for what was last sent, against which deltas are found, bytes."),
-    ENCODER_THREADS("pipeline", "encoderThreads", 2, 1, 64, "Threads of each protected VM that encode pages, count."),
+            "Memory of each protected VM for what was last sent, against which deltas are found, bytes."
+                    + " Pages that are written again and again fit into 64 MiB with most loads."),
+    ENCODER_THREADS("pipeline", "encoderThreads", 2, 1, 64, "Threads of each protected VM that encode pages, count."
+                    + " Two keep a link of 10 Gbit/s busy."),
 
     HEARTBEAT_MS(
             "link",
@@ -102,22 +109,26 @@ enum ConfigKey {
             50,
             1,
             10_000,
-            "A heartbeat is sent when nothing else was for so long, milliseconds."),
+            "A heartbeat is sent when nothing else was for so long, milliseconds."
+                    + " Twenty fit into the default failureTimeoutMs, so that a few that are lost mean nothing."),
     FAILURE_TIMEOUT_MS(
             "link",
             "failureTimeoutMs",
             1000,
             20,
             600_000,
-            "Silence after which the other host counts as dead; at least twice heartbeatMs, milliseconds."),
+            "Silence after which the other host counts as dead; at least twice heartbeatMs, milliseconds."
+                    + " Shorter recovers sooner, and takes a busy host or switch for a dead one more often."),
     AGENT_RESTART_MS(
             "link",
             "agentRestartMs",
             10_000,
             100,
             600_000,
-            "How long a peer waits for the primary's agent after its connection ended without a goodbye, milliseconds."),
-    RECONNECT_MS("link", "reconnectMs", 200, 10, 60_000, "Time between two attempts to reach a peer, milliseconds."),
+            "How long a peer waits for the primary's agent after its connection ended without a goodbye, milliseconds."
+                    + " One that is started again is back after one or two seconds."),
+    RECONNECT_MS("link", "reconnectMs", 200, 10, 60_000, "Time between two attempts to reach a peer, milliseconds."
+                    + " Short, because the VM is unprotected meanwhile."),
 
     REPLICA_DIRECTORY(
             "replica",
@@ -129,16 +140,19 @@ enum ConfigKey {
             "ackLevel",
             "memory",
             List.of("memory", "journal"),
-            "An epoch is acknowledged when it is in memory, or when it is synced to the journal's disk."),
+            "An epoch is acknowledged when it is in memory, or when it is synced to the journal's disk."
+                    + " memory survives the death of one host, journal also that of both at once, and waits for the disk."),
 
-    JOURNAL_BYTES_MAX("journal", "bytesMax", 1L << 30, 1L << 20, 1L << 50, "Bound of each VM's journal, bytes."),
+    JOURNAL_BYTES_MAX("journal", "bytesMax", 1L << 30, 1L << 20, 1L << 50, "Bound of each VM's journal, bytes."
+                    + " The oldest epochs are dropped first."),
     JOURNAL_AGE_MS_MAX(
             "journal",
             "ageMsMax",
             600_000,
             1_000,
             366L * 86_400_000,
-            "Epochs older than this are dropped, but for the newest, milliseconds."),
+            "Epochs older than this are dropped, but for the newest, milliseconds."
+                    + " Ten minutes are enough to look back at what led to a failover."),
     JOURNAL_SEGMENT_BYTES(
             "journal",
             "segmentBytes",
@@ -158,7 +172,8 @@ enum ConfigKey {
             30_000,
             10,
             600_000,
-            "The fence command is ended, and has failed, after this, milliseconds."),
+            "The fence command is ended, and has failed, after this, milliseconds."
+                    + " Service processors take seconds, slow ones ten."),
 
     WATCHDOG_TIMEOUT_MS(
             "watchdog",
@@ -166,7 +181,8 @@ enum ConfigKey {
             1000,
             100,
             60_000,
-            "An agent whose duty cycles stand still for so long is ended and started again by its supervisor, milliseconds."),
+            "An agent whose duty cycles stand still for so long is ended and started again by its supervisor, milliseconds."
+                    + " That is lockstep agent --supervised; for systemd the unit's WatchdogSec says it."),
 
     HARDWARE_SWITCHOVER(
             "hardware",
@@ -316,6 +332,11 @@ enum ConfigKey {
             "On the peer: the standby's program and arguments, in place of those derived from the primary's, which 'lockstep protect"
                     + " --dry-run' prints. In them @qmp@ stands for the path of its QMP socket, @memory:BLOCK@ for that of the file of"
                     + " a RAM block, e.g. @memory:pc.ram@, and @directory@ for its directory."),
+    VM_STANDBY_NETDEVS(
+            "vms.*",
+            "standbyNetdevs",
+            "On the peer: pairs of the id of a netdev that libvirt opened for the primary, and what it is here, alternating, e.g."
+                    + " \"hostnet0\", \"tap,ifname=web1,script=no,downscript=no\". The tap must exist, and belong to QEMU's user."),
     VM_STANDBY_REPLACEMENTS(
             "vms.*",
             "standbyReplacements",

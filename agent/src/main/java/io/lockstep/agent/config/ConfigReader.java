@@ -283,16 +283,6 @@ final class ConfigReader {
         Map<String, AgentConfig.Vm> result = new LinkedHashMap<>();
         for (Map.Entry<String, ConfigTable> entry : vms.entrySet()) {
             ConfigTable table = entry.getValue();
-            List<String> pairs = table.texts(ConfigKey.VM_STANDBY_REPLACEMENTS);
-            if (pairs.size() % 2 != 0) {
-                throw wrong(
-                        List.of("vms", entry.getKey(), ConfigKey.VM_STANDBY_REPLACEMENTS.key),
-                        "standbyReplacements has " + pairs.size() + " texts, and must have pairs");
-            }
-            Map<String, String> replacements = new LinkedHashMap<>();
-            for (int i = 0; i < pairs.size(); i += 2) {
-                replacements.put(pairs.get(i), pairs.get(i + 1));
-            }
             int epochMs = table.integer(ConfigKey.VM_EPOCH_MS);
             String tracker = table.text(ConfigKey.VM_TRACKER);
             String protection = table.text(ConfigKey.VM_PROTECTION);
@@ -304,9 +294,22 @@ final class ConfigReader {
                             protection.isEmpty() ? output.protection() : protection,
                             table.integer(ConfigKey.VM_PRIORITY),
                             table.texts(ConfigKey.VM_STANDBY_COMMAND),
-                            replacements));
+                            pairs(entry.getKey(), table, ConfigKey.VM_STANDBY_NETDEVS),
+                            pairs(entry.getKey(), table, ConfigKey.VM_STANDBY_REPLACEMENTS)));
         }
         return result;
+    }
+
+    private Map<String, String> pairs(String vm, ConfigTable table, ConfigKey key) throws LockstepException {
+        List<String> texts = table.texts(key);
+        if (texts.size() % 2 != 0) {
+            throw wrong(List.of("vms", vm, key.key), key.key + " has " + texts.size() + " texts, and must have pairs");
+        }
+        Map<String, String> pairs = new LinkedHashMap<>();
+        for (int i = 0; i < texts.size(); i += 2) {
+            pairs.put(texts.get(i), texts.get(i + 1));
+        }
+        return pairs;
     }
 
     /** The first of the keys that the file holds. */

@@ -186,7 +186,6 @@ final class Operations implements VmOperations {
     public DryRun dryRun(ProtectRequest request) throws LockstepException {
         QemuProcess process = search.process(request.vm());
         protections.checkFree(process);
-        protections.peerName(request.peer());
         try (AttachedVm vm = AttachedVm.open(process)) {
             String name = Protections.vmName(process);
             if (!request.allowUnheldOutput()
@@ -203,6 +202,11 @@ final class Operations implements VmOperations {
             List<Path> files = new ArrayList<>();
             blocks.forEach(b -> files.add(memory.resolve("block-" + b.index())));
             disks.forEach(d -> files.add(Path.of("disk-" + d.device())));
+            List<String> standby = Standbys.commandLine(
+                            config, name, standbys.directory(name), process.commandLine(), blocks, disks, files)
+                    .arguments();
+            // Last, so that a VM that cannot be protected at all is told so where there is no peer yet.
+            protections.peerName(request.peer());
             return new DryRun(
                     name,
                     process.pid(),
@@ -210,9 +214,7 @@ final class Operations implements VmOperations {
                     vm.ramBytes(),
                     blocks.size(),
                     vm.facts().version().toString(),
-                    Standbys.commandLine(
-                                    config, name, standbys.directory(name), process.commandLine(), blocks, disks, files)
-                            .arguments());
+                    standby);
         }
     }
 

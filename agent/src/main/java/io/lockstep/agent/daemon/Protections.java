@@ -282,6 +282,12 @@ final class Protections implements AutoCloseable {
             peer(asked);
             return asked;
         }
+        if (config.peers().isEmpty()) {
+            throw new LockstepException(
+                    "peer-ambiguous",
+                    "the configuration has no [peers.NAME]. Run `lockstep pair --listen` on the other host and `lockstep pair"
+                            + " HOST` here, then restart the agent.");
+        }
         if (config.peers().size() != 1) {
             throw new LockstepException(
                     "peer-ambiguous",

@@ -90,6 +90,13 @@ final class Standbys implements StandbyFactory {
         }
         AgentConfig.Vm vm = config.vm(vmName);
         return StandbyCommandLine.of(new StandbyCommandLine.Request(
-                primary, directory, files, lengths, images, vm.standbyReplacements(), vm.standbyCommand()));
+                primary,
+                directory,
+                files,
+                lengths,
+                images,
+                vm.standbyNetdevs(),
+                vm.standbyReplacements(),
+                vm.standbyCommand()));
     }
 }

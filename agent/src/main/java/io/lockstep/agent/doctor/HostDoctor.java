@@ -53,7 +53,7 @@ public final class HostDoctor implements Doctor {
         new HardwareChecks(Path.of("/")).examine(findings);
         new AgentChecks(paths, config, operations != null, configFault).examine(findings);
         if (operations != null) {
-            new VmChecks(operations).examine(findings);
+            new VmChecks(operations, new LibvirtChecks(Path.of("/"))).examine(findings);
         }
         return findings;
     }

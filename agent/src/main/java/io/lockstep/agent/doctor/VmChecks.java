@@ -14,14 +14,17 @@ final class VmChecks {
     private static final String CHECK = "vm";
 
     private final VmOperations operations;
+    private final LibvirtChecks libvirt;
 
-    VmChecks(VmOperations operations) {
+    VmChecks(VmOperations operations, LibvirtChecks libvirt) {
         this.operations = operations;
+        this.libvirt = libvirt;
     }
 
     void examine(List<Finding> findings) {
         try {
             for (VmSummary vm : operations.vms()) {
+                libvirt.examine(vm.name(), vm.pid(), findings);
                 if (vm.state().equals(VmSummary.OTHER_AGENT)) {
                     findings.add(Finding.ok(
                                     CHECK,
@@ -48,7 +51,10 @@ final class VmChecks {
                     "QEMU " + dryRun.qemuVersion() + ", " + (dryRun.ramBytes() >> 20) + " MiB, can be protected with "
                             + dryRun.tracker());
         } catch (LockstepException e) {
-            return Finding.refused(CHECK, e);
+            // Nothing is wrong with the VM: that a peer is missing, or which one is meant, is said of the host.
+            return e.code().equals("peer-ambiguous")
+                    ? Finding.ok(CHECK, "can be protected, once it is said to which peer")
+                    : Finding.refused(CHECK, e);
         }
     }
 }

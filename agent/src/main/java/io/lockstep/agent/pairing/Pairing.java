@@ -47,11 +47,20 @@ public final class Pairing {
     /** Shows the code to a person. */
     @FunctionalInterface
     public interface Confirmation {
-        /** Whether the other host shows the same. */
-        boolean same(String code, Introduction other) throws IOException;
+        /**
+         * Whether the other host shows the same.
+         *
+         * @throws LockstepException if this host could not take the other in; it is told to the other as a refusal
+         */
+        boolean same(String code, Introduction other) throws IOException, LockstepException;
     }
 
     private Pairing() {}
+
+    /** Whether a host may be called so: letters, digits, dots and dashes. */
+    public static boolean isName(String text) {
+        return text.matches("[A-Za-z0-9][A-Za-z0-9.-]{0,62}");
+    }
 
     /**
      * Introduces both sides to each other.
@@ -88,7 +97,14 @@ public final class Pairing {
             }
         }
         String code = code(dialed ? own : other, dialed ? other : own);
-        boolean same = confirmation.same(code, other.who);
+        boolean same;
+        try {
+            same = confirmation.same(code, other.who);
+        } catch (LockstepException e) {
+            out.writeByte(0);
+            out.flush();
+            throw e;
+        }
         out.writeByte(same ? CONFIRMED : 0);
         out.flush();
         if (!same || in.read() != CONFIRMED) {
@@ -123,9 +139,7 @@ public final class Pairing {
         byte[] nonce = new byte[NONCE_BYTES];
         in.readFully(nonce);
         Introduction who = new Introduction(text(in), in.readUnsignedShort(), text(in));
-        if (!who.name.matches("[A-Za-z0-9][A-Za-z0-9.-]{0,62}")
-                || !who.fingerprint.matches("sha256:[0-9a-f]{64}")
-                || who.port == 0) {
+        if (!isName(who.name) || !who.fingerprint.matches("sha256:[0-9a-f]{64}") || who.port == 0) {
             throw failed("the other side's introduction is none");
         }
         return new Spoken(nonce, who);

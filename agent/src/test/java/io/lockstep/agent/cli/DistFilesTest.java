@@ -2,6 +2,7 @@ package io.lockstep.agent.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lockstep.agent.config.ConfigurationReference;
 import io.lockstep.agent.config.DefaultFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,14 +24,15 @@ class DistFilesTest {
     void shouldStandInTheTreeAsTheCodeHasThem() throws Exception {
         Map<String, String> files = new TreeMap<>();
         CommandLine lockstep = Main.commandLine();
-        files.put("completion/lockstep.bash", AutoComplete.bash("lockstep", lockstep));
+        // A shell reads it; nobody runs it.
         files.put(
-                "completion/_lockstep",
-                "#compdef lockstep\nautoload -U +X bashcompinit && bashcompinit\n"
-                        + "source /usr/share/bash-completion/completions/lockstep\n");
+                "completion/lockstep.bash",
+                AutoComplete.bash("lockstep", lockstep).replaceFirst("^#![^\n]*\n", ""));
+        files.put("completion/_lockstep", ZshCompletion.of(lockstep));
         files.put("completion/lockstep.fish", fish(lockstep));
         files.put("man/lockstep.8", commands(lockstep));
         files.put("man/agent.toml.5", configuration());
+        files.put("../../docs/configuration.md", ConfigurationReference.text());
         for (Map.Entry<String, String> file : files.entrySet()) {
             Path path = DIST.resolve(file.getKey());
             if (Boolean.getBoolean("lockstep.dist.write")) {
@@ -42,7 +44,7 @@ class DistFilesTest {
         }
     }
 
-    private static List<CommandLine> visible(CommandLine parent) {
+    static List<CommandLine> visible(CommandLine parent) {
         List<CommandLine> visible = new ArrayList<>();
         for (CommandLine command : parent.getSubcommands().values()) {
             if (!command.getCommandSpec().usageMessage().hidden()) {
@@ -59,6 +61,11 @@ class DistFilesTest {
                     String.join(" ", command.getCommandSpec().usageMessage().description());
             text.append("complete -c lockstep -n __fish_use_subcommand -a ").append(command.getCommandName());
             text.append(" -d '").append(description.replace("'", "\\'")).append("'\n");
+            for (CommandLine nested : visible(command)) {
+                text.append("complete -c lockstep -n '__fish_seen_subcommand_from ")
+                        .append(command.getCommandName());
+                text.append("' -a ").append(nested.getCommandName()).append('\n');
+            }
             command.getCommandSpec().options().forEach(option -> {
                 for (String name : option.names()) {
                     if (name.startsWith("--")) {

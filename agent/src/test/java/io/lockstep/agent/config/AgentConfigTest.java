@@ -32,7 +32,8 @@ class AgentConfigTest {
         assertThat(config.link()).isEqualTo(new AgentConfig.Link(50, 1000, 10_000, 200));
         assertThat(config.fence()).isEqualTo(new AgentConfig.Fence(List.of(), 30_000));
         assertThat(config.peers()).isEmpty();
-        assertThat(config.vm("any")).isEqualTo(new AgentConfig.Vm(25, "auto", "lockstep", 0, List.of(), Map.of()));
+        assertThat(config.vm("any"))
+                .isEqualTo(new AgentConfig.Vm(25, "auto", "lockstep", 0, List.of(), Map.of(), Map.of()));
     }
 
     @Test
@@ -62,6 +63,7 @@ class AgentConfigTest {
                 command = ["/usr/local/bin/fence", "now"]
                 [vms."web.1"]
                 tracker = "soft-dirty"
+                standbyNetdevs = ["hostnet0", "tap,ifname=web1"]
                 standbyReplacements = ["/dev/vg0/web", "/dev/vg1/web"]
                 """.formatted(FINGERPRINT_B));
 
@@ -70,7 +72,13 @@ class AgentConfigTest {
         assertThat(config.fence().command()).containsExactly("/usr/local/bin/fence", "now");
         assertThat(config.vm("web.1"))
                 .isEqualTo(new AgentConfig.Vm(
-                        10, "soft-dirty", "lockstep", 0, List.of(), Map.of("/dev/vg0/web", "/dev/vg1/web")));
+                        10,
+                        "soft-dirty",
+                        "lockstep",
+                        0,
+                        List.of(),
+                        Map.of("hostnet0", "tap,ifname=web1"),
+                        Map.of("/dev/vg0/web", "/dev/vg1/web")));
     }
 
     @Test

@@ -62,6 +62,32 @@ class HostDoctorTest {
     }
 
     @Test
+    void shouldWarnOfADomainThatLibvirtStartsAgainAfterAFailover() throws Exception {
+        file("run/libvirt/qemu/web1.pid", "4711");
+        LibvirtChecks checks = new LibvirtChecks(root);
+        List<Finding> findings = new ArrayList<>();
+        checks.examine("web1", 4712, findings);
+        checks.examine("web2", 4711, findings);
+        assertThat(findings).isEmpty();
+
+        checks.examine("web1", 4711, findings);
+        file("etc/libvirt/qemu/autostart/web1.xml", "");
+        checks.examine("web1", 4711, findings);
+
+        assertThat(findings)
+                .containsExactly(
+                        Finding.ok("libvirt", "a domain, not started by itself when this host boots")
+                                .about("web1"),
+                        Finding.warning(
+                                        "libvirt",
+                                        "libvirt starts domain web1 when this host boots ("
+                                                + root.resolve("etc/libvirt/qemu/autostart/web1.xml")
+                                                + "): after a failover it would run here and on the peer",
+                                        "virsh autostart --disable web1.")
+                                .about("web1"));
+    }
+
+    @Test
     void shouldReportAnOldKernelAndStrictSettings() throws Exception {
         file("proc/sys/kernel/osrelease", "5.14.0-503.el9.x86_64");
         file("proc/sys/vm/overcommit_memory", "2");
@@ -148,7 +174,7 @@ class HostDoctorTest {
                     public DryRun dryRun(ProtectRequest request) throws LockstepException {
                         throw new LockstepException("device-nvme", "The VM has an NVMe device. Use virtio-blk.");
                     }
-                })
+                }, new LibvirtChecks(root))
                 .examine(findings);
 
         assertThat(findings)
@@ -172,20 +198,22 @@ class HostDoctorTest {
     @Test
     void shouldKnowAnotherAgentsStandby() {
         List<Finding> findings = new ArrayList<>();
-        new VmChecks(new FakeOperations() {
-                    @Override
-                    public List<VmSummary> vms() {
-                        return List.of(new VmSummary(
-                                7,
-                                "web1",
-                                "/b/run/lockstep/standby/web1/standby.qmp",
-                                1,
-                                "tcg",
-                                0,
-                                Role.NONE,
-                                VmSummary.OTHER_AGENT));
-                    }
-                })
+        new VmChecks(
+                        new FakeOperations() {
+                            @Override
+                            public List<VmSummary> vms() {
+                                return List.of(new VmSummary(
+                                        7,
+                                        "web1",
+                                        "/b/run/lockstep/standby/web1/standby.qmp",
+                                        1,
+                                        "tcg",
+                                        0,
+                                        Role.NONE,
+                                        VmSummary.OTHER_AGENT));
+                            }
+                        },
+                        new LibvirtChecks(root))
                 .examine(findings);
 
         assertThat(findings)

@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>each replicated disk is the replica's raw image, under the same device and node names;
  *   <li>monitors, and the sockets on which QEMU listens, are its own, in the standby's directory;
  *   <li>what a character device writes to a file is appended, so that the dead primary's log goes on;
+ *   <li>what the primary has as a descriptor of its parent, libvirt as a rule, is made anew: the monitor's and other sockets in the standby's
+ *       directory, files there, too, and netdevs as the peer's operator says;
  *   <li>it waits for its state ({@code -incoming defer}) and then for the order to run ({@code -S}).
  * </ul>
  *
@@ -38,6 +40,8 @@ public final class StandbyCommandLine {
             "s",
             "gdb",
             "loadvm",
+            // No descriptor of the primary's parent is here; what would use one is rewritten or refused.
+            "add-fd",
             "mem-path",
             "mem-prealloc",
             "runas",
@@ -45,6 +49,11 @@ public final class StandbyCommandLine {
 
     private static final Set<String> BACKENDS =
             Set.of("memory-backend-ram", "memory-backend-memfd", "memory-backend-file");
+    /** How QEMU names a descriptor that {@code -add-fd} gave it. */
+    private static final String DESCRIPTOR_SET = "/dev/fdset/";
+    /** libvirt's key to the other secrets of a domain; made anew for each QEMU. */
+    private static final String LIBVIRT_KEY = "/master-key.aes";
+
     private static final Pattern SAFE = Pattern.compile("[A-Za-z0-9_@%+=:,./-]+");
 
     private final List<String> arguments;
@@ -63,6 +72,7 @@ public final class StandbyCommandLine {
      * @param memoryFiles the replica's file for each main block, by QEMU's block name
      * @param memoryBytes length of each main block, by the same names
      * @param diskImages the replica's image for each replicated disk, by the file that the primary's command line names
+     * @param netdevs what stands for a netdev that uses a descriptor, by its id, e.g. {@code tap,ifname=tap0,script=no,downscript=no}
      * @param replacements literal texts to be replaced in each argument at the end
      * @param template a whole command line to use instead; empty for none. In it {@code @qmp@}, {@code @directory@} and
      *     {@code @memory:BLOCK@} stand for our paths
@@ -73,6 +83,7 @@ public final class StandbyCommandLine {
             Map<String, Path> memoryFiles,
             Map<String, Long> memoryBytes,
             Map<String, Path> diskImages,
+            Map<String, String> netdevs,
             Map<String, String> replacements,
             List<String> template) {
         public Request {
@@ -80,6 +91,7 @@ public final class StandbyCommandLine {
             memoryFiles = new LinkedHashMap<>(memoryFiles);
             memoryBytes = Map.copyOf(memoryBytes);
             diskImages = Map.copyOf(diskImages);
+            netdevs = Map.copyOf(netdevs);
             replacements = new LinkedHashMap<>(replacements);
             template = List.copyOf(template);
         }
@@ -159,6 +171,9 @@ public final class StandbyCommandLine {
         private final List<String> out = new ArrayList<>();
         private final Map<String, Path> left;
         private final StandbyDisks disks;
+        private List<QemuOption> options = List.of();
+        private Set<String> monitors = Set.of();
+        private boolean managed;
         private int serials;
 
         Rewrite(Request request) {
@@ -171,16 +186,25 @@ public final class StandbyCommandLine {
             if (request.commandLine.isEmpty()) {
                 throw refused("the primary's command line is empty");
             }
-            List<QemuOption> options = QemuOption.parse(request.commandLine);
-            Set<String> monitors = options.stream()
+            options = QemuOption.parse(request.commandLine);
+            monitors = options.stream()
                     .filter(o -> o.name().equals("mon"))
                     .map(o -> o.parts("chardev").getOrDefault("chardev", ""))
                     .collect(Collectors.toSet());
+            managed = options.stream()
+                    .filter(o -> o.name().equals("chardev"))
+                    .map(o -> o.parts("backend"))
+                    .anyMatch(parts -> parts.containsKey("fd") && monitors.contains(parts.getOrDefault("id", "")));
             out.add(request.commandLine.get(0));
             for (QemuOption option : options) {
-                rewrite(option, monitors);
+                rewrite(option);
             }
-            defaultMemory(options);
+            defaultMemory();
+            for (String argument : out) {
+                if (argument.contains(DESCRIPTOR_SET)) {
+                    throw descriptor(argument);
+                }
+            }
             for (String file : disks.left()) {
                 throw refused("no disk of the primary's command line is " + file);
             }
@@ -192,7 +216,7 @@ public final class StandbyCommandLine {
             return out;
         }
 
-        private void rewrite(QemuOption option, Set<String> monitors) throws LockstepException {
+        private void rewrite(QemuOption option) throws LockstepException {
             switch (option.name()) {
                 case "object" -> object(option);
                 case "drive", "blockdev", "", "hda", "hdb", "hdc", "hdd" -> out.addAll(disks.rewrite(option));
@@ -214,13 +238,21 @@ public final class StandbyCommandLine {
                     }
                 }
                 case "D" -> add(option.with(own(option.text())));
-                case "netdev", "nic", "net", "add-fd" -> {
-                    Map<String, String> parts = option.parts("type");
-                    if (parts.containsKey("fd") || parts.containsKey("fds") || parts.containsKey("vhostfd")) {
-                        throw refused("-" + option.name() + " " + option.text()
-                                + " uses a descriptor that the primary's parent opened");
+                case "spice" -> {
+                    Map<String, String> parts = option.parts("port");
+                    if ("on".equals(parts.get("unix")) && parts.containsKey("addr")) {
+                        parts.put("addr", own(parts.getOrDefault("addr", "")));
+                        add(option.with(QemuOption.join("", parts)));
+                    } else {
+                        add(option);
                     }
-                    add(option);
+                }
+                case "netdev", "nic", "net" -> netdev(option);
+                // Nobody would be there to end a QEMU whose guest has shut down.
+                case "no-shutdown" -> {
+                    if (!managed) {
+                        add(option);
+                    }
                 }
                 default -> {
                     if (!DROPPED.contains(option.name())) {
@@ -228,6 +260,25 @@ public final class StandbyCommandLine {
                     }
                 }
             }
+        }
+
+        private void netdev(QemuOption option) throws LockstepException {
+            Map<String, String> parts = option.parts("type");
+            if (!parts.containsKey("fd") && !parts.containsKey("fds") && !parts.containsKey("vhostfd")) {
+                add(option);
+                return;
+            }
+            String id = parts.getOrDefault("id", "");
+            String given = request.netdevs.get(id);
+            if (given == null) {
+                throw new LockstepException(
+                        "standby-command-line",
+                        "No standby command line can be made: -" + option.name() + " " + option.text()
+                                + " uses a descriptor that the primary's parent opened. Say in the peer's configuration what it"
+                                + " is there, e.g. vms.NAME.standbyNetdevs = [\"" + id
+                                + "\", \"tap,ifname=TAP,script=no,downscript=no\"], with a tap that exists.");
+            }
+            add(option.with(given + ",id=" + id));
         }
 
         private static boolean isMuxed(Map<String, String> chardev) {
@@ -238,8 +289,13 @@ public final class StandbyCommandLine {
             out.addAll(option.arguments());
         }
 
-        private void object(QemuOption option) {
+        private void object(QemuOption option) throws LockstepException {
             Map<String, String> parts = option.parts("qom-type");
+            if ("secret".equals(parts.get("qom-type"))
+                    && parts.getOrDefault("file", "").endsWith(LIBVIRT_KEY)) {
+                libvirtKey(option, parts.getOrDefault("id", ""));
+                return;
+            }
             if (!BACKENDS.contains(parts.getOrDefault("qom-type", ""))) {
                 add(option);
                 return;
@@ -261,6 +317,17 @@ public final class StandbyCommandLine {
             out.addAll(List.of("-object", QemuOption.join("qom-type", made)));
         }
 
+        /** Left out: its file dies with the primary's QEMU. What it encrypts could not be read without it. */
+        private void libvirtKey(QemuOption option, String id) throws LockstepException {
+            Pattern used = Pattern.compile("\\b" + Pattern.quote(id) + "\\b");
+            for (QemuOption other : options) {
+                if (!other.equals(option) && used.matcher(other.text()).find()) {
+                    throw refused("-" + other.name() + " " + other.text() + " is encrypted with a key of libvirt's, "
+                            + option.parts("qom-type").get("file") + ", that this QEMU alone has");
+                }
+            }
+        }
+
         private Map<String, String> backend(String id, String block, Path file) {
             Map<String, String> made = new LinkedHashMap<>();
             made.put("qom-type", "memory-backend-file");
@@ -272,7 +339,7 @@ public final class StandbyCommandLine {
         }
 
         /** Memory that {@code -m} alone made: the same block, from a backend of that name, which the machine is told to use. */
-        private void defaultMemory(List<QemuOption> options) {
+        private void defaultMemory() {
             boolean named = options.stream()
                     .anyMatch(o -> (o.name().equals("machine") || o.name().equals("M"))
                             && o.parts("type").containsKey("memory-backend"));
@@ -289,14 +356,22 @@ public final class StandbyCommandLine {
         }
 
         private String chardev(Map<String, String> parts) throws LockstepException {
+            boolean listens = "socket".equals(parts.get("backend")) && isServer(parts);
+            String id = parts.getOrDefault("id", "");
             if (parts.containsKey("fd")) {
-                throw refused("-chardev " + QemuOption.join("backend", parts)
-                        + " uses a descriptor that the primary's parent opened");
+                if (!listens) {
+                    throw descriptor("-chardev " + QemuOption.join("backend", parts));
+                }
+                parts.remove("fd");
+                parts.put("path", id + ".sock");
             }
             if ("file".equals(parts.get("backend"))) {
+                if (parts.getOrDefault("path", "").startsWith(DESCRIPTOR_SET)) {
+                    parts.put("path", own(id + ".log"));
+                }
                 parts.putIfAbsent("append", "on");
             }
-            if ("socket".equals(parts.get("backend")) && parts.containsKey("path") && isServer(parts)) {
+            if (listens && parts.containsKey("path")) {
                 parts.put("path", own(parts.getOrDefault("path", "")));
                 parts.put("wait", "off");
             }
@@ -340,6 +415,10 @@ public final class StandbyCommandLine {
 
         private static String comma(Path path) {
             return path.toString().replace(",", ",,");
+        }
+
+        private LockstepException descriptor(String argument) {
+            return refused(argument + " uses a descriptor that the primary's parent opened");
         }
 
         private LockstepException refused(String cause) {

@@ -19,8 +19,9 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class StandbyProcess {
     private static final int SIGKILL = 9;
-    /** The shell tells its own id and then becomes the program. */
-    private static final String TELL_PID = "echo $$ > \"$0\" && exec \"$@\"";
+    /** The shell tells its own id and then becomes the program; a VM is not spared by the OOM killer as the agent is. */
+    private static final String TELL_PID =
+            "{ echo 0 > /proc/self/oom_score_adj; } 2> /dev/null; echo $$ > \"$0\" && exec \"$@\"";
 
     private static final long START_TIMEOUT_NS = 5_000_000_000L;
     private static final long POLL_NS = 1_000_000;

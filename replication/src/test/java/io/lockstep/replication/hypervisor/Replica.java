@@ -89,7 +89,14 @@ final class Replica implements AutoCloseable {
         Map<String, Long> sizes = new LinkedHashMap<>();
         blocks.forEach(b -> sizes.put(b.name(), b.lengthBytes()));
         return new StandbyCommandLine.Request(
-                process.commandLine(), directory.resolve("standby"), files, sizes, Map.of(), replacements, List.of());
+                process.commandLine(),
+                directory.resolve("standby"),
+                files,
+                sizes,
+                Map.of(),
+                Map.of(),
+                replacements,
+                List.of());
     }
 
     StandbySpec spec(Map<String, String> replacements) throws Exception {

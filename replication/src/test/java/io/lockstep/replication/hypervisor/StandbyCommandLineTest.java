@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.replication.LockstepException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -13,6 +17,10 @@ class StandbyCommandLineTest {
     private static final Path DIRECTORY = Path.of("/run/s");
     private static final String END =
             " -qmp unix:/run/s/standby.qmp,server=on,wait=off -monitor none -incoming defer -S";
+
+    private static final String DESCRIPTOR =
+            " uses a descriptor that the primary's parent opened. Give one in the peer's configuration: vms.NAME.standbyCommand"
+                    + " or vms.NAME.standbyReplacements.";
 
     private static String made(Map<String, Path> memory, String... primary) throws LockstepException {
         return StandbyCommandLine.of(request(memory, Map.of(), List.of(), primary))
@@ -26,6 +34,7 @@ class StandbyCommandLineTest {
                 DIRECTORY,
                 memory,
                 Map.of("pc.ram", 64L << 20, "ram0", 64L << 20, "n1", 64L << 20),
+                Map.of(),
                 Map.of(),
                 replacements,
                 template);
@@ -139,8 +148,95 @@ class StandbyCommandLineTest {
         assertThatThrownBy(() -> made(Map.of(), "qemu-system-x86_64", "-netdev", "tap,fd=31,id=hostnet0"))
                 .hasMessage(
                         "No standby command line can be made: -netdev tap,fd=31,id=hostnet0 uses a descriptor that the"
-                                + " primary's parent opened. Give one in the peer's configuration: vms.NAME.standbyCommand or"
-                                + " vms.NAME.standbyReplacements.");
+                                + " primary's parent opened. Say in the peer's configuration what it is there, e.g."
+                                + " vms.NAME.standbyNetdevs = [\"hostnet0\", \"tap,ifname=TAP,script=no,downscript=no\"], with a"
+                                + " tap that exists.");
+        assertThatThrownBy(() -> made(Map.of(), "qemu-system-x86_64", "-chardev", "socket,fd=9,id=c"))
+                .hasMessage("No standby command line can be made: -chardev socket,fd=9,id=c" + DESCRIPTOR);
+        assertThatThrownBy(() -> made(
+                        Map.of(),
+                        "qemu-system-x86_64",
+                        "-add-fd",
+                        "set=3,fd=9",
+                        "-device",
+                        "pci-assign,configfd=/dev/fdset/3"))
+                .hasMessage("No standby command line can be made: pci-assign,configfd=/dev/fdset/3" + DESCRIPTOR);
+    }
+
+    /** As libvirt 9.0 of Debian 12 wrote it for a domain with a disk, a bridge, a file as serial port, an agent's channel and VNC. */
+    @Test
+    void shouldMakeWhatLibvirtOpenedAnewWhenTheVmIsADomain() throws Exception {
+        List<String> domain = libvirtCommandLine();
+        List<String> made = StandbyCommandLine.of(new StandbyCommandLine.Request(
+                        domain,
+                        DIRECTORY,
+                        Map.of("pc.ram", Path.of("/shm/0")),
+                        Map.of("pc.ram", 64L << 20),
+                        Map.of("/srv/web2.qcow2", Path.of("/images/0")),
+                        Map.of("hostnet0", "tap,ifname=web2,script=no,downscript=no"),
+                        Map.of(),
+                        List.of()))
+                .arguments();
+
+        List<String> gone = new ArrayList<>(domain);
+        made.forEach(gone::remove);
+        gone.removeIf(argument -> argument.startsWith("-"));
+        List<String> come = new ArrayList<>(made);
+        domain.forEach(come::remove);
+        assertThat(made).doesNotContain("-mon", "-add-fd", "-no-shutdown").endsWith("-incoming", "defer", "-S");
+        assertThat(gone)
+                .containsExactly(
+                        "{\"qom-type\":\"secret\",\"id\":\"masterKey0\",\"format\":\"raw\","
+                                + "\"file\":\"/var/lib/libvirt/qemu/domain-2-web2/master-key.aes\"}",
+                        "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+                                + "\"x-use-canonical-path-for-ramblock-id\":false,\"size\":67108864}",
+                        "socket,id=charmonitor,fd=35,server=on,wait=off",
+                        "chardev=charmonitor,id=monitor,mode=control",
+                        "{\"driver\":\"file\",\"filename\":\"/srv/web2.qcow2\",\"node-name\":\"libvirt-1-storage\","
+                                + "\"cache\":{\"direct\":true,\"no-flush\":false},\"auto-read-only\":true,\"discard\":\"unmap\"}",
+                        "{\"node-name\":\"libvirt-1-format\",\"read-only\":false,\"cache\":{\"direct\":true,\"no-flush\":false},"
+                                + "\"driver\":\"qcow2\",\"file\":\"libvirt-1-storage\",\"backing\":null}",
+                        "{\"type\":\"tap\",\"fd\":\"36\",\"id\":\"hostnet0\"}",
+                        "set=0,fd=34,opaque=serial0-source",
+                        "file,id=charserial0,path=/dev/fdset/0,append=on",
+                        "socket,id=charchannel0,fd=33,server=on,wait=off",
+                        "unix:/run/lockstep-qmp/web2.qmp,server=on,wait=off");
+        assertThat(come)
+                .containsExactly(
+                        "memory-backend-file,id=pc.ram,mem-path=/shm/0,size=67108864,share=on,"
+                                + "x-use-canonical-path-for-ramblock-id=false",
+                        "{\"driver\":\"file\",\"filename\":\"/images/0\",\"node-name\":\"libvirt-1-storage\","
+                                + "\"cache\":{\"direct\":true,\"no-flush\":false},\"auto-read-only\":true,\"discard\":\"unmap\"}",
+                        "{\"node-name\":\"libvirt-1-format\",\"read-only\":false,\"cache\":{\"direct\":true,\"no-flush\":false},"
+                                + "\"driver\":\"raw\",\"file\":\"libvirt-1-storage\"}",
+                        "tap,ifname=web2,script=no,downscript=no,id=hostnet0",
+                        "file,id=charserial0,path=/run/s/charserial0.log,append=on",
+                        "socket,id=charchannel0,server=on,wait=off,path=/run/s/charchannel0.sock",
+                        "unix:/run/s/standby.qmp,server=on,wait=off",
+                        "-monitor",
+                        "none",
+                        "-incoming",
+                        "defer");
+    }
+
+    @Test
+    void shouldRefuseWhenASecretIsEncryptedWithLibvirtsKey() throws Exception {
+        List<String> domain = new ArrayList<>(libvirtCommandLine());
+        domain.addAll(List.of("-object", "{\"qom-type\":\"secret\",\"id\":\"s0\",\"keyid\":\"masterKey0\"}"));
+        assertThatThrownBy(() -> made(Map.of(), domain.toArray(String[]::new)))
+                .hasMessage("No standby command line can be made: -object"
+                        + " {\"qom-type\":\"secret\",\"id\":\"s0\",\"keyid\":\"masterKey0\"} is encrypted with a key of libvirt's,"
+                        + " /var/lib/libvirt/qemu/domain-2-web2/master-key.aes, that this QEMU alone has. Give one in the peer's"
+                        + " configuration: vms.NAME.standbyCommand or vms.NAME.standbyReplacements.");
+    }
+
+    private static List<String> libvirtCommandLine() throws IOException {
+        try (InputStream file = StandbyCommandLineTest.class.getResourceAsStream("libvirt-9.0.cmdline")) {
+            assertThat(file).isNotNull();
+            return new String(file.readAllBytes(), StandardCharsets.UTF_8)
+                    .lines()
+                    .toList();
+        }
     }
 
     @Test
