@@ -7,8 +7,18 @@ import org.jspecify.annotations.Nullable;
 // Every Object is a String, a Long or a List.of of nothing: immutable.
 @SuppressWarnings("ImmutableEnumChecker")
 enum ConfigKey {
-    LISTEN_ADDRESS("listen", "address", "0.0.0.0", "Address to listen on for primaries; all of this host's, because nobody but a pinned peer is heard."),
-    LISTEN_PORT("listen", "port", 7500, 1, 65_535, "TCP port to listen on for primaries; firewalls between the hosts must let it through."),
+    LISTEN_ADDRESS(
+            "listen",
+            "address",
+            "0.0.0.0",
+            "Address to listen on for primaries; all of this host's, because nobody but a pinned peer is heard."),
+    LISTEN_PORT(
+            "listen",
+            "port",
+            7500,
+            1,
+            65_535,
+            "TCP port to listen on for primaries; firewalls between the hosts must let it through."),
 
     EPOCH_MS(
             "epoch",
@@ -34,7 +44,12 @@ enum ConfigKey {
             60_000,
             "Length of an epoch in which nothing is sent; not below minEpochMs, milliseconds. An idle VM costs ten pauses a second."),
     MAX_PAUSE_SHARE(
-            "epoch", "maxPauseShare", 20, 1, 100, "Most of the time that the VM may stand still in pauses, percent; epochs stretch to keep it."),
+            "epoch",
+            "maxPauseShare",
+            20,
+            1,
+            100,
+            "Most of the time that the VM may stand still in pauses, percent; epochs stretch to keep it."),
     PAUSE_MS_MAX(
             "epoch",
             "pauseMsMax",
@@ -51,7 +66,12 @@ enum ConfigKey {
             600_000,
             "The same for the one stop of 'lockstep verify', which reads all of memory, milliseconds."),
     EPOCHS_IN_FLIGHT_MAX(
-            "epoch", "epochsInFlightMax", 4, 1, 4, "Boundaries that may wait for the peer's acknowledgement, count."
+            "epoch",
+            "epochsInFlightMax",
+            4,
+            1,
+            4,
+            "Boundaries that may wait for the peer's acknowledgement, count."
                     + " More let a distant peer keep up, and lose more at a failover where output is not held."),
     SCRUB_PAGES_PER_EPOCH(
             "epoch",
@@ -100,8 +120,13 @@ enum ConfigKey {
             64L << 30,
             "Memory of each protected VM for what was last sent, against which deltas are found, bytes."
                     + " Pages that are written again and again fit into 64 MiB with most loads."),
-    ENCODER_THREADS("pipeline", "encoderThreads", 2, 1, 64, "Threads of each protected VM that encode pages, count."
-                    + " Two keep a link of 10 Gbit/s busy."),
+    ENCODER_THREADS(
+            "pipeline",
+            "encoderThreads",
+            2,
+            1,
+            64,
+            "Threads of each protected VM that encode pages, count." + " Two keep a link of 10 Gbit/s busy."),
 
     HEARTBEAT_MS(
             "link",
@@ -127,7 +152,13 @@ enum ConfigKey {
             600_000,
             "How long a peer waits for the primary's agent after its connection ended without a goodbye, milliseconds."
                     + " One that is started again is back after one or two seconds."),
-    RECONNECT_MS("link", "reconnectMs", 200, 10, 60_000, "Time between two attempts to reach a peer, milliseconds."
+    RECONNECT_MS(
+            "link",
+            "reconnectMs",
+            200,
+            10,
+            60_000,
+            "Time between two attempts to reach a peer, milliseconds."
                     + " Short, because the VM is unprotected meanwhile."),
 
     REPLICA_DIRECTORY(
@@ -143,8 +174,13 @@ enum ConfigKey {
             "An epoch is acknowledged when it is in memory, or when it is synced to the journal's disk."
                     + " memory survives the death of one host, journal also that of both at once, and waits for the disk."),
 
-    JOURNAL_BYTES_MAX("journal", "bytesMax", 1L << 30, 1L << 20, 1L << 50, "Bound of each VM's journal, bytes."
-                    + " The oldest epochs are dropped first."),
+    JOURNAL_BYTES_MAX(
+            "journal",
+            "bytesMax",
+            1L << 30,
+            1L << 20,
+            1L << 50,
+            "Bound of each VM's journal, bytes." + " The oldest epochs are dropped first."),
     JOURNAL_AGE_MS_MAX(
             "journal",
             "ageMsMax",

@@ -30,11 +30,12 @@ public record PeerEntry(String name, String address, String fingerprint) {
     public boolean isIn(AgentPaths paths) throws LockstepException {
         Map<String, AgentConfig.Peer> peers = AgentConfig.load(paths).peers();
         for (Map.Entry<String, AgentConfig.Peer> peer : peers.entrySet()) {
-            if (peer.getValue().fingerprint().equals(fingerprint) && !peer.getKey().equals(name)) {
+            if (peer.getValue().fingerprint().equals(fingerprint)
+                    && !peer.getKey().equals(name)) {
                 throw new LockstepException(
                         "peer-exists",
-                        paths.configuration() + " has this host already, as [peers." + peer.getKey() + "] and not as " + name
-                                + ". Rename that table, or remove it and pair again. Nothing was written.");
+                        paths.configuration() + " has this host already, as [peers." + peer.getKey() + "] and not as "
+                                + name + ". Rename that table, or remove it and pair again. Nothing was written.");
             }
         }
         AgentConfig.Peer there = peers.get(name);

@@ -169,12 +169,15 @@ class HostDoctorTest {
     @Test
     void shouldReportAVmThatWouldBeRefusedWithTheRefusal() {
         List<Finding> findings = new ArrayList<>();
-        new VmChecks(new FakeOperations() {
-                    @Override
-                    public DryRun dryRun(ProtectRequest request) throws LockstepException {
-                        throw new LockstepException("device-nvme", "The VM has an NVMe device. Use virtio-blk.");
-                    }
-                }, new LibvirtChecks(root))
+        new VmChecks(
+                        new FakeOperations() {
+                            @Override
+                            public DryRun dryRun(ProtectRequest request) throws LockstepException {
+                                throw new LockstepException(
+                                        "device-nvme", "The VM has an NVMe device. Use virtio-blk.");
+                            }
+                        },
+                        new LibvirtChecks(root))
                 .examine(findings);
 
         assertThat(findings)

@@ -104,7 +104,8 @@ class PairingTest {
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("peer-exists"));
         assertThatThrownBy(() -> new PeerEntry("host-c", "x:1", B.fingerprint()).append(paths))
-                .hasMessage(paths.configuration() + " has this host already, as [peers.host-b] and not as host-c. Rename that"
+                .hasMessage(paths.configuration()
+                        + " has this host already, as [peers.host-b] and not as host-c. Rename that"
                         + " table, or remove it and pair again. Nothing was written.");
         assertThat(Files.readString(paths.configuration())).isEqualTo(before);
     }
