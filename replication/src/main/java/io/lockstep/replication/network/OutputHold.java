@@ -199,6 +199,12 @@ public final class OutputHold implements AutoCloseable {
         signal();
     }
 
+    /** As {@link #pass}, unless an epoch was cut since the session began: what came after that boundary could be contradicted. */
+    public void passUnlessCut() {
+        gate.passUnlessCut();
+        signal();
+    }
+
     /**
      * A new session goes on after an epoch that the peer holds; epochs after it will be made again.
      *

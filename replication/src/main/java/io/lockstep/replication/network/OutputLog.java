@@ -35,6 +35,7 @@ final class OutputLog {
     private volatile long sent;
     private final AtomicLong frames = new AtomicLong();
     private final AtomicLong dropped = new AtomicLong();
+    private long sendCalls;
     private int skipHeader;
     private int skipLeft;
 
@@ -76,6 +77,11 @@ final class OutputLog {
     /** Frames for which there was no room; any thread. */
     long dropped() {
         return dropped.get();
+    }
+
+    /** System calls that frames have left in. */
+    long sendCalls() {
+        return sendCalls;
     }
 
     /**
@@ -121,6 +127,7 @@ final class OutputLog {
         while (from < until) {
             int piece = (int) Math.min(until - from, capacity - index(from));
             int count = to.send(memory.address() + index(from), piece);
+            sendCalls++;
             if (count < 0) {
                 return false;
             }

@@ -14,7 +14,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
  * <p>Invariants: Unless {@link #passing()}, a frame leaves only after the acknowledgement of an epoch whose boundary came after it. An
  * acknowledgement of an epoch that was not cut in this session releases nothing, now or later.
  *
- * <p>Threads: boundaries, cuts and sessions on the capture thread, acknowledgements on any, the rest on the thread that moves frames.
+ * <p>Threads: boundaries, cuts, passing and sessions on the capture thread, acknowledgements on any, the rest on the thread that moves frames.
  */
 public final class ReleaseGate {
     /** More than epochs can be in flight. */
@@ -50,6 +50,13 @@ public final class ReleaseGate {
     public void pass() {
         passing = true;
         loose = true;
+    }
+
+    /** Everything leaves, unless an epoch was cut since the last session began: what comes after that boundary waits for the next one. */
+    public void passUnlessCut() {
+        if (lastCutEpoch < 0) {
+            pass();
+        }
     }
 
     /** From now on nothing leaves unacknowledged: in the pause, before the first {@link #boundary}. */

@@ -24,7 +24,6 @@ import io.lockstep.replication.network.HeldUntil;
 import io.lockstep.replication.network.OutputHold;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
-import io.lockstep.replication.wire.EpochKind;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -453,9 +452,8 @@ final class CaptureDuty implements Runnable {
 
     private void vmDied() {
         LOG.warn("{}: QEMU's process ended without a shutdown", vmName);
-        // What the world has seen of it, the peer must hold; while a first copy is under way, the peer knows that it
-        // holds nothing.
-        boolean exact = loop.kind() == EpochKind.SYNC
+        // What the world has seen of it, the peer must hold, unless it knows that it holds nothing.
+        boolean exact = loop.peerHoldsNothing()
                 || loop.nothingSeenSince()
                 || vm.netDevices().isEmpty();
         boolean told = sessionUp

@@ -254,9 +254,10 @@ final class EpochLoop {
             lastAcked = acked;
             capture.acknowledged(acked);
             if (acked >= passWhenAcked) {
-                // The peer has given its old epoch up, so nothing that leaves now contradicts a promotion.
+                // The peer has given its old epoch up, so nothing that leaves now contradicts a promotion, unless a new
+                // one is under way.
                 passWhenAcked = Long.MAX_VALUE;
-                output.pass();
+                output.passUnlessCut();
             }
             statistics.acknowledged(ackedNs - boundaryNs[slot(acked)]);
         }
@@ -290,6 +291,11 @@ final class EpochLoop {
         if (!on) {
             output.pass();
         }
+    }
+
+    /** Whether the peer has no epoch that it could promote, and knows that: a first copy is under way. */
+    boolean peerHoldsNothing() {
+        return kind == EpochKind.SYNC && passWhenAcked == Long.MAX_VALUE;
     }
 
     /** Whether nothing has left the VM that the last acknowledged epoch does not know of. */

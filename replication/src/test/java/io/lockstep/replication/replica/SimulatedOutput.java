@@ -1,5 +1,6 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.replication.disk.SimulatedDisk;
 import io.lockstep.replication.link.ControlCodec;
 import io.lockstep.replication.link.ControlMessage.Released;
 import io.lockstep.replication.link.ControlMessage.VmDied;
@@ -15,38 +16,72 @@ import io.lockstep.replication.wire.EpochAckDecoder;
 import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.HelloStatus;
 import io.lockstep.replication.wire.MessageHeaderDecoder;
+import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import org.agrona.DirectBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A primary whose guest sends a frame with each change of its state, and what the world has seen of it; the real gate and the real rules for
- * held output, and a peer that is real but for its QEMU. The frame's content is the number of changes so far: the world must never have seen a
- * higher one than a promoted state has.
+ * A primary whose guest sends a frame with each change of its state, writes its disk now and then before it does, and what the world has seen of
+ * it; the real gate, the real rules for held output and the real log of disk writes, and a peer that is real but for its QEMU. The frame's content
+ * is the number of changes so far: the world must never have seen a higher one than a promoted state has, and memory and disk of a promoted state
+ * are exactly what they were at its boundary.
  */
-final class SimulatedOutput {
+final class SimulatedOutput implements AutoCloseable {
     private static final int IN_FLIGHT_MAX = 4;
     private static final long NS_PER_MS = 1_000_000;
 
+    /** A rule that is broken on purpose, to see that the check finds it. */
+    enum Broken {
+        NOTHING,
+        OUTPUT_DOES_NOT_WAIT,
+        OUTPUT_WAITS_FOR_THE_SENDING,
+        OUTPUT_PASSES_BEHIND_A_CUT,
+        A_COPY_UNDER_WAY_COUNTS_AS_NOTHING,
+        DISK_IS_CUT_LATE,
+        DISK_MISSES_WRITES
+    }
+
+    /** What a boundary was. */
+    private static final class Boundary {
+        private final long version;
+        private final long memory;
+        private final byte[] disk;
+
+        private Boundary(long version, long memory, byte[] disk) {
+            this.version = version;
+            this.memory = memory;
+            this.disk = disk;
+        }
+    }
+
     final SimulatedPeer peer;
-    final Map<Long, Long> versionOfEpoch = new HashMap<>();
+    private final Map<Long, Boundary> boundaries = new HashMap<>();
     boolean vmAlive = true;
     boolean agentAlive = true;
     boolean partitioned;
     boolean sessionUp;
+    /** Whether the guest does nothing between a boundary and its epoch's end. */
+    boolean calm;
+
     long version;
     long seen;
     final List<String> trace = new ArrayList<>();
 
     private final SimulatedPrimary primary;
-    private final boolean held;
+    private final @Nullable SimulatedDisk disk;
+    private final SplittableRandom random;
+    private final Broken broken;
     private final long failureTimeoutNs;
     private final MessageHeaderDecoder header = new MessageHeaderDecoder();
     private final EpochAckDecoder ack = new EpochAckDecoder();
     private final List<Long> frames = new ArrayList<>();
+    private long passWhenAcked = Long.MAX_VALUE;
     private HeldUntil until;
     private ReleaseGate gate = new ReleaseGate(1);
     private MemoryChannel.@Nullable Pair pair;
@@ -58,13 +93,34 @@ final class SimulatedOutput {
     private long lastHeardNs;
     private int fencesSeen;
 
-    /** @param held false breaks the rule that output waits for its acknowledgement, to see that the check would find it */
-    SimulatedOutput(SimulatedPeer peer, long seed, boolean held) {
+    SimulatedOutput(SimulatedPeer peer, long seed, boolean withDisk, Broken broken) {
         this.peer = peer;
-        this.held = held;
+        this.broken = broken;
+        random = new SplittableRandom(seed);
         primary = new SimulatedPrimary(seed, 4, 1);
+        disk = withDisk ? new SimulatedDisk(seed) : null;
+        primary.disks = withDisk ? List.of(SimulatedDisk.described()) : List.of();
         failureTimeoutNs = primary.hello(-1, -1).failureTimeoutMs() * NS_PER_MS;
         until = new HeldUntil((int) (failureTimeoutNs / NS_PER_MS));
+    }
+
+    /** What of a promoted state is not as it must be; empty if nothing. */
+    String wrong(PromotedVm promoted) throws IOException {
+        Boundary boundary = boundaries.get(promoted.epoch());
+        if (boundary == null) {
+            return "epoch " + promoted.epoch() + " was never promotable; ";
+        }
+        String found = "";
+        if (seen > boundary.version) {
+            found += "the world has seen change " + seen + ", the promoted state knows " + boundary.version + "; ";
+        }
+        if (peer.hash(primary.blocks) != boundary.memory) {
+            found += "its memory is not that of its boundary; ";
+        }
+        if (disk != null && !Arrays.equals(peer.image(0), boundary.disk)) {
+            found += "its disk is not that of its boundary; ";
+        }
+        return found;
     }
 
     /** What happened, for the message of a failure. */
@@ -82,7 +138,15 @@ final class SimulatedOutput {
             return;
         }
         primary.run(1);
+        sendFrame();
+    }
+
+    /** What the guest changes it may write, and then it tells. */
+    private void sendFrame() {
         version++;
+        if (disk != null && random.nextBoolean()) {
+            disk.write(version);
+        }
         if (agentAlive) {
             frames.add(version);
             release();
@@ -98,7 +162,7 @@ final class SimulatedOutput {
                 gate.pass();
             }
             long allowed = gate.until(0, frames.size());
-            long count = held ? allowed : frames.size();
+            long count = broken == Broken.OUTPUT_DOES_NOT_WAIT ? frames.size() : allowed;
             seen = count == 0 ? seen : Math.max(seen, frames.get((int) count - 1));
         }
     }
@@ -118,12 +182,21 @@ final class SimulatedOutput {
         lastHeardNs = now();
         until.sessionBegan(reply.promotionWindowMs());
         primary.allDirty();
+        passWhenAcked = Long.MAX_VALUE;
+        if (disk != null) {
+            if (broken == Broken.DISK_MISSES_WRITES && reply.status() == HelloStatus.RESUME) {
+                disk.beginWithoutCopy();
+            } else {
+                disk.begin();
+            }
+        }
         if (reply.status() == HelloStatus.RESUME) {
-            kind = EpochKind.DELTA;
+            kind = disk == null ? EpochKind.DELTA : EpochKind.SYNC;
             primary.epoch = reply.committedEpoch();
             lastAcked = reply.committedEpoch();
             lastEnded = lastAcked;
-            firstConsistent = lastAcked + 1;
+            firstConsistent = kind == EpochKind.DELTA ? lastAcked + 1 : Long.MAX_VALUE;
+            passWhenAcked = kind == EpochKind.DELTA ? Long.MAX_VALUE : lastAcked + 1;
             gate.resumed(lastAcked);
         } else {
             kind = EpochKind.SYNC;
@@ -145,8 +218,9 @@ final class SimulatedOutput {
             gate.hold();
             gate.boundary(0, frames.size());
             gate.cut(number);
-            versionOfEpoch.put(number, version);
+            boundaries.put(number, new Boundary(version, primary.hash(), disk == null ? new byte[0] : disk.content()));
         }
+        takeDisk();
         lastEnded = number;
         try {
             primary.send(kind, SimulatedPrimary.to(pair.left()));
@@ -154,10 +228,28 @@ final class SimulatedOutput {
             lost(e);
             return;
         }
+        if (broken == Broken.OUTPUT_WAITS_FOR_THE_SENDING) {
+            gate.acknowledged(number);
+            release();
+        }
         if (kind == EpochKind.SYNC) {
             kind = EpochKind.DELTA;
             firstConsistent = number + 1;
-            lastAcked = number;
+        }
+    }
+
+    /** The epoch gets what was written before its boundary, when the guest already runs on, and writes. */
+    private void takeDisk() {
+        if (disk == null) {
+            return;
+        }
+        long mark = disk.mark();
+        for (int late = calm ? 0 : random.nextInt(3); late > 0; late--) {
+            sendFrame();
+        }
+        disk.take(broken == Broken.DISK_IS_CUT_LATE ? disk.mark() : mark);
+        for (SimulatedDisk.Page page : disk.pages()) {
+            primary.diskRecords.add(SimulatedPrimary.record(primary.blocks.size(), page.number, page.content));
         }
     }
 
@@ -178,6 +270,14 @@ final class SimulatedOutput {
                 ack.wrapAndApplyHeader(buffer, offset, header);
                 gate.acknowledged(ack.epoch());
                 lastAcked = Math.max(lastAcked, ack.epoch());
+                if (lastAcked >= passWhenAcked) {
+                    passWhenAcked = Long.MAX_VALUE;
+                    if (broken == Broken.OUTPUT_PASSES_BEHIND_A_CUT) {
+                        gate.pass();
+                    } else {
+                        gate.passUnlessCut();
+                    }
+                }
             }
         };
         try {
@@ -195,7 +295,15 @@ final class SimulatedOutput {
         sessionUp = false;
         until.sessionLost(cause, now());
         pair.left().close();
+        endDisk();
         release();
+    }
+
+    private void endDisk() {
+        primary.diskRecords.clear();
+        if (disk != null) {
+            disk.end();
+        }
     }
 
     /**
@@ -211,6 +319,7 @@ final class SimulatedOutput {
             if (sessionUp) {
                 sessionUp = false;
                 pair.left().close();
+                endDisk();
                 deliver();
             }
         }
@@ -227,8 +336,10 @@ final class SimulatedOutput {
         }
         vmAlive = false;
         if (sessionUp) {
+            boolean peerHoldsNothing = kind == EpochKind.SYNC
+                    && (passWhenAcked == Long.MAX_VALUE || broken == Broken.A_COPY_UNDER_WAY_COUNTS_AS_NOTHING);
             boolean exact =
-                    kind == EpochKind.SYNC || (kind == EpochKind.DELTA && lastAcked >= firstConsistent) || gate.exact();
+                    peerHoldsNothing || (kind == EpochKind.DELTA && lastAcked >= firstConsistent) || gate.exact();
             try {
                 ControlCodec.send(
                         pair.left(),
@@ -282,6 +393,13 @@ final class SimulatedOutput {
         fencesSeen = peer.fences.size();
         if (fenced) {
             hostDies(); // as it was before the peer promoted: nothing else ran meanwhile
+        }
+    }
+
+    @Override
+    public void close() {
+        if (disk != null) {
+            disk.close();
         }
     }
 

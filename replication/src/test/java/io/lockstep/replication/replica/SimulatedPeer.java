@@ -117,6 +117,11 @@ final class SimulatedPeer implements AutoCloseable {
         return Files.readAllBytes(ReplicaFiles.path(config.memoryDirectory().resolve("vm"), block.index()));
     }
 
+    /** Content of a disk's image. */
+    byte[] image(int disk) throws IOException {
+        return Files.readAllBytes(ReplicaDisks.path(config.diskDirectory().resolve("vm"), disk));
+    }
+
     long hash(List<RamBlock> blocks) throws IOException {
         long hash = 0;
         for (RamBlock block : blocks) {

@@ -1,6 +1,7 @@
 package io.lockstep.replication.replica;
 
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
 import io.lockstep.replication.journal.Epochs;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.LinkException;
@@ -39,6 +40,11 @@ final class SimulatedPrimary {
     final BitSet[] dirty;
     final SplittableRandom random;
     long epoch = -1;
+    /** Disks of the guest, behind the blocks. */
+    List<ReplicatedDisk> disks = List.of();
+    /** Records of pages of the disks, which the next epoch carries behind its memory. */
+    final List<byte[]> diskRecords = new ArrayList<>();
+
     private final Epochs messages = new Epochs();
 
     SimulatedPrimary(long seed, int... pageCounts) {
@@ -67,7 +73,7 @@ final class SimulatedPrimary {
                 uid(),
                 gid(),
                 blocks,
-                List.of(),
+                disks,
                 "vm",
                 "0.1",
                 "7.2.22",
@@ -146,6 +152,13 @@ final class SimulatedPrimary {
             }
             set.clear();
         }
+        for (byte[] record : diskRecords) {
+            crc.update(record);
+            out.send(messages.batch(epoch, 1, record, record.length));
+            pages++;
+            bytes += record.length;
+        }
+        diskRecords.clear();
         byte[] state = kind == EpochKind.SYNC ? new byte[0] : deviceState(epoch);
         byte[] scrub = kind == EpochKind.SYNC ? new byte[0] : scrub();
         out.send(messages.end(epoch, kind, pages, bytes, (int) crc.getValue(), scrub, state));
@@ -175,7 +188,10 @@ final class SimulatedPrimary {
     }
 
     byte[] encode(int block, int page) {
-        byte[] content = Arrays.copyOfRange(memory[block], page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+        return record(block, page, Arrays.copyOfRange(memory[block], page * PAGE_BYTES, (page + 1) * PAGE_BYTES));
+    }
+
+    static byte[] record(int block, int page, byte[] content) {
         Encoding encoding = Encoding.RAW;
         byte[] payload = content;
         if (Arrays.equals(content, new byte[PAGE_BYTES])) {
