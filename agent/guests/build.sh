@@ -18,7 +18,7 @@ flock 9
 
 # Modules that the linux guest loads, in this order; what a kernel has built in, or has not got, is left out.
 modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net virtio_blk
- nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci efivarfs"
+ nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci efivarfs crc16 mbcache crc32c_generic jbd2 ext4"
 
 fail() {
     echo "build.sh: $*" >&2
@@ -87,7 +87,7 @@ build_linux() {
     cp "$cache/kernel/boot/vmlinuz-$(cat "$cache/kernel/version")" "$dir/vmlinuz.new"
     chmod 644 "$dir/vmlinuz.new"
     rm -rf "$root"
-    mkdir -p "$root"/{bin,proc,sys,dev,tmp,mod}
+    mkdir -p "$root"/{bin,proc,sys,dev,tmp,mod,log}
     cp "$(command -v busybox)" "$root/bin/busybox"
     for program in chain load server; do
         gcc -O2 -static -std=gnu11 -Wall -Wextra -Werror -o "$root/bin/$program" "$here/linux/$program.c"

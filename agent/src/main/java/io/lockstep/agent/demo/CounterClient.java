@@ -7,13 +7,16 @@ import java.io.InputStreamReader;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import org.HdrHistogram.Histogram;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A client that never reconnects, on a thread of its own: one request after the other on one TCP connection to the guest's server, each answer of
- * which depends on all requests before it (agent/guests/linux/server.c). It recomputes them.
+ * which depends on all requests before it (agent/guests/linux/server.c). It recomputes them. Some requests ask the guest to log them on its disk
+ * before it answers; those answers are kept.
  *
  * <p>Lost is what the guest acknowledged and has forgotten; contradicted an answer that follows from no sequence of requests that ends with what
  * was asked.
@@ -37,7 +40,10 @@ final class CounterClient implements AutoCloseable {
     private static final double NS_PER_MS = 1e6;
 
     private final Thread thread;
+    private final int logEach;
     private final Histogram roundTripNs = new Histogram(DIGITS);
+    private final List<String> logged = new ArrayList<>();
+    private long longestNs;
     private long acks;
     private long lost;
     private long contradicted;
@@ -50,14 +56,19 @@ final class CounterClient implements AutoCloseable {
         void enter() throws IOException;
     }
 
-    private CounterClient(InetSocketAddress server, Entry entry) {
+    private CounterClient(InetSocketAddress server, int logEach, Entry entry) {
+        this.logEach = logEach;
         thread = new Thread(() -> run(server, entry), "client");
         thread.setDaemon(true);
     }
 
-    /** Starts one; it waits for the server. */
-    static CounterClient start(InetSocketAddress server, Entry entry) {
-        CounterClient client = new CounterClient(server, entry);
+    /**
+     * Starts one; it waits for the server.
+     *
+     * @param logEach each so many requests one is to be logged; 0: none
+     */
+    static CounterClient start(InetSocketAddress server, int logEach, Entry entry) {
+        CounterClient client = new CounterClient(server, logEach, entry);
         client.thread.start();
         return client;
     }
@@ -98,8 +109,9 @@ final class CounterClient implements AutoCloseable {
         long count = 0;
         long hash = 0;
         for (long number = 1; !stopping; number++) {
+            boolean log = logEach > 0 && number % logEach == 0;
             long sentNs = System.nanoTime();
-            socket.getOutputStream().write((number + "\n").getBytes(StandardCharsets.US_ASCII));
+            socket.getOutputStream().write((number + (log ? " log\n" : "\n")).getBytes(StandardCharsets.US_ASCII));
             String answer = answers.readLine();
             long tookNs = System.nanoTime() - sentNs;
             if (answer == null) {
@@ -110,19 +122,27 @@ final class CounterClient implements AutoCloseable {
             hash = (hash ^ number) * HASH_FACTOR + count;
             long answeredCount = Long.parseLong(parts[1]);
             long answeredHash = Long.parseUnsignedLong(parts[2], 16);
-            boolean same = Long.parseLong(parts[0]) == number && answeredCount == count && answeredHash == hash;
-            took(tookNs, same, Math.max(0, count - answeredCount));
+            boolean same = Long.parseLong(parts[0]) == number
+                    && answeredCount == count
+                    && answeredHash == hash
+                    && parts.length == (log ? 4 : 3);
+            took(tookNs, same, Math.max(0, count - answeredCount), log ? answer : null);
             count = answeredCount;
             hash = answeredHash;
             LockSupport.parkNanos(THINK_NS);
         }
     }
 
-    private synchronized void took(long ns, boolean right, long forgotten) {
+    private synchronized void took(long ns, boolean right, long forgotten, @Nullable String line) {
         acks++;
         lost += forgotten;
         contradicted += right || forgotten > 0 ? 0 : 1;
-        roundTripNs.recordValue(ns);
+        longestNs = Math.max(longestNs, ns);
+        if (line != null) {
+            logged.add(line);
+        } else {
+            roundTripNs.recordValue(ns);
+        }
     }
 
     private synchronized void fail(String why) {
@@ -144,13 +164,24 @@ final class CounterClient implements AutoCloseable {
         return contradicted;
     }
 
-    /** Round trips since the last call of this, in milliseconds. */
+    /** The answers so far to requests that were to be logged. */
+    synchronized List<String> logged() {
+        return List.copyOf(logged);
+    }
+
+    /** How many those are. */
+    synchronized int loggedCount() {
+        return logged.size();
+    }
+
+    /** Round trips since the last call of this, in milliseconds, of requests that were not to be logged; the maximum is of all. */
     synchronized Quantiles roundTripMs() {
         Quantiles taken = new Quantiles(
                 roundTripNs.getValueAtPercentile(50) / NS_PER_MS,
                 roundTripNs.getValueAtPercentile(99) / NS_PER_MS,
-                roundTripNs.getMaxValue() / NS_PER_MS);
+                longestNs / NS_PER_MS);
         roundTripNs.reset();
+        longestNs = 0;
         return taken;
     }
 

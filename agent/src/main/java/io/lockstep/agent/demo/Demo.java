@@ -7,6 +7,7 @@ import io.lockstep.agent.view.ReplicaView;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
@@ -43,7 +44,7 @@ final class Demo {
             if (options.report() != null) {
                 output.json(report, options.report());
             }
-            verified = report.guestState().verified();
+            verified = report.guestState().verified() && report.disks().stream().allMatch(DemoReport.Disk::verified);
         } catch (DemoFailure | LockstepException e) {
             output.failed(String.valueOf(e.getMessage()), workspace.directory());
         } finally {
@@ -78,7 +79,8 @@ final class Demo {
                 SerialLog serial = new SerialLog(workspace.directory().resolve(workspace.vmName() + ".serial"))) {
             String accelerator = GuestVm.accelerator(options.guests(), workspace.directory());
             output.line("guest %s under %s, two agents in %s", name(), accelerator, workspace.directory());
-            GuestVm vm = boot(workspace, accelerator);
+            DiskCheck disk = DiskCheck.of(options.guest(), workspace.directory());
+            GuestVm vm = boot(workspace, accelerator, disk);
             hosts.start();
             Deadline.await("the guest's first tick", BOOT, () -> {
                 if (!vm.isAlive()) {
@@ -101,23 +103,40 @@ final class Demo {
             ProtectionStatus before = hosts.primary().protection(hosts.vm());
             ReplicaView replica = hosts.peer().replica(hosts.vm());
             TickWatch ticks = new TickWatch(serial, check, chain.sweepTicks());
-            traffic.beforeKill();
+            traffic.beforeKill(before, output);
             Outcome outcome = options.kill() == Kill.AGENT
                     ? new AgentKill(hosts, vm, ticks, output).perform()
-                    : new VmKill(hosts, vm, ticks, output).perform(options.kill());
-            return report(floor, before, replica, outcome, traffic.end());
+                    : new VmKill(hosts, vm, ticks, disk, traffic, output).perform(options.kill());
+            DemoReport.Client client = traffic.end();
+            List<DemoReport.Disk> disks = disk.end(
+                    traffic,
+                    hosts.peer().image(hosts.vm()),
+                    before.initialSync().ms(),
+                    output);
+            return report(floor, before, replica, outcome, client, disks);
         }
     }
 
-    private GuestVm boot(Workspace workspace, String accelerator)
+    private GuestVm boot(Workspace workspace, String accelerator, DiskCheck disk)
             throws IOException, InterruptedException, DemoFailure {
-        if (!options.network()) {
-            return GuestVm.start(
-                    options.guest(), workspace.vmName(), accelerator, options.guests(), workspace.directory());
+        List<String> devices = new ArrayList<>(disk.qemuArguments());
+        String kernelOptions = disk.guestOptions();
+        if (options.network()) {
+            new GuestNetwork(List.of()).create();
+            devices.addAll(GuestNetwork.qemuArguments());
+            kernelOptions += " " + GuestNetwork.guestOption();
+        } else if (options.guest() == Guest.LINUX) {
+            output.line("no client: a network namespace of the run's own cannot be made here; root can");
         }
-        new GuestNetwork(List.of()).create();
-        return GuestVm.startWithNetwork(
-                List.of(), options.guest(), workspace.vmName(), accelerator, options.guests(), workspace.directory());
+        return GuestVm.startWith(
+                List.of(),
+                options.guest(),
+                workspace.vmName(),
+                accelerator,
+                devices,
+                kernelOptions,
+                options.guests(),
+                workspace.directory());
     }
 
     /** Prints a line a second. */
@@ -142,7 +161,8 @@ final class Demo {
             ProtectionStatus before,
             ReplicaView replica,
             Outcome outcome,
-            DemoReport.@Nullable Client client) {
+            DemoReport.@Nullable Client client,
+            List<DemoReport.Disk> disks) {
         Quantiles dirty = before.dirtyPages();
         return new DemoReport(
                 name(),
@@ -161,6 +181,7 @@ final class Demo {
                 outcome.failover(),
                 outcome.guestState(),
                 client,
+                disks,
                 outcome.agentRestart());
     }
 

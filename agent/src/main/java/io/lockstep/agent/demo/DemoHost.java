@@ -171,6 +171,21 @@ public final class DemoHost {
         }
     }
 
+    /** What the service manager does when the agent has ended for good. */
+    void releaseOutput() throws IOException, InterruptedException, DemoFailure {
+        Process release = new ProcessBuilder(
+                        launcher.toString(),
+                        "release-output",
+                        "--root",
+                        paths.root().toString())
+                .redirectErrorStream(true)
+                .redirectOutput(log("release"))
+                .start();
+        if (release.waitFor() != 0) {
+            throw new DemoFailure("lockstep release-output for " + name + " exited with " + release.exitValue());
+        }
+    }
+
     /** About the agent itself. */
     public AgentView agent() throws LockstepException, IOException {
         return api.agent();
@@ -203,6 +218,21 @@ public final class DemoHost {
         return api.run(vm, "verify", "{}", NO_PROGRESS, Verification.class);
     }
 
+    /** Holds the VM's output from now on, or lets it pass. */
+    void switchProtection(String vm, String mode)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
+        api.run(vm, "protection", "{\"protection\":\"" + mode + "\"}", NO_PROGRESS, ProtectionStatus.class);
+    }
+
+    /** Whether the VM's output waits for acknowledgements now. */
+    boolean holdsOutput(String vm) throws DemoFailure {
+        try {
+            return protection(vm).output().holding();
+        } catch (LockstepException | IOException e) {
+            throw new DemoFailure("the status of " + name + ": " + e.getMessage(), e);
+        }
+    }
+
     /** How the VM that runs here is protected. */
     public ProtectionStatus protection(String vm) throws LockstepException, IOException, DemoFailure {
         return api.status().protections().stream()
@@ -217,6 +247,11 @@ public final class DemoHost {
                 .filter(replica -> replica.vm().equals(vm))
                 .findFirst()
                 .orElseThrow(() -> new DemoFailure(name + " holds no replica of " + vm));
+    }
+
+    /** Where this host keeps its image of the VM's first disk. */
+    Path image(String vm) {
+        return paths.state().resolve("disks").resolve(vm).resolve("disk-0.raw");
     }
 
     /** The VM's promotion on this host; null until it was promoted. */

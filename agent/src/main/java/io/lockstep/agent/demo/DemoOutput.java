@@ -117,6 +117,14 @@ final class DemoOutput {
                     client.roundTripMs().p99(),
                     client.unprotectedRoundTripMs().p50());
         }
+        for (DemoReport.Disk disk : report.disks()) {
+            row(
+                    "disk " + disk.name(),
+                    "%.0f MiB, on the peer after %.0f ms, verified after the kill: %s",
+                    disk.bytes() / 1048576.0,
+                    disk.syncMs(),
+                    disk.verified() ? "yes" : "NO");
+        }
         DemoReport.GuestState state = report.guestState();
         row("guest's state", "%d ticks before, %d after the kill", state.ticksBefore(), state.ticksAfter());
         row("verified", "%s", state.verified() ? "yes" : "NO");

@@ -2,6 +2,7 @@ package io.lockstep.agent.demo;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import io.lockstep.agent.view.Quantiles;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param journal what the peer's journal held at the kill
  * @param failover null if nothing failed over: the agent alone was killed
  * @param client absent unless the guest has a network
+ * @param disks of the guest
  * @param agentRestart absent unless the agent alone was killed
  */
 record DemoReport(
@@ -35,6 +37,7 @@ record DemoReport(
         @Nullable Failover failover,
         GuestState guestState,
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Client client,
+        List<Disk> disks,
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable AgentRestart agentRestart) {
 
     /** The first full copy: bytes of guest memory, and how long it took. */
@@ -78,7 +81,7 @@ record DemoReport(
      * @param acks requests that the guest acknowledged
      * @param lost of them, that it had forgotten later
      * @param contradicted answers that no order of what was asked explains
-     * @param roundTripMs under protection, before the kill
+     * @param roundTripMs under protection, before the kill; of requests that the guest answers from memory
      * @param gapMs longest round trip from the kill on
      */
     record Client(
@@ -88,6 +91,17 @@ record DemoReport(
             MedianAndTail roundTripMs,
             MedianAndTail unprotectedRoundTripMs,
             double gapMs) {}
+
+    /**
+     * A disk of the guest.
+     *
+     * @param name as QEMU knows its drive
+     * @param bytes its length
+     * @param syncMs from protection's beginning to the peer's image being whole; the memory's first copy runs beside it
+     * @param verified whether the peer's image was compared after the kill and found right: against the VM's own image where that lives, else
+     *     file system, known content and log
+     */
+    record Disk(String name, long bytes, double syncMs, boolean verified) {}
 
     /**
      * The agent's death and return.

@@ -30,18 +30,22 @@ public final class GuestVm {
         return start(List.of(), guest, name, accelerator, List.of(), guest.bootArguments(guests), directory);
     }
 
-    /** As above, with a NIC in the run's own network. */
-    static GuestVm startWithNetwork(
-            List<String> prefix, Guest guest, String name, String accelerator, Path guests, Path directory)
+    /**
+     * As above, with more devices and, for the linux guest's kernel, options.
+     *
+     * @param prefix a command that runs QEMU; empty if it is run as it is
+     */
+    static GuestVm startWith(
+            List<String> prefix,
+            Guest guest,
+            String name,
+            String accelerator,
+            List<String> devices,
+            String options,
+            Path guests,
+            Path directory)
             throws IOException {
-        return start(
-                prefix,
-                guest,
-                name,
-                accelerator,
-                GuestNetwork.qemuArguments(),
-                guest.bootArguments(guests, GuestNetwork.guestOption()),
-                directory);
+        return start(prefix, guest, name, accelerator, devices, guest.bootArguments(guests, options), directory);
     }
 
     private static GuestVm start(

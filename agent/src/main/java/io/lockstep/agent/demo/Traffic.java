@@ -1,8 +1,10 @@
 package io.lockstep.agent.demo;
 
+import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.Quantiles;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The client of a run, if the guest has a network, from before protection to after the kill. Single-threaded. */
@@ -17,6 +19,9 @@ final class Traffic {
 
     private static final int ANSWERS_AFTER = 100;
 
+    /** Each so many requests one is logged by the guest, on its disk, before it answers. */
+    private static final int LOG_EACH = 8;
+
     private final @Nullable CounterClient client;
     private Quantiles unprotectedMs = new Quantiles(0, 0, 0);
     private Quantiles protectedMs = new Quantiles(0, 0, 0);
@@ -29,7 +34,9 @@ final class Traffic {
         return new Traffic(
                 options.network()
                         ? CounterClient.start(
-                                new InetSocketAddress(GuestNetwork.GUEST_ADDRESS, GuestNetwork.PORT), () -> {})
+                                new InetSocketAddress(GuestNetwork.GUEST_ADDRESS, GuestNetwork.PORT),
+                                LOG_EACH,
+                                () -> {})
                         : null);
     }
 
@@ -52,15 +59,30 @@ final class Traffic {
     }
 
     /** Now everything is as it is under protection, for the last time. */
-    void beforeKill() throws DemoFailure {
+    void beforeKill(ProtectionStatus protection, DemoOutput output) throws DemoFailure {
         if (client != null) {
             client.check();
             protectedMs = client.roundTripMs();
+            output.line(
+                    "client: round trip p50 %.2f ms under protection; pause p50 %.2f ms, acknowledgement p50 %.2f ms",
+                    protectedMs.p50(),
+                    protection.pauseMs().p50(),
+                    protection.ackMs().p50());
         }
     }
 
+    /** How many lines the guest has logged and acknowledged so far. */
+    int loggedCount() {
+        return client == null ? 0 : client.loggedCount();
+    }
+
+    /** What the guest has logged and acknowledged so far; of no client nothing. */
+    List<String> logged() {
+        return client == null ? List.of() : client.logged();
+    }
+
     /**
-     * After the kill.
+     * After the kill: returns when the client has gone on for a while, and ends it.
      *
      * @return what the client saw; null if there is none
      * @throws DemoFailure if its connection ended, or anything was lost or contradicted

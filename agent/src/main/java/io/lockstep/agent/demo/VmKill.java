@@ -15,13 +15,17 @@ final class VmKill {
     private final Hosts hosts;
     private final GuestVm vm;
     private final TickWatch ticks;
+    private final DiskCheck disk;
+    private final Traffic traffic;
     private final DemoOutput output;
     private @Nullable Promotion promotion;
 
-    VmKill(Hosts hosts, GuestVm vm, TickWatch ticks, DemoOutput output) {
+    VmKill(Hosts hosts, GuestVm vm, TickWatch ticks, DiskCheck disk, Traffic traffic, DemoOutput output) {
         this.hosts = hosts;
         this.vm = vm;
         this.ticks = ticks;
+        this.disk = disk;
+        this.traffic = traffic;
         this.output = output;
     }
 
@@ -41,6 +45,7 @@ final class VmKill {
             output.line("killed QEMU, pid %d", vm.pid());
         }
         Promotion promoted = awaitPromotion();
+        disk.promoted(promoted.pid(), traffic);
         double totalMs = promoted.atMs() - (killed.getEpochSecond() * 1e3 + killed.getNano() / 1e6);
         output.line("%s promoted epoch %d: %s", Hosts.PEER, promoted.epoch(), promoted.reason());
         output.line(

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.view.Quantiles;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
@@ -25,6 +26,7 @@ class DemoReportTest {
                         new DemoReport.MedianAndTail(3.5, 9.25),
                         new DemoReport.MedianAndTail(0.5, 0.75),
                         231.5),
+                List.of(new DemoReport.Disk("log", 64 << 20, 812.5, true)),
                 null);
 
         assertThat(compact(report))
@@ -32,17 +34,18 @@ class DemoReportTest {
                         + "\"failover\":{\"detectMs\":2.0,\"resumeMs\":20.5,\"totalMs\":23.0},"
                         + "\"guestState\":{\"ticksBefore\":900,\"ticksAfter\":300,\"verified\":true},"
                         + "\"client\":{\"acks\":1234,\"lost\":0,\"contradicted\":0,\"roundTripMs\":{\"p50\":3.5,\"p99\":9.25},"
-                        + "\"unprotectedRoundTripMs\":{\"p50\":0.5,\"p99\":0.75},\"gapMs\":231.5}}");
+                        + "\"unprotectedRoundTripMs\":{\"p50\":0.5,\"p99\":0.75},\"gapMs\":231.5},"
+                        + "\"disks\":[{\"name\":\"log\",\"bytes\":67108864,\"syncMs\":812.5,\"verified\":true}]}");
     }
 
     @Test
     void shouldWriteTheAgentsRestartWhenTheAgentWasKilled() throws Exception {
-        DemoReport report = report("agent", null, null, new DemoReport.AgentRestart(0.5, false));
+        DemoReport report = report("agent", null, null, List.of(), new DemoReport.AgentRestart(0.5, false));
 
         assertThat(compact(report))
                 .isEqualTo("{\"guest\":\"micro\",\"kill\":\"agent\"," + COMMON
                         + "\"failover\":null,\"guestState\":{\"ticksBefore\":900,\"ticksAfter\":300,\"verified\":true},"
-                        + "\"agentRestart\":{\"vmPausedMsMax\":0.5,\"fullCopy\":false}}");
+                        + "\"disks\":[],\"agentRestart\":{\"vmPausedMsMax\":0.5,\"fullCopy\":false}}");
     }
 
     private static String compact(DemoReport report) throws Exception {
@@ -53,6 +56,7 @@ class DemoReportTest {
             String kill,
             DemoReport.@Nullable Failover failover,
             DemoReport.@Nullable Client client,
+            List<DemoReport.Disk> disks,
             DemoReport.@Nullable AgentRestart restart) {
         return new DemoReport(
                 "micro",
@@ -70,6 +74,7 @@ class DemoReportTest {
                 failover,
                 new DemoReport.GuestState(900, 300, true),
                 client,
+                disks,
                 restart);
     }
 }

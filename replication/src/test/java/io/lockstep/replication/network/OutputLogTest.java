@@ -82,6 +82,27 @@ class OutputLogTest {
         assertThat(log.heldBytes()).isZero();
     }
 
+    /** All frames of an epoch leave in one system call, or two where they go round the ring's end. */
+    @Test
+    void shouldReleaseAnEpochsFramesInAtMostTwoCalls() throws Exception {
+        SplittableRandom random = new SplittableRandom(5);
+        int ofTwo = 0;
+        for (int epoch = 0; epoch < 100; epoch++) {
+            for (int i = 0; i < 50; i++) {
+                write(frame(60 + random.nextInt(1_455), i));
+                log.receive(in[1]);
+            }
+            long before = log.sendCalls();
+            assertThat(log.send(out[0], log.tail())).isTrue();
+            assertThat(log.heldBytes()).isZero();
+            assertThat(log.sendCalls() - before).isBetween(1L, 2L);
+            ofTwo += log.sendCalls() - before == 2 ? 1 : 0;
+            read();
+        }
+        assertThat(log.frames()).isEqualTo(100 * 50);
+        assertThat(ofTwo).isPositive();
+    }
+
     @Test
     void shouldNotCountAFrameWhenItIsThereInPart() throws Exception {
         byte[] frame = frame(100, 7);
