@@ -77,7 +77,13 @@ class OutputTest {
         try (Wire wire = new Wire();
                 TwoHosts hosts = new TwoHosts()) {
             SystemVm vm = hosts.boot(SystemVm.Boot.micro(
-                    "vm1", "-netdev", wire.netdev("n0"), "-device", "e1000,netdev=n0,mac=52:54:00:77:00:01", "-device", "pcie-root-port,id=port"));
+                    "vm1",
+                    "-netdev",
+                    wire.netdev("n0"),
+                    "-device",
+                    "e1000,netdev=n0,mac=52:54:00:77:00:01",
+                    "-device",
+                    "pcie-root-port,id=port"));
             try (QmpConnection monitor = vm.monitor()) {
                 String before = filters(monitor);
                 assertThat(before).doesNotContain("lockstep");
