@@ -32,7 +32,6 @@ class SelSourceTest {
         int number;
         int errno;
         boolean overflow;
-        int asked;
 
         void add(long seconds, int sensorType, int sensor, int type, int data1, int data2, int data3) {
             number = number % 0xfffe + 1;
@@ -58,7 +57,6 @@ class SelSourceTest {
 
         @Override
         public byte[] command(int function, int command, byte[] bytes) throws LinuxException {
-            asked++;
             if (errno != 0) {
                 throw new LinuxException("open(/dev/ipmi0, 0x2)", errno);
             }
