@@ -42,19 +42,24 @@ public final class AgentProcess implements AutoCloseable {
         this.api = api;
     }
 
-    /** The supervisor's way in, past the command line's parser: the one argument is the root. */
+    /** Of the command line: whether peers on this very machine are welcome. */
+    public static final String SAME_HOST = "--same-host-for-testing";
+
+    /** The supervisor's way in, past the command line's parser: the root, and {@link #SAME_HOST} if it is wanted. */
     public static void main(String[] arguments) {
-        System.exit(run(AgentPaths.under(Path.of(arguments[0]))));
+        System.exit(
+                run(AgentPaths.under(Path.of(arguments[0])), arguments.length > 1 && arguments[1].equals(SAME_HOST)));
     }
 
     /**
      * Runs the agent until the process is told to end.
      *
+     * @param sameHostForTesting whether peers on this very machine are welcome
      * @return the exit status of a refusal; otherwise the process ends inside
      */
-    public static int run(AgentPaths paths) {
+    public static int run(AgentPaths paths, boolean sameHostForTesting) {
         try {
-            AgentProcess process = start(paths);
+            AgentProcess process = start(paths, sameHostForTesting);
             CountDownLatch closed = new CountDownLatch(1);
             Runtime.getRuntime()
                     .addShutdownHook(new Thread(
@@ -76,13 +81,13 @@ public final class AgentProcess implements AutoCloseable {
     }
 
     /** Starts all of it. */
-    public static AgentProcess start(AgentPaths paths) throws LockstepException {
+    public static AgentProcess start(AgentPaths paths, boolean sameHostForTesting) throws LockstepException {
         FileLock lock = prepare(paths);
         AgentLog.start(paths.logs());
         Logger log = LoggerFactory.getLogger(AgentProcess.class);
         try {
             AgentConfig config = AgentConfig.load(paths);
-            Daemon daemon = factory().start(paths, config);
+            Daemon daemon = factory().start(paths, config, sameHostForTesting);
             Notifier notifier = Notifier.of(System.getenv());
             WatchdogFeeder watchdog = WatchdogFeeder.start(daemon::progress, notifier);
             notifier.ready();

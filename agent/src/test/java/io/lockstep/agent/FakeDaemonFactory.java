@@ -7,7 +7,7 @@ import java.util.List;
 /** A daemon whose one duty cycle goes on by itself: for tests of the process around it. */
 public final class FakeDaemonFactory implements DaemonFactory {
     @Override
-    public Daemon start(AgentPaths paths, AgentConfig config) {
+    public Daemon start(AgentPaths paths, AgentConfig config, boolean sameHostForTesting) {
         FakeOperations operations = new FakeOperations();
         ProgressSource cycle = new ProgressSource() {
             @Override

@@ -26,17 +26,29 @@ final class AgentCommand implements Callable<Integer> {
             description = "In a process of its own, started again when it dies or hangs, as systemd would do it.")
     boolean supervised;
 
+    @Option(
+            names = AgentProcess.SAME_HOST,
+            description =
+                    "Accept a peer on this very machine, which protects no VM from the machine's death: to try lockstep, and for"
+                            + " its tests. Both agents need it.")
+    boolean sameHostForTesting;
+
     @Override
     public Integer call() throws LockstepException {
-        return supervised ? supervise(root.paths()) : AgentProcess.run(root.paths());
+        return supervised
+                ? supervise(root.paths(), sameHostForTesting)
+                : AgentProcess.run(root.paths(), sameHostForTesting);
     }
 
-    private static int supervise(AgentPaths paths) throws LockstepException {
+    private static int supervise(AgentPaths paths, boolean sameHostForTesting) throws LockstepException {
         AgentConfig config = AgentConfig.load(paths);
         Path project = Path.of(System.getProperty("lockstep.project", "."));
         List<String> command = new ArrayList<>(JvmCommand.agent(project.resolve("agent/jvm.options")));
         command.add(AgentProcess.class.getName());
         command.add(paths.root().toString());
+        if (sameHostForTesting) {
+            command.add(AgentProcess.SAME_HOST);
+        }
         Supervisor supervisor = new Supervisor(
                 command,
                 paths.run().resolve("notify.sock"),

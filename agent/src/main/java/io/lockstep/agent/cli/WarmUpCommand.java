@@ -30,7 +30,7 @@ final class WarmUpCommand implements Callable<Integer> {
             AgentPaths paths = AgentPaths.under(root);
             Files.createDirectories(paths.configuration().getParent());
             Files.writeString(paths.configuration(), "[listen]\naddress = \"127.0.0.1\"\nport = " + freePort() + "\n");
-            AgentProcess agent = AgentProcess.start(paths);
+            AgentProcess agent = AgentProcess.start(paths, false);
             try {
                 for (String command : List.of("vms", "status", "identity")) {
                     CommandLine commandLine = Main.commandLine();

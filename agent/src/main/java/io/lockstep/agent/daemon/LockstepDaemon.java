@@ -9,6 +9,7 @@ import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.supervisor.ProgressSource;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.journal.JournalLimits;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.Identity;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkListener;
@@ -58,16 +59,22 @@ final class LockstepDaemon implements Daemon {
         this.operations = operations;
     }
 
-    static LockstepDaemon start(AgentPaths paths, AgentConfig config) throws LockstepException {
+    static LockstepDaemon start(AgentPaths paths, AgentConfig config, boolean sameHostForTesting)
+            throws LockstepException {
         long startedMs = System.currentTimeMillis();
         EventLog events = new EventLog();
         Identity identity = Identity.openOrCreate(paths.identity());
         LinkDialer dialer = new LinkDialer(identity, LinkTimeouts.DEFAULT);
         Standbys standbys = new Standbys(config, paths.run().resolve("standby"));
-        Protections protections = new Protections(paths, config, dialer, events);
+        HostIdentity host = HostIdentity.current(sameHostForTesting);
+        Protections protections = new Protections(paths, config, dialer, events, host);
         protections.takeUp();
         ReplicaHost replicas = new ReplicaHost(
-                replicaConfig(paths, config), standbys, fence(config), new ReplicaLog(events), HostCondition.UNKNOWN);
+                replicaConfig(paths, config, host),
+                standbys,
+                fence(config),
+                new ReplicaLog(events),
+                HostCondition.UNKNOWN);
         Hardware hardware = null;
         try {
             hardware = Hardware.ofThisHost(paths, config, policy(config, protections), events);
@@ -123,7 +130,7 @@ final class LockstepDaemon implements Daemon {
                 });
     }
 
-    private static ReplicaConfig replicaConfig(AgentPaths paths, AgentConfig config) {
+    private static ReplicaConfig replicaConfig(AgentPaths paths, AgentConfig config, HostIdentity host) {
         AgentConfig.Journal journal = config.journal();
         ReplicaConfig defaults = ReplicaConfig.defaults(
                 paths.state().resolve("replicas"), config.replica().directory());
@@ -135,7 +142,8 @@ final class LockstepDaemon implements Daemon {
                 defaults.applyLagMax(),
                 config.fence().timeoutMs(),
                 defaults.fenceRetryMs(),
-                defaults.standbyTimeoutMs());
+                defaults.standbyTimeoutMs(),
+                host);
     }
 
     private static @Nullable Fence fence(AgentConfig config) {

@@ -9,7 +9,7 @@ import io.lockstep.replication.LockstepException;
 /** Found by {@link java.util.ServiceLoader}. */
 public final class LockstepDaemonFactory implements DaemonFactory {
     @Override
-    public Daemon start(AgentPaths paths, AgentConfig config) throws LockstepException {
-        return LockstepDaemon.start(paths, config);
+    public Daemon start(AgentPaths paths, AgentConfig config, boolean sameHostForTesting) throws LockstepException {
+        return LockstepDaemon.start(paths, config, sameHostForTesting);
     }
 }

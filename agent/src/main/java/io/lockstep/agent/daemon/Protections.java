@@ -8,6 +8,7 @@ import io.lockstep.agent.events.EventLog;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionHello;
@@ -36,6 +37,7 @@ final class Protections implements AutoCloseable {
     private final AgentConfig config;
     private final LinkDialer dialer;
     private final EventLog events;
+    private final HostIdentity host;
     private final ProtectionStore store;
     private final Map<String, Held> held = new ConcurrentHashMap<>();
     private volatile boolean closing;
@@ -43,11 +45,13 @@ final class Protections implements AutoCloseable {
     /** A protection and what is written down of it. */
     record Held(ProtectedVm vm, ProtectionStore.Entry entry) {}
 
-    Protections(AgentPaths paths, AgentConfig config, LinkDialer dialer, EventLog events) throws LockstepException {
+    Protections(AgentPaths paths, AgentConfig config, LinkDialer dialer, EventLog events, HostIdentity host)
+            throws LockstepException {
         this.events = events;
         this.paths = paths;
         this.config = config;
         this.dialer = dialer;
+        this.host = host;
         this.store = new ProtectionStore(paths.state().resolve("protections"));
     }
 
@@ -261,7 +265,8 @@ final class Protections implements AutoCloseable {
                 pipeline.pageCacheBytes(),
                 pipeline.encoderThreads(),
                 asked.tracker,
-                config.replica().directory().resolve("ledgers"));
+                config.replica().directory().resolve("ledgers"),
+                host);
     }
 
     /** A peer of the configuration. */

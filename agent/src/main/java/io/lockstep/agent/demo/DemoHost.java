@@ -3,6 +3,7 @@ package io.lockstep.agent.demo;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.AgentPaths;
+import io.lockstep.agent.AgentProcess;
 import io.lockstep.agent.Progress;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.Floor;
@@ -18,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -116,16 +118,17 @@ public final class DemoHost {
 
     /** Starts the agent under its supervisor. */
     public void start() throws IOException {
-        supervisor = command("agent", "--supervised")
+        supervisor = command("agent", "--supervised", AgentProcess.SAME_HOST)
                 .redirectErrorStream(true)
                 .redirectOutput(log("agent"))
                 .start();
     }
 
-    private ProcessBuilder command(String verb, String option) {
-        return new ProcessBuilder(
-                        launcher.toString(), verb, "--root", paths.root().toString(), option)
-                .redirectInput(Path.of("/dev/null").toFile());
+    private ProcessBuilder command(String verb, String... options) {
+        List<String> command = new ArrayList<>(
+                List.of(launcher.toString(), verb, "--root", paths.root().toString()));
+        command.addAll(List.of(options));
+        return new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
     }
 
     private ProcessBuilder.Redirect log(String what) {

@@ -130,6 +130,23 @@ class PeerRefusalTest {
     }
 
     @Test
+    void shouldGiveUpWhenThePeerIsTheSameMachine() throws Exception {
+        TestHost earnest = new TestHost(directory, "earnest").inEarnest();
+        try (TestHost alone = new TestHost(directory, "alone").peer("earnest", earnest).inEarnest()) {
+            earnest.peer("alone", alone).start();
+            alone.start();
+            assertError(
+                    refused(alone, earnest, "same-machine"),
+                    "peer-same-host",
+                    "The peer's boot-id == the primary's: a replica on the machine of its VM dies with it. This is one and the same"
+                            + " running machine. To try lockstep on one machine, start both agents with"
+                            + " --same-host-for-testing.");
+        } finally {
+            earnest.close();
+        }
+    }
+
+    @Test
     void shouldGiveUpWhenThePeerSpeaksANewerProtocol() throws Exception {
         Identity identity = Identity.openOrCreate(directory.resolve("newer"));
         TestHost modest = new TestHost(directory, "modest");

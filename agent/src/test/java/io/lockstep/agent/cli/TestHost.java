@@ -34,6 +34,7 @@ final class TestHost implements AutoCloseable {
     final String fingerprint;
     final Path memory;
     private final StringBuilder toml = new StringBuilder();
+    private boolean sameHost = true;
     private Daemon daemon;
     private ApiServer api;
 
@@ -67,6 +68,12 @@ final class TestHost implements AutoCloseable {
         return peer(name, host.port, host.fingerprint);
     }
 
+    /** Started without {@code --same-host-for-testing}. */
+    TestHost inEarnest() {
+        sameHost = false;
+        return this;
+    }
+
     /** Writes the configuration without starting anything. */
     TestHost configured() throws IOException {
         Files.createDirectories(Objects.requireNonNull(paths.configuration().getParent()));
@@ -78,7 +85,7 @@ final class TestHost implements AutoCloseable {
     TestHost start() throws Exception {
         configured();
         AgentConfig config = AgentConfig.load(paths);
-        daemon = new LockstepDaemonFactory().start(paths, config);
+        daemon = new LockstepDaemonFactory().start(paths, config, sameHost);
         api = ApiServer.start(daemon.operations(), new HostDoctor(paths, config, daemon.operations()), paths.socket());
         return this;
     }

@@ -11,6 +11,7 @@ import io.lockstep.replication.link.ControlMessage.Released;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.HelloCodec;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.Identity;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkListener;
@@ -199,6 +200,7 @@ class LastWordsTest {
                 "pc-q35-7.2",
                 List.of("qemu-system-x86_64", "-m", "1M"),
                 "/",
-                List.of());
+                List.of(),
+                HostIdentity.UNKNOWN);
     }
 }

@@ -66,7 +66,8 @@ final class TwoHosts implements AutoCloseable {
 
     private static Host start(String name, AgentPaths paths, String configuration) throws Exception {
         DaemonFactory factory = new LockstepDaemonFactory();
-        return new Host(name, paths, factory.start(paths, AgentConfig.parse(name + ".toml", configuration, paths)));
+        return new Host(
+                name, paths, factory.start(paths, AgentConfig.parse(name + ".toml", configuration, paths), true));
     }
 
     private static int freePort() throws IOException {

@@ -60,7 +60,8 @@ public final class HelloCodec {
                 .failureTimeoutMs(hello.failureTimeoutMs())
                 .agentRestartMs(hello.agentRestartMs())
                 .qemuUid(hello.qemuUid())
-                .qemuGid(hello.qemuGid());
+                .qemuGid(hello.qemuGid())
+                .sameHostForTesting((short) (hello.host().sameHostForTesting() ? 1 : 0));
         HelloEncoder.RamBlocksEncoder blocks =
                 encoder.ramBlocksCount(hello.ramBlocks().size());
         for (RamBlock block : hello.ramBlocks()) {
@@ -97,6 +98,13 @@ public final class HelloCodec {
         encoder.putWorkingDirectory(directory, 0, directory.length);
         byte[] devices = listBytes("devices", hello.devices());
         encoder.putDevices(devices, 0, devices.length);
+        HostIdentity host = hello.host();
+        byte[] machineId = MessageText.encode("machine-id", host.machineId(), MessageText.NAME_BYTES_MAX);
+        encoder.putMachineId(machineId, 0, machineId.length);
+        byte[] bootId = MessageText.encode("boot-id", host.bootId(), MessageText.NAME_BYTES_MAX);
+        encoder.putBootId(bootId, 0, bootId.length);
+        byte[] uuid = MessageText.encode("product UUID", host.productUuid(), MessageText.NAME_BYTES_MAX);
+        encoder.putProductUuid(uuid, 0, uuid.length);
         int length = MessageHeaderEncoder.ENCODED_LENGTH + encoder.encodedLength();
         if (length > FrameLayout.MESSAGE_BYTES_MAX) {
             throw new LockstepException(
@@ -144,6 +152,11 @@ public final class HelloCodec {
                 decoder::getWorkingDirectory);
         String devices = MessageText.decode(
                 "devices", decoder.devicesLength(), MessageText.COMMAND_BYTES_MAX, decoder::getDevices);
+        HostIdentity host = new HostIdentity(
+                name("machine-id", decoder.machineIdLength(), decoder::getMachineId),
+                name("boot-id", decoder.bootIdLength(), decoder::getBootId),
+                name("product UUID", decoder.productUuidLength(), decoder::getProductUuid),
+                decoder.sameHostForTesting() == 1);
         return new SessionHello(
                 decoder.protocolVersion(),
                 decoder.vmIdHigh(),
@@ -162,7 +175,8 @@ public final class HelloCodec {
                 machine,
                 list("command line", command),
                 directory,
-                list("devices", devices));
+                list("devices", devices),
+                host);
     }
 
     /** Reads and judges a HelloReply. A refusal is returned, not thrown. */

@@ -188,7 +188,7 @@ public final class MessageShape {
     }
 
     private static void hello() {
-        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 7);
+        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 10);
         hello.groups = List.of(
                 new Group(HelloDecoder.RamBlocksDecoder.sbeBlockLength(), 1),
                 new Group(HelloDecoder.DisksDecoder.sbeBlockLength(), 3));

@@ -25,6 +25,7 @@ import java.util.List;
  * @param commandLine arguments as in {@code /proc/PID/cmdline}, the program first
  * @param workingDirectory QEMU's, for the relative paths in the command line
  * @param devices that the standby must have, each as its type and id, e.g. {@code virtio-rng-pci rng1}
+ * @param host where the primary runs
  */
 public record SessionHello(
         int protocolVersion,
@@ -44,7 +45,8 @@ public record SessionHello(
         String machineType,
         List<String> commandLine,
         String workingDirectory,
-        List<String> devices) {
+        List<String> devices,
+        HostIdentity host) {
     public SessionHello {
         ramBlocks = List.copyOf(ramBlocks);
         disks = List.copyOf(disks);

@@ -1,5 +1,6 @@
 package io.lockstep.replication.protection;
 
+import io.lockstep.replication.link.HostIdentity;
 import java.nio.file.Path;
 
 /**
@@ -20,6 +21,7 @@ import java.nio.file.Path;
  * @param encoderThreads threads that encode pages
  * @param tracker {@code auto} or a tracker's name
  * @param stateDirectory directory on tmpfs for what must outlive this process, but not QEMU
+ * @param host that this runs on
  */
 public record ProtectionSettings(
         int epochMs,
@@ -36,7 +38,8 @@ public record ProtectionSettings(
         long pageCacheBytes,
         int encoderThreads,
         String tracker,
-        Path stateDirectory) {
+        Path stateDirectory,
+        HostIdentity host) {
     /** Each epoch in flight has a bitmap in the ledger and a device-state buffer in the pipeline. */
     public static final int EPOCHS_IN_FLIGHT_LIMIT = 4;
 

@@ -39,6 +39,7 @@ public record ProtectionTicket(String vmName, UUID vmId, String agentVersion) {
                 vm.facts().machineType(),
                 vm.process().commandLine(),
                 vm.process().workingDirectory().toString(),
-                vm.facts().pluggedDevices());
+                vm.facts().pluggedDevices(),
+                settings.host());
     }
 }

@@ -1,6 +1,7 @@
 package io.lockstep.replication.replica;
 
 import io.lockstep.replication.journal.JournalLimits;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.wire.AckLevel;
 import java.nio.file.Path;
 
@@ -15,6 +16,7 @@ import java.nio.file.Path;
  * @param fenceTimeoutMs longest run of the fence command
  * @param fenceRetryMs time between a fence command that failed and its next run, while the silence lasts
  * @param standbyTimeoutMs longest wait for a standby at a promotion
+ * @param host that this runs on: its own VMs get no replica here
  */
 public record ReplicaConfig(
         Path stateDirectory,
@@ -24,7 +26,8 @@ public record ReplicaConfig(
         int applyLagMax,
         long fenceTimeoutMs,
         long fenceRetryMs,
-        long standbyTimeoutMs) {
+        long standbyTimeoutMs,
+        HostIdentity host) {
     /** The images of the replicas' disks, a directory per VM. */
     public Path diskDirectory() {
         return stateDirectory.resolveSibling("disks");
@@ -33,6 +36,14 @@ public record ReplicaConfig(
     /** The defaults under two directories. */
     public static ReplicaConfig defaults(Path stateDirectory, Path memoryDirectory) {
         return new ReplicaConfig(
-                stateDirectory, memoryDirectory, JournalLimits.defaults(), AckLevel.MEMORY, 8, 10_000, 5_000, 10_000);
+                stateDirectory,
+                memoryDirectory,
+                JournalLimits.defaults(),
+                AckLevel.MEMORY,
+                8,
+                10_000,
+                5_000,
+                10_000,
+                HostIdentity.UNKNOWN);
     }
 }

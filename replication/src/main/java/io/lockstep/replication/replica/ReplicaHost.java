@@ -108,6 +108,7 @@ public final class ReplicaHost implements AutoCloseable {
     }
 
     private void serve(FrameChannel channel, SessionHello wanted) throws LockstepException {
+        env.config().host().requireOtherThan(wanted.host());
         Replica replica = replica(wanted.vmName());
         ReplicaSession session = new ReplicaSession(replica, channel, wanted);
         SessionReply reply = replica.hello(wanted, session, channel.peerFingerprint());

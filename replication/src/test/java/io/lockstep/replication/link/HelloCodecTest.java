@@ -42,7 +42,8 @@ class HelloCodecTest {
                 "pc-q35-7.2",
                 command,
                 "/",
-                List.of("virtio-rng-pci rng1", "VGA"));
+                List.of("virtio-rng-pci rng1", "VGA"),
+                new HostIdentity("m", "", "p", true));
     }
 
     private void assertHelloRefused(SessionHello hello, Kind kind, String code, String message) throws Exception {
@@ -131,7 +132,8 @@ class HelloCodecTest {
                 "pc",
                 List.of("q"),
                 "/",
-                List.of());
+                List.of(),
+                new HostIdentity("m", "", "p", true));
         assertHelloRefused(none, Kind.CORRUPT, "hello-ram-blocks", "RAM block count 0 not in 1..4096");
     }
 
@@ -153,7 +155,7 @@ class HelloCodecTest {
         assertNotSent(
                 hello(1, "pc.ram", "vm", List.of("x".repeat(1_048_575))),
                 "hello-too-long",
-                "Hello of VM vm has 1048905 bytes > 1048576: its command line has 1048576. Shorten it.");
+                "Hello of VM vm has 1048920 bytes > 1048576: its command line has 1048576. Shorten it.");
         assertNotSent(
                 hello(1, "pc.ram", "vm", List.of("a\0b")), "hello-value", "an element of command line holds a NUL");
     }

@@ -3,6 +3,7 @@ package io.lockstep.replication.replica;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.journal.JournalLimits;
 import io.lockstep.replication.link.HelloCodec;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.wire.AckLevel;
@@ -32,7 +33,8 @@ final class KilledPeer {
                 8,
                 1,
                 1,
-                1);
+                1,
+                HostIdentity.UNKNOWN);
         ReplicaEnvironment env = new ReplicaEnvironment(
                 config,
                 (hello, files) -> {

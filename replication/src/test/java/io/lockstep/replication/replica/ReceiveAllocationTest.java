@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import io.lockstep.replication.journal.JournalLimits;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.EpochKind;
 import java.lang.management.ManagementFactory;
@@ -36,7 +37,8 @@ class ReceiveAllocationTest {
                 8,
                 1,
                 1,
-                1);
+                1,
+                HostIdentity.UNKNOWN);
         ReplicaStore store = new ReplicaStore(config, "vm", ReplicaMarker.BootId.current(), System::currentTimeMillis);
         ReplicaStore.Content content = store.create(primary.hello(-1, -1), "sha256:0");
         List<Long> compared = new ArrayList<>();

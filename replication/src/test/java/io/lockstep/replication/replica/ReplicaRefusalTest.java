@@ -11,6 +11,7 @@ import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.ControlMessage.LinkError;
 import io.lockstep.replication.link.ControlMessage.ScrubMismatch;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.MemoryChannel;
 import io.lockstep.replication.link.SessionHello;
@@ -50,7 +51,8 @@ class ReplicaRefusalTest {
                 8,
                 1,
                 1,
-                1);
+                1,
+                HostIdentity.UNKNOWN);
         return new ReplicaStore(config, "vm", ReplicaMarker.BootId.current(), System::currentTimeMillis);
     }
 
@@ -76,7 +78,8 @@ class ReplicaRefusalTest {
                 "pc-q35-7.2",
                 List.of("qemu"),
                 "/",
-                List.of());
+                List.of(),
+                HostIdentity.UNKNOWN);
         assertThatThrownBy(() -> store(8 << 20).create(hello, ""))
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("peer-shm-too-small"))

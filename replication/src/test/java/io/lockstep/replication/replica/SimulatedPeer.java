@@ -5,6 +5,7 @@ import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.hypervisor.Standby;
 import io.lockstep.replication.journal.JournalLimits;
 import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
@@ -53,7 +54,8 @@ final class SimulatedPeer implements AutoCloseable {
                 4,
                 1_000,
                 500,
-                1_000);
+                1_000,
+                HostIdentity.UNKNOWN);
         start();
     }
 

@@ -4,6 +4,7 @@ import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
 import io.lockstep.replication.journal.Epochs;
 import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.pipeline.Encoding;
@@ -80,7 +81,8 @@ final class SimulatedPrimary {
                 "pc-q35-7.2",
                 List.of("qemu-system-x86_64", "-m", "64"),
                 "/",
-                List.of());
+                List.of(),
+                HostIdentity.UNKNOWN);
     }
 
     static int uid() {
