@@ -7,6 +7,7 @@ import java.nio.file.Path;
 
 /** File descriptors of this process; open(2), close(2), fcntl(2). Any thread. */
 public final class Descriptors {
+    private static final long SYS_DUP2 = 33; // x86-64, asm/unistd_64.h
     private static final int F_DUPFD_CLOEXEC = 1030;
 
     private Descriptors() {}
@@ -34,6 +35,14 @@ public final class Descriptors {
             throw new LinuxException("fcntl(" + fd + ", F_DUPFD_CLOEXEC)", Libc.errno());
         }
         return copy;
+    }
+
+    /** Makes a number stand for another descriptor's open file, over an exec too; what it stood for before is closed. */
+    public static void replace(int number, int fd) throws LinuxException {
+        // SAFETY: no memory is passed.
+        if (Libc.syscall(SYS_DUP2, fd, number, 0, 0, 0, 0) < 0) {
+            throw new LinuxException("dup2(" + fd + ", " + number + ")", Libc.errno());
+        }
     }
 
     /** Closes it. Linux frees the number even when it reports an error, so errors mean nothing here and are not reported. */

@@ -10,7 +10,7 @@ import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.view.JobView;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
-import java.io.InputStream;
+import java.lang.management.ManagementFactory;
 import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -18,12 +18,14 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.Promise;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,6 +34,8 @@ import org.slf4j.LoggerFactory;
 final class ApiHandler extends Handler.Abstract {
     /** A request is a few names and numbers. */
     static final int BODY_BYTES_MAX = 16 << 10;
+
+    private static final byte[] NO_BODY = {};
 
     /** A UUID has 36. */
     private static final int KEY_CHARACTERS_MAX = 128;
@@ -48,6 +52,7 @@ final class ApiHandler extends Handler.Abstract {
     private final VmOperations operations;
     private final EventStreams streams;
     private final boolean hideGuestNames;
+    private final Throttle throttle = new Throttle();
 
     /** @param hideGuestNames whether readers of the read-only socket see pseudonyms of VMs */
     ApiHandler(Routes routes, VmOperations operations, EventStreams streams, boolean hideGuestNames) {
@@ -58,7 +63,74 @@ final class ApiHandler extends Handler.Abstract {
     }
 
     @Override
-    public boolean handle(Request request, Response response, Callback callback) throws IOException {
+    public boolean handle(Request request, Response response, Callback callback) {
+        if (request.getLength() > BODY_BYTES_MAX) {
+            problem(response, callback, tooLarge(request.getLength()));
+            return true;
+        }
+        long waitNs = throttle.book(System.nanoTime());
+        if (waitNs > 0) {
+            var unused = request.getComponents()
+                    .getScheduler()
+                    .schedule(
+                            () -> request.getComponents()
+                                    .getExecutor()
+                                    .execute(() -> take(request, response, callback)),
+                            waitNs,
+                            TimeUnit.NANOSECONDS);
+        } else {
+            take(request, response, callback);
+        }
+        return true;
+    }
+
+    /** Waits for a body without a thread: a client that sends it slowly keeps nobody else from being served. */
+    private void take(Request request, Response response, Callback callback) {
+        if (!request.getMethod().equals("POST")) {
+            serve(request, response, callback, NO_BODY);
+            return;
+        }
+        Content.Source.asByteArrayAsync(request, BODY_BYTES_MAX + 1, new Promise.Invocable<byte[]>() {
+            @Override
+            public InvocationType getInvocationType() {
+                return InvocationType.BLOCKING;
+            }
+
+            @Override
+            public void succeeded(byte[] bytes) {
+                if (bytes.length <= BODY_BYTES_MAX) {
+                    serve(request, response, callback, bytes);
+                } else {
+                    problem(response, callback, tooLarge(bytes.length));
+                }
+            }
+
+            @Override
+            public void failed(Throwable failure) {
+                if (failure instanceof IllegalStateException) {
+                    problem(response, callback, tooLarge(BODY_BYTES_MAX + 1));
+                } else {
+                    Response.writeError(request, response, callback, failure);
+                }
+            }
+        });
+    }
+
+    private static Problem tooLarge(long bytes) {
+        return Problem.of(new LockstepException(
+                "request-too-large", "the request's body has " + bytes + " bytes > " + BODY_BYTES_MAX + "."));
+    }
+
+    private void serve(Request request, Response response, Callback callback, byte[] body) {
+        long beganNs = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+        try {
+            route(request, response, callback, body);
+        } finally {
+            throttle.done(ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs);
+        }
+    }
+
+    private void route(Request request, Response response, Callback callback, byte[] body) {
         Pseudonyms names = Pseudonyms.NONE;
         try {
             String connector = String.valueOf(
@@ -72,20 +144,20 @@ final class ApiHandler extends Handler.Abstract {
             if (connector.equals(ApiServer.METRICS) && !metrics) {
                 throw new LockstepException("no-such-resource", "this address has /metrics alone.");
             }
-            Endpoint endpoint = metrics ? Endpoint.METRICS_TEXT : endpoint(request, path);
+            Endpoint endpoint = metrics && request.getMethod().equals("GET")
+                    ? Endpoint.METRICS_TEXT
+                    : endpoint(request, response, path);
             if (reader && !endpoint.method.equals("GET")) {
                 throw new LockstepException(
                         "read-only-socket",
                         "this socket is for reading alone: use agent.sock, as root or in group lockstep.");
             }
-            answer(request, response, callback, endpoint, path, names);
-        } catch (TooLargeException e) {
-            problem(response, callback, Problem.of(413, "request-too-large", String.valueOf(e.getMessage())));
+            answer(request, response, callback, endpoint, path, names, body);
         } catch (BadRequestException e) {
             problem(response, callback, Problem.of(400, e.code(), String.valueOf(e.getMessage())));
         } catch (LockstepException e) {
             problem(response, callback, Problem.of(e));
-        } catch (RuntimeException e) {
+        } catch (IOException | RuntimeException e) {
             LOG.error(
                     "{} {} failed: {}",
                     request.getMethod(),
@@ -94,23 +166,27 @@ final class ApiHandler extends Handler.Abstract {
                     e);
             problem(response, callback, Problem.of(500, "internal-error", e + ". See the agent's log."));
         }
-        return true;
     }
 
-    private static Endpoint endpoint(Request request, List<String> path) throws LockstepException {
+    private static Endpoint endpoint(Request request, Response response, List<String> path) throws LockstepException {
         if (path.isEmpty() || !path.get(0).equals("v1")) {
             throw new LockstepException("no-such-resource", "every resource is under /v1.");
         }
         String method = request.getMethod();
-        if (!method.equals("GET") && !method.equals("POST")) {
-            throw new BadRequestException("method " + method + " is neither GET nor POST.");
-        }
         List<String> resource = path.subList(1, path.size());
         Endpoint endpoint = Endpoint.of(method, resource);
-        if (endpoint == null) {
-            throw Routes.noSuchResource(resource);
+        if (endpoint != null) {
+            return endpoint;
         }
-        return endpoint;
+        for (String other : List.of("GET", "POST")) {
+            if (Endpoint.of(other, resource) != null) {
+                response.getHeaders().put(HttpHeader.ALLOW, other);
+                throw new LockstepException(
+                        "method-not-allowed",
+                        "/v1/" + String.join("/", resource) + " is for " + other + ", not " + method + ".");
+            }
+        }
+        throw Routes.noSuchResource(resource);
     }
 
     private void answer(
@@ -119,7 +195,8 @@ final class ApiHandler extends Handler.Abstract {
             Callback callback,
             Endpoint endpoint,
             List<String> path,
-            Pseudonyms names)
+            Pseudonyms names,
+            byte[] body)
             throws IOException, LockstepException {
         switch (endpoint) {
             case METRICS_TEXT ->
@@ -130,7 +207,14 @@ final class ApiHandler extends Handler.Abstract {
                         "text/plain; version=0.0.4; charset=utf-8",
                         operations.metrics(names::of));
             case OPENAPI -> write(response, callback, 200, "application/json", OpenApiDocument.text());
-            case EVENTS -> streams.add(request, response, callback, names);
+            case EVENTS ->
+                streams.add(
+                        request,
+                        response,
+                        callback,
+                        names,
+                        ApiServer.READ_ONLY.equals(
+                                request.getConnectionMetaData().getConnector().getName()));
             default -> {
                 List<String> resource = path.subList(1, path.size());
                 Routes.Answer answer = endpoint.method.equals("GET")
@@ -138,7 +222,7 @@ final class ApiHandler extends Handler.Abstract {
                                 endpoint,
                                 names.real(resource),
                                 query(request.getHttpURI().getQuery()))
-                        : routes.post(endpoint, resource, wish(request));
+                        : routes.post(endpoint, resource, wish(request, body));
                 if (answer.tag() != null) {
                     response.getHeaders().put(HttpHeader.ETAG, answer.tag());
                 }
@@ -197,18 +281,8 @@ final class ApiHandler extends Handler.Abstract {
         }
     }
 
-    private static Routes.Wish wish(Request request) throws IOException, LockstepException {
-        if (request.getLength() > BODY_BYTES_MAX) {
-            throw new TooLargeException(request.getLength());
-        }
-        byte[] bytes;
-        try (InputStream in = Content.Source.asInputStream(request)) {
-            bytes = in.readNBytes(BODY_BYTES_MAX + 1);
-        }
-        if (bytes.length > BODY_BYTES_MAX) {
-            throw new TooLargeException(bytes.length);
-        }
-        String text = new String(bytes, StandardCharsets.UTF_8);
+    private static Routes.Wish wish(Request request, byte[] body) throws IOException, LockstepException {
+        String text = new String(body, StandardCharsets.UTF_8);
         try {
             return new Routes.Wish(
                     JsonTree.parse(text.isBlank() ? "{}" : text),
@@ -229,8 +303,12 @@ final class ApiHandler extends Handler.Abstract {
         return key;
     }
 
-    private static void problem(Response response, Callback callback, Problem problem) throws IOException {
-        write(response, callback, problem.status(), Problem.MEDIA_TYPE, json(problem));
+    private static void problem(Response response, Callback callback, Problem problem) {
+        try {
+            write(response, callback, problem.status(), Problem.MEDIA_TYPE, json(problem));
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("a problem cannot be rendered", e);
+        }
     }
 
     private static void write(Response response, Callback callback, int status, String mediaType, String body) {
@@ -239,11 +317,5 @@ final class ApiHandler extends Handler.Abstract {
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, mediaType);
         response.getHeaders().put(HttpHeader.CONTENT_LENGTH, bytes.length);
         response.write(true, ByteBuffer.wrap(bytes), callback);
-    }
-
-    private static final class TooLargeException extends LockstepException {
-        TooLargeException(long bytes) {
-            super("request-too-large", "the request's body has " + bytes + " bytes > " + BODY_BYTES_MAX + ".");
-        }
     }
 }

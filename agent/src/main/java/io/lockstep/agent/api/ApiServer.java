@@ -2,6 +2,9 @@ package io.lockstep.agent.api;
 
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.doctor.Doctor;
+import io.lockstep.linux.Descriptors;
+import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.Scheduling;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -17,7 +20,10 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.http.UriCompliance;
+import org.eclipse.jetty.server.AcceptRateLimit;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
 import org.eclipse.jetty.server.Server;
@@ -41,12 +47,23 @@ public final class ApiServer implements AutoCloseable {
     /** Acceptor, selector, and some requests at a time: none of them takes long. */
     private static final int THREADS_MAX = 12;
 
+    /** The threads of VMs and of replication go first. */
+    private static final int NICE = 10;
+
     private static final int CONNECTIONS_MAX = 256;
     private static final int IDLE_TIMEOUT_MS = 10_000;
-    private static final int HEADER_BYTES_MAX = 8 << 10;
+    static final int HEADER_BYTES_MAX = 8 << 10;
 
     /** A client that sends slower than this is cut off. */
     private static final int REQUEST_BYTES_PER_SECOND_MIN = 64;
+
+    /** A second's new connections: a command makes one for each request. Others wait in the kernel. */
+    private static final int ACCEPTS_PER_SECOND_MAX = 500;
+
+    private static final int STDIN = 0;
+
+    /** SD_LISTEN_FDS_START. */
+    private static final int LISTEN_FDS_START = 3;
 
     private static final long STOP_TIMEOUT_MS = 1_000;
 
@@ -90,14 +107,14 @@ public final class ApiServer implements AutoCloseable {
     public static ApiServer start(VmOperations operations, Doctor doctor, Path socket, Options options)
             throws LockstepException {
         Jobs jobs = new Jobs(operations.events());
-        QueuedThreadPool threads = new QueuedThreadPool(THREADS_MAX, 3, IDLE_TIMEOUT_MS);
-        threads.setName("api");
-        threads.setDaemon(true);
+        QueuedThreadPool threads =
+                new QueuedThreadPool(THREADS_MAX, 3, IDLE_TIMEOUT_MS, -1, null, null, ApiServer::modestThread);
         Server server = new Server(threads);
         server.setStopTimeout(STOP_TIMEOUT_MS);
         EventStreams streams = new EventStreams(operations.events());
         Routes routes = new Routes(operations, doctor, jobs);
         server.setHandler(new ApiHandler(routes, operations, streams, options.hideGuestNames));
+        server.setErrorHandler(new ProblemErrors());
         ApiServer api = new ApiServer(server, jobs, streams);
         Path place = socket;
         try {
@@ -124,13 +141,29 @@ public final class ApiServer implements AutoCloseable {
         return api;
     }
 
+    /** A thread that gives way. */
+    static Thread modestThread(Runnable work) {
+        Thread thread = new Thread(
+                () -> {
+                    try {
+                        Scheduling.setNice(NICE);
+                    } catch (LinuxException e) {
+                        LOG.debug("an API thread keeps its priority: {}", e.getMessage());
+                    }
+                    work.run();
+                },
+                "api");
+        thread.setDaemon(true);
+        return thread;
+    }
+
     private void serveMetrics(InetSocketAddress address) throws LockstepException {
         ServerConnector connector = new ServerConnector(server, 1, 1, new HttpConnectionFactory(http()));
         connector.setName(METRICS);
         connector.setHost(address.getHostString());
         connector.setPort(address.getPort());
         connector.setIdleTimeout(IDLE_TIMEOUT_MS);
-        connector.addBean(new ConnectionBound(CONNECTIONS_MAX, null));
+        connector.addBean(new ConnectionBound(CONNECTIONS_MAX, IDLE_TIMEOUT_MS, null, server.getScheduler()));
         server.addConnector(connector);
         try {
             connector.start();
@@ -147,8 +180,10 @@ public final class ApiServer implements AutoCloseable {
     /** Takes the socket that systemd made and listens at; false if there is none. */
     @SuppressWarnings("checkstyle:IllegalThrows")
     private boolean inherit() throws Exception {
-        // Asking for it closes standard output and error: only where the unit says that there is one.
-        if (!"stdin".equals(System.getenv("LOCKSTEP_SOCKET"))) {
+        // Asking for it closes standard output and error: only where somebody says that there is one.
+        if (isPassed(System.getenv())) {
+            Descriptors.replace(STDIN, LISTEN_FDS_START);
+        } else if (!"stdin".equals(System.getenv("LOCKSTEP_SOCKET"))) {
             return false;
         }
         Channel inherited = System.inheritedChannel();
@@ -162,12 +197,25 @@ public final class ApiServer implements AutoCloseable {
         return true;
     }
 
+    /** Whether this process was given sockets as sd_listen_fds(3) says: the first of them is taken. */
+    static boolean isPassed(Map<String, String> environment) {
+        return environment.getOrDefault("LISTEN_FDS", "").matches("[1-9][0-9]{0,3}")
+                && environment
+                        .getOrDefault("LISTEN_PID", "")
+                        .equals(Long.toString(ProcessHandle.current().pid()));
+    }
+
     private UnixDomainServerConnector connector(String name, @Nullable String group) {
         UnixDomainServerConnector connector =
                 new UnixDomainServerConnector(server, 1, 1, new HttpConnectionFactory(http()));
         connector.setName(name);
         connector.setIdleTimeout(IDLE_TIMEOUT_MS);
-        connector.addBean(new ConnectionBound(CONNECTIONS_MAX, group == null ? null : new PeerCredentials(group)));
+        connector.addBean(new ConnectionBound(
+                CONNECTIONS_MAX,
+                IDLE_TIMEOUT_MS,
+                group == null ? null : new PeerCredentials(group),
+                server.getScheduler()));
+        connector.addBean(new AcceptRateLimit(ACCEPTS_PER_SECOND_MAX, 1, TimeUnit.SECONDS, connector));
         server.addConnector(connector);
         return connector;
     }

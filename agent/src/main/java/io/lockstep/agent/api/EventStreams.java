@@ -20,7 +20,7 @@ import org.eclipse.jetty.util.Callback;
  * nothing before it has taken what it was given, and what was overwritten in the meantime becomes a {@code gap}. Nobody waits for a reader.
  */
 final class EventStreams implements AutoCloseable {
-    /** Streams at a time: each holds a connection and at most one batch. */
+    /** Streams at a time, half of them for the read-only socket: each holds a connection and at most one batch. */
     static final int STREAMS_MAX = 64;
 
     /** Events written at once: 64 × 2.5 kB × 64 streams, 10 MB at the worst. */
@@ -36,25 +36,27 @@ final class EventStreams implements AutoCloseable {
     private final List<Stream> streams = new CopyOnWriteArrayList<>();
     private final Semaphore signal = new Semaphore(0);
     private final Runnable follower = signal::release;
-    private final Thread thread = new Thread(this::run, "api-events");
+    private final Thread thread = ApiServer.modestThread(this::run);
     private volatile boolean closed;
 
     EventStreams(EventLog events) {
         this.events = events;
         events.follow(follower);
-        thread.setDaemon(true);
+        thread.setName("api-events");
         thread.start();
     }
 
     /** Begins a stream: from Last-Event-ID, else from now on; with {@code Last-Event-ID: 0} from the oldest event that is left. */
-    void add(Request request, Response response, Callback callback, Pseudonyms names) throws LockstepException {
+    void add(Request request, Response response, Callback callback, Pseudonyms names, boolean reader)
+            throws LockstepException {
         String last = request.getHeaders().get("Last-Event-ID");
         if (last != null && !last.matches("[0-9]{1,18}")) {
             throw new BadRequestException("Last-Event-ID " + last + " is not a number of at most 18 digits.");
         }
-        if (streams.size() >= STREAMS_MAX) {
+        int streamsMax = reader ? STREAMS_MAX / 2 : STREAMS_MAX;
+        if (streams.size() >= streamsMax) {
             throw new LockstepException(
-                    "too-many-streams", streams.size() + " streams of events >= " + STREAMS_MAX + ". End one of them.");
+                    "too-many-streams", streams.size() + " streams of events >= " + streamsMax + ". End one of them.");
         }
         response.setStatus(200);
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, "text/event-stream");

@@ -24,6 +24,8 @@ record Problem(String type, String title, int status, String detail, String code
                     case "idempotency-key-reused" -> 422;
                     case "read-only-socket" -> 403;
                     case "method-not-allowed" -> 405;
+                    case "request-too-slow" -> 408;
+                    case "request-too-large" -> 413;
                     default -> e.code().startsWith("no-such-") ? 404 : 409;
                 };
         return of(status, e.code(), String.valueOf(e.getMessage()));

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lockstep.agent.doctor.Finding;
 import io.lockstep.agent.view.AgentView;
+import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
@@ -55,8 +56,8 @@ final class OpenApi {
             api.operation(item.putObject(endpoint.method.toLowerCase(Locale.ROOT)), endpoint);
         }
         api.problem();
-        for (Class<? extends Record> result :
-                List.of(DryRun.class, Verification.class, Switchover.class, Promotion.class, Floor.class)) {
+        for (Class<? extends Record> result : List.of(
+                DryRun.class, Verification.class, Switchover.class, Promotion.class, Floor.class, DrillRun.class)) {
             api.schema(result);
         }
         ObjectNode components = document.putObject("components").putObject("schemas");

@@ -1,0 +1,145 @@
+package io.lockstep.agent.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lockstep.agent.FakeOperations;
+import io.lockstep.agent.client.AgentClient;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What clients must not do: each is told so as a problem, or loses its connection, and nobody else notices. */
+@Timeout(120)
+class HostileClientsTest {
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    @TempDir
+    Path root;
+
+    private Path socket;
+    private ApiServer server;
+
+    @BeforeEach
+    void start() throws Exception {
+        socket = root.resolve("agent.sock");
+        server = ApiServer.start(new FakeOperations(), List::of, socket, ApiServer.Options.NONE);
+    }
+
+    @AfterEach
+    void stop() {
+        server.close();
+    }
+
+    private SocketChannel connect() throws IOException {
+        SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+        channel.connect(UnixDomainSocketAddress.of(socket));
+        return channel;
+    }
+
+    private static void send(SocketChannel channel, String text) throws IOException {
+        ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.ISO_8859_1));
+        while (bytes.hasRemaining()) {
+            channel.write(bytes);
+        }
+    }
+
+    private static String answer(SocketChannel channel) throws IOException {
+        StringBuilder text = new StringBuilder();
+        ByteBuffer buffer = ByteBuffer.allocate(4096);
+        while (channel.read(buffer) >= 0) {
+            text.append(new String(buffer.array(), 0, buffer.position(), StandardCharsets.UTF_8));
+            buffer.clear();
+        }
+        return text.toString();
+    }
+
+    private void assertProblem(String request, int status, String code) throws IOException {
+        try (SocketChannel channel = connect()) {
+            send(channel, request);
+            String answer = answer(channel);
+            assertThat(answer).startsWith("HTTP/1.1 " + status + " ");
+            assertThat(answer.toLowerCase(java.util.Locale.ROOT)).contains("content-type: application/problem+json");
+            JsonNode problem = MAPPER.readTree(answer.substring(answer.indexOf("\r\n\r\n") + 4));
+            assertThat(problem.path("type").asText()).isEqualTo("urn:lockstep:" + code);
+            assertThat(problem.path("status").asInt()).isEqualTo(status);
+            assertThat(problem.path("detail").asText()).endsWith(".");
+        }
+    }
+
+    @Test
+    void shouldAnswerMalformedAndTooLargeRequestsWithProblems() throws Exception {
+        assertProblem("GET / HTTP/9.9\r\nHost: x\r\n\r\n", 505, "bad-request");
+        assertProblem("\u0001\u0002 nonsense\r\n\r\n", 400, "bad-request");
+        assertProblem("GET /v1/agent HTTP/1.1\r\n\r\n", 400, "bad-request");
+        String long9k = "x".repeat(9 << 10);
+        assertProblem("GET /v1/agent HTTP/1.1\r\nHost: x\r\nX-Long: " + long9k + "\r\n\r\n", 431, "request-too-large");
+        assertProblem("GET /v1/" + long9k + " HTTP/1.1\r\nHost: x\r\n\r\n", 414, "request-too-large");
+        assertProblem(
+                "POST /v1/vms/web1/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 20000\r\n\r\n",
+                413,
+                "request-too-large");
+        assertProblem(
+                "POST /v1/vms/web1/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        + "5000\r\n" + "y".repeat(0x5000) + "\r\n0\r\n\r\n",
+                413,
+                "request-too-large");
+        assertProblem(
+                "PUT /v1/agent HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                405,
+                "method-not-allowed");
+        assertProblem(
+                "GET /v1/vms/web1/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "method-not-allowed");
+        assertThat(new AgentClient(socket).get("/v1/agent").ok()).isTrue();
+    }
+
+    @Test
+    void shouldServeOthersWhileBodiesDoNotCome() throws Exception {
+        // More than there are threads: none of them may wait for a body.
+        List<SocketChannel> slow = new ArrayList<>();
+        try {
+            for (int i = 0; i < 60; i++) {
+                SocketChannel channel = connect();
+                slow.add(channel);
+                send(channel, "POST /v1/vms/web1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
+            }
+            for (int i = 0; i < 20; i++) {
+                assertThat(new AgentClient(socket).get("/v1/agent").ok()).isTrue();
+            }
+        } finally {
+            for (SocketChannel channel : slow) {
+                channel.close();
+            }
+        }
+    }
+
+    @Test
+    void shouldEndAConnectionWhoseRequestNeverEnds() throws Exception {
+        try (SocketChannel channel = connect()) {
+            send(channel, "GET /v1/agent HTTP/1.1\r\nHost: x\r\n");
+            boolean ended = false;
+            // Each byte begins the idle timeout anew; the whole request has 20 seconds.
+            for (int i = 0; i < 100 && !ended; i++) {
+                try {
+                    send(channel, "X");
+                    Thread.sleep(500);
+                } catch (IOException e) {
+                    ended = true;
+                }
+            }
+            assertThat(ended).isTrue();
+        }
+    }
+}
