@@ -25,6 +25,7 @@ final class TopCommand extends AgentCall {
     private static final double SECONDS_MAX = 60;
     private static final int ESCAPE = 27;
     private static final long ESCAPE_MS = 50;
+    private static final long STEP_MS = 200;
     private static final int COLUMNS = 80;
     private static final int ROWS = 24;
 
@@ -77,7 +78,11 @@ final class TopCommand extends AgentCall {
             long untilNs = System.nanoTime() + (long) (seconds * 1e9);
             for (long leftMs = 1; leftMs > 0; leftMs = (untilNs - System.nanoTime()) / 1_000_000) {
                 draw(terminal, screen);
-                int key = keys.read(leftMs);
+                // In short steps, so that a new size shows at once.
+                int key = keys.read(Math.min(leftMs, STEP_MS));
+                if (key == NonBlockingReader.READ_EXPIRED) {
+                    continue;
+                }
                 if (key == 'q' || key == 3 || key == NonBlockingReader.EOF) {
                     return;
                 }

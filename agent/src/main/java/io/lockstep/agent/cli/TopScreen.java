@@ -34,7 +34,7 @@ final class TopScreen {
         for (JsonTree p : status.get("protections").elements()) {
             double lag =
                     Math.max(0, p.get("epoch").number() - p.get("ackedEpoch").number());
-            double pauseMs = p.get("pauseMs").get("p99").number();
+            double pauseMs = p.get("recentPauseMs").get("p99").number();
             next.add(new Row(p.get("vm").text(), "primary", state(p), pauseMs, lag, StatusText.protection(p)));
         }
         for (JsonTree r : status.get("replicas").elements()) {

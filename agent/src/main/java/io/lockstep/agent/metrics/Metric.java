@@ -11,10 +11,11 @@ public enum Metric {
     EPOCH_LENGTH("lockstep_epoch_seconds", Kind.HISTOGRAM, "From one boundary to the next."),
     ACKNOWLEDGE("lockstep_acknowledge_seconds", Kind.HISTOGRAM, "From the boundary to the peer's acknowledgement."),
     DIRTY_PAGES("lockstep_dirty_pages", Kind.HISTOGRAM, "Pages of 4 KiB that were written in an epoch."),
-    RELEASE(
-            "lockstep_release_seconds",
-            Kind.GAUGE,
-            "From an acknowledgement to the last of its frames sent on, by quantile."),
+    LAG_SECONDS(
+            "lockstep_lag_seconds",
+            Kind.HISTOGRAM,
+            "From the boundary before an epoch to its acknowledgement: so old was what the peer held."),
+    RELEASE("lockstep_release_seconds", Kind.HISTOGRAM, "From an acknowledgement to the last of its frames sent on."),
     EPOCH("lockstep_epoch", Kind.GAUGE, "Last epoch captured."),
     EPOCH_ACKED("lockstep_epoch_acknowledged", Kind.GAUGE, "Last epoch that the peer acknowledged."),
     LAG("lockstep_lag_epochs", Kind.GAUGE, "Epochs captured and not acknowledged."),
@@ -42,7 +43,18 @@ public enum Metric {
     JOURNAL_BYTES("lockstep_journal_bytes", Kind.GAUGE, "Bytes of the journal."),
     PROMOTIONS("lockstep_promotions_total", Kind.COUNTER, "Replicas promoted here that this agent knows of."),
     DRILL_SECONDS(
-            "lockstep_drill_seconds", Kind.GAUGE, "How long the last drill took to a running VM; -1 if it failed."),
+            "lockstep_drill_seconds",
+            Kind.GAUGE,
+            "How long the last drill took, from its begin to everything thrown away; 0: none was made, -1: it failed."),
+    DRILL_OK(
+            "lockstep_drill_ok",
+            Kind.GAUGE,
+            "1 if the last drill of the replica went well and none is overdue, else 0; absent while there was none."),
+    DRILLS("lockstep_drills_total", Kind.COUNTER, "Drills made since the agent started, by result."),
+    DRILL_LAST(
+            "lockstep_drill_last_timestamp_seconds",
+            Kind.GAUGE,
+            "When the last drill ended, seconds since 1970; 0: never."),
     HARDWARE_STATE(
             "lockstep_hardware_health",
             Kind.GAUGE,
@@ -63,6 +75,10 @@ public enum Metric {
             Kind.COUNTER,
             "Total uncorrectable memory errors for this csrow."),
     DUTY_CYCLE_AGE("lockstep_duty_cycle_age_seconds", Kind.GAUGE, "Since a duty cycle last proved its progress."),
+    DUTY_CYCLE_STALLS(
+            "lockstep_duty_cycle_stalls_total", Kind.COUNTER, "Rounds of a duty cycle that took longer than 0.2 s."),
+    DUTY_CYCLE_STALLED(
+            "lockstep_duty_cycle_stalled_seconds_total", Kind.COUNTER, "How long those rounds took, all together."),
     JVM_MEMORY("jvm_memory_used_bytes", Kind.GAUGE, "Used, by area."),
     JVM_THREADS("jvm_threads_current", Kind.GAUGE, "Threads."),
     JVM_GC("jvm_gc_collection_seconds", Kind.SUMMARY, "Collections, by collector."),

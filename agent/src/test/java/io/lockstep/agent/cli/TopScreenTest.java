@@ -13,8 +13,8 @@ class TopScreenTest {
         screen.update(
                 JsonTree.parse(
                         "{\"protections\":[{\"vm\":\"b\",\"epoch\":10,\"ackedEpoch\":" + acked
-                                + ",\"state\":{\"name\":\"protected\"},\"pauseMs\":{\"p99\":" + pause
-                                + "}},{\"vm\":\"a\",\"epoch\":10,\"ackedEpoch\":10,\"state\":{\"name\":\"reconnecting\"},\"pauseMs\":{\"p99\":1}}],"
+                                + ",\"state\":{\"name\":\"protected\"},\"recentPauseMs\":{\"p99\":" + pause
+                                + "}},{\"vm\":\"a\",\"epoch\":10,\"ackedEpoch\":10,\"state\":{\"name\":\"reconnecting\"},\"recentPauseMs\":{\"p99\":1}}],"
                                 + "\"replicas\":[{\"vm\":\"c\",\"state\":{\"name\":\"protected\"},\"committedEpoch\":9,\"appliedEpoch\":7}]}"),
                 JsonTree.parse(
                         "{\"state\":\"failing\",\"parts\":[{\"component\":\"DIMM A2\",\"action\":\"Replace it.\"}]}"));

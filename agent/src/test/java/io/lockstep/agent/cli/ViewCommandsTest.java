@@ -10,11 +10,15 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 @Timeout(60)
 @SuppressWarnings("try") // a server that is there to be asked
@@ -45,36 +49,103 @@ class ViewCommandsTest {
         }
     }
 
-    @Test
-    void shouldShowTopOnATerminalAndRestoreIt() throws Exception {
-        Path project = Path.of(System.getProperty("lockstep.project", ".."));
+    /** How a user, or the system, ends top. */
+    enum End {
+        KEY,
+        CONTROL_C,
+        SIGTERM
+    }
+
+    @ParameterizedTest
+    @EnumSource(End.class)
+    void shouldShowTopOnATerminalAndRestoreIt(End end) throws Exception {
         assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "no script(1) here");
         try (ApiServer server =
                 ApiServer.start(new FakeOperations(), List::of, root.resolve("run/lockstep/agent.sock"))) {
-            String java = Path.of(System.getProperty("java.home"), "bin/java").toString();
-            String command = "stty rows 24 cols 80; " + java + " -cp '" + System.getProperty("java.class.path")
-                    + "' io.lockstep.agent.cli.Main top --root " + root + " ; stty -a | grep -o ' icanon'";
-            Process script = new ProcessBuilder("/usr/bin/script", "-qec", command, "/dev/null")
-                    .directory(project.toFile())
-                    .redirectErrorStream(true)
-                    .start();
-            StringBuilder screen = new StringBuilder();
-            byte[] buffer = new byte[8192];
-            boolean asked = false;
-            for (int read = script.getInputStream().read(buffer); read >= 0; ) {
-                screen.append(new String(buffer, 0, read, StandardCharsets.UTF_8));
-                if (!asked && screen.indexOf("web1") >= 0) {
-                    asked = true;
-                    script.getOutputStream().write('q');
-                    script.getOutputStream().flush();
-                }
-                read = script.getInputStream().read(buffer);
+            Process script = top();
+            Screen screen = new Screen(script);
+            screen.readUntil(text -> text.contains("web1") && lastFrame(text).size() == 24);
+            assertThat(lastFrame(screen.text())).allMatch(line -> line.length() <= 80);
+            ProcessHandle java = script.descendants()
+                    .filter(process -> process.info().command().orElse("").endsWith("/java"))
+                    .findFirst()
+                    .orElseThrow();
+            Path terminal = Files.readSymbolicLink(Path.of("/proc/" + java.pid() + "/fd/0"));
+            assertThat(new ProcessBuilder("stty", "-F", terminal.toString(), "rows", "10", "cols", "40")
+                            .start()
+                            .waitFor())
+                    .isZero();
+            screen.readUntil(text -> lastFrame(text).size() == 10);
+            assertThat(lastFrame(screen.text())).allMatch(line -> line.length() <= 40);
+            switch (end) {
+                case KEY -> screen.type('q');
+                case CONTROL_C -> screen.type(3);
+                case SIGTERM -> java.destroy();
             }
+            screen.readUntil(text -> false);
             assertThat(script.waitFor(20, TimeUnit.SECONDS)).isTrue();
-            assertThat(screen.toString())
+            assertThat(screen.text())
                     .contains("lockstep top   1 protected here, 1 replicas")
                     .contains("hardware: failing")
-                    .endsWith(" icanon\r\n");
+                    // The cursor is back, so is the screen of before, and lines are edited again.
+                    .containsPattern("\u001b\\[\\?(12;)?25h")
+                    .contains("\u001b[?1049l")
+                    .contains(" icanon");
+        }
+    }
+
+    private Process top() throws Exception {
+        Path project = Path.of(System.getProperty("lockstep.project", ".."));
+        String java = Path.of(System.getProperty("java.home"), "bin/java").toString();
+        String command =
+                "export TERM=xterm; stty rows 24 cols 80; " + java + " -cp '" + System.getProperty("java.class.path")
+                        + "' io.lockstep.agent.cli.Main top --root " + root + " ; stty -a | grep -o ' icanon'";
+        // An interactive shell outlives the Ctrl-C that its child gets.
+        return new ProcessBuilder("/usr/bin/script", "-qec", "trap : INT; " + command, "/dev/null")
+                .directory(project.toFile())
+                .redirectErrorStream(true)
+                .start();
+    }
+
+    /** The lines of the last whole frame: each begins at home and ends by clearing what is below. */
+    private static List<String> lastFrame(String text) {
+        int to = text.lastIndexOf("\u001b[J");
+        int from = to < 0 ? -1 : text.lastIndexOf("\u001b[H", to);
+        return from < 0
+                ? List.of()
+                : Arrays.stream(text.substring(from + 3, to).split("\r\n", -1))
+                        .map(line -> line.replaceAll("\u001b\\[[0-9;?]*[A-Za-z]", ""))
+                        .toList();
+    }
+
+    /** What a terminal would show. */
+    private static final class Screen {
+        private final Process process;
+        private final StringBuilder text = new StringBuilder();
+        private final byte[] buffer = new byte[8192];
+
+        Screen(Process process) {
+            this.process = process;
+        }
+
+        String text() {
+            return text.toString();
+        }
+
+        void type(int key) throws Exception {
+            process.getOutputStream().write(key);
+            process.getOutputStream().flush();
+        }
+
+        /** Returns at the end, too. */
+        void readUntil(Predicate<String> condition) throws Exception {
+            while (!condition.test(text.toString())) {
+                int read = process.getInputStream().read(buffer);
+                if (read < 0) {
+                    return;
+                }
+                text.append(new String(buffer, 0, read, StandardCharsets.UTF_8));
+            }
         }
     }
 

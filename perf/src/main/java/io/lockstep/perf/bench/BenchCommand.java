@@ -24,7 +24,12 @@ import picocli.CommandLine.Spec;
         description = "Measures what protection costs, beside QEMU's own migration, on this machine and in one run.")
 public final class BenchCommand implements Callable<Integer> {
     private static final List<Section> SECTIONS = List.of(
-            new PauseSection(), new ScaleSection(), new SlowdownSection(), new MoveSection(), new BytesSection());
+            new PauseSection(),
+            new ScaleSection(),
+            new SlowdownSection(),
+            new MoveSection(),
+            new BytesSection(),
+            new ApiSection());
 
     @Spec
     private @Nullable CommandSpec spec;
@@ -36,7 +41,7 @@ public final class BenchCommand implements Callable<Integer> {
             names = "--only",
             paramLabel = "NAME",
             split = ",",
-            description = "Only these: pause, scale, slowdown, moves, bytes")
+            description = "Only these: pause, scale, slowdown, moves, bytes, api")
     private List<String> only = List.of();
 
     @Option(

@@ -3,6 +3,7 @@ package io.lockstep.replication.protection;
 import io.lockstep.linux.EventCounter;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Poll;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.Handover;
 import io.lockstep.replication.hypervisor.HeldSave;
@@ -105,7 +106,7 @@ final class CaptureDuty implements Runnable {
     private volatile String stateReason = "protect";
     private volatile @Nullable LockstepException lastError;
     private volatile long lastErrorMs;
-    private volatile long progressNs = System.nanoTime();
+    private final DutyCycle rounds = new DutyCycle();
     private volatile long ackedEpoch = -1;
     private volatile long begunEpoch = -1;
     private final AtomicLong scrubMismatches = new AtomicLong();
@@ -149,7 +150,7 @@ final class CaptureDuty implements Runnable {
         try {
             while (!stopping && !state.terminal()) {
                 long nowNs = System.nanoTime();
-                progressNs = nowNs;
+                rounds.mark(nowNs);
                 cycle(nowNs);
             }
         } catch (LockstepException e) {
@@ -389,7 +390,7 @@ final class CaptureDuty implements Runnable {
         long deadlineNs = System.nanoTime() + SWITCHOVER_STEP_NS;
         while (!condition.getAsBoolean()) {
             long nowNs = System.nanoTime();
-            progressNs = nowNs;
+            rounds.mark(nowNs);
             lookAtSession(nowNs);
             if (!sessionUp) {
                 throw new LockstepException("switchover-link", "the session ended before the peer could " + what);
@@ -559,8 +560,8 @@ final class CaptureDuty implements Runnable {
         return lastErrorMs;
     }
 
-    long progressNs() {
-        return progressNs;
+    DutyCycle rounds() {
+        return rounds;
     }
 
     long ackedEpoch() {

@@ -260,6 +260,10 @@ final class EpochLoop {
                 output.passUnlessCut();
             }
             statistics.acknowledged(ackedNs - boundaryNs[slot(acked)]);
+            long heldNs = acked > 0 ? boundaryNs[slot(acked - 1)] : 0;
+            if (heldNs != 0) {
+                statistics.lag(ackedNs - heldNs);
+            }
         }
     }
 

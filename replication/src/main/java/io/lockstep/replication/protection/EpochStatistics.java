@@ -1,5 +1,7 @@
 package io.lockstep.replication.protection;
 
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicLongArray;
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
 import org.HdrHistogram.HistogramIterationValue;
@@ -12,9 +14,15 @@ public final class EpochStatistics {
     private static final long PAGES_MAX = 1L << 32;
     private static final int DIGITS = 3;
 
+    /** Of pauses, for who looks at a VM now: some seconds' worth. A power of two. */
+    private static final int RECENT = 256;
+
+    private final AtomicLongArray recentPauseNs = new AtomicLongArray(RECENT);
+    private volatile long pauses;
     private final Histogram pauseNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram epochNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram acknowledgeNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram lagNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram stopNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram scanNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram copyNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
@@ -24,6 +32,9 @@ public final class EpochStatistics {
 
     void pause(long ns) {
         pauseNs.recordValue(Math.min(ns, NS_MAX));
+        long number = pauses;
+        recentPauseNs.lazySet((int) (number & (RECENT - 1)), ns);
+        pauses = number + 1;
     }
 
     /** The parts of one pause, which follow each other without a gap. */
@@ -42,6 +53,11 @@ public final class EpochStatistics {
         acknowledgeNs.recordValue(Math.min(ns, NS_MAX));
     }
 
+    /** How old the peer's state had become when an epoch was acknowledged. */
+    void lag(long ns) {
+        lagNs.recordValue(Math.min(ns, NS_MAX));
+    }
+
     void released(long ns) {
         releaseNs.recordValue(Math.min(ns, NS_MAX));
     }
@@ -53,6 +69,20 @@ public final class EpochStatistics {
     /** From sending the epoch's command to the VM running again. */
     public Percentiles pauseNs() {
         return Percentiles.of(pauseNs);
+    }
+
+    /** The last 256 of {@link #pauseNs()}. */
+    public Percentiles recentPauseNs() {
+        int count = (int) Math.min(RECENT, pauses);
+        if (count == 0) {
+            return new Percentiles(0, 0, 0, 0);
+        }
+        long[] sorted = new long[count];
+        for (int i = 0; i < count; i++) {
+            sorted[i] = recentPauseNs.get(i);
+        }
+        Arrays.sort(sorted);
+        return new Percentiles(count, sorted[count / 2], sorted[(int) (count * 0.99)], sorted[count - 1]);
     }
 
     /** Of the pause: from sending the command to the first device state, which is when QEMU has stopped the VM and drained its disks. */
@@ -103,6 +133,10 @@ public final class EpochStatistics {
         EPOCH,
         /** Nanoseconds, as {@link #acknowledgeNs()}. */
         ACKNOWLEDGE,
+        /** Nanoseconds from the boundary before an epoch to its acknowledgement: so old was what the peer held. */
+        LAG,
+        /** Nanoseconds, as {@link #releaseNs()}. */
+        RELEASE,
         /** Pages of an epoch. */
         DIRTY_PAGES
     }
@@ -118,13 +152,17 @@ public final class EpochStatistics {
 
     /** @param bounds rising; in the unit of the measure */
     public Distribution distribution(Measure measure, long[] bounds) {
-        Histogram histogram =
+        Histogram live =
                 switch (measure) {
                     case PAUSE -> pauseNs;
                     case EPOCH -> epochNs;
                     case ACKNOWLEDGE -> acknowledgeNs;
+                    case LAG -> lagNs;
+                    case RELEASE -> releaseNs;
                     case DIRTY_PAGES -> dirtyPages;
                 };
+        // A histogram that is written meanwhile cannot be walked through.
+        Histogram histogram = live.copy();
         long[] cumulative = new long[bounds.length];
         long count = 0;
         double sum = 0;
