@@ -164,6 +164,7 @@ function _complete_lockstep() {
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} verify" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} switchover" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} failover" ];    then _picocli_lockstep; return $?; fi
+  if [ "${COMP_LINE}" = "${COMP_WORDS[0]} drill" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} discard" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} journal" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware" ];    then _picocli_lockstep; return $?; fi
@@ -191,35 +192,37 @@ function _complete_lockstep() {
   local cmds8=(verify)
   local cmds9=(switchover)
   local cmds10=(failover)
-  local cmds11=(discard)
-  local cmds12=(journal)
-  local cmds13=(hardware)
-  local cmds14=(events)
-  local cmds15=(top)
-  local cmds16=(config)
-  local cmds17=(pair)
-  local cmds18=(demo)
-  local cmds19=(test)
-  local cmds20=(hardware events)
-  local cmds21=(hardware clear)
-  local cmds22=(hardware decode)
-  local cmds23=(config check)
-  local cmds24=(config default)
+  local cmds11=(drill)
+  local cmds12=(discard)
+  local cmds13=(journal)
+  local cmds14=(hardware)
+  local cmds15=(events)
+  local cmds16=(top)
+  local cmds17=(config)
+  local cmds18=(pair)
+  local cmds19=(demo)
+  local cmds20=(test)
+  local cmds21=(hardware events)
+  local cmds22=(hardware clear)
+  local cmds23=(hardware decode)
+  local cmds24=(config check)
+  local cmds25=(config default)
 
-  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_config_default; return $?; fi
-  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_config_check; return $?; fi
-  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
-  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
-  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
-  if CompWordsContainsArray "${cmds19[@]}"; then _picocli_lockstep_test; return $?; fi
-  if CompWordsContainsArray "${cmds18[@]}"; then _picocli_lockstep_demo; return $?; fi
-  if CompWordsContainsArray "${cmds17[@]}"; then _picocli_lockstep_pair; return $?; fi
-  if CompWordsContainsArray "${cmds16[@]}"; then _picocli_lockstep_config; return $?; fi
-  if CompWordsContainsArray "${cmds15[@]}"; then _picocli_lockstep_top; return $?; fi
-  if CompWordsContainsArray "${cmds14[@]}"; then _picocli_lockstep_events; return $?; fi
-  if CompWordsContainsArray "${cmds13[@]}"; then _picocli_lockstep_hardware; return $?; fi
-  if CompWordsContainsArray "${cmds12[@]}"; then _picocli_lockstep_journal; return $?; fi
-  if CompWordsContainsArray "${cmds11[@]}"; then _picocli_lockstep_discard; return $?; fi
+  if CompWordsContainsArray "${cmds25[@]}"; then _picocli_lockstep_config_default; return $?; fi
+  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_config_check; return $?; fi
+  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
+  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
+  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
+  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_test; return $?; fi
+  if CompWordsContainsArray "${cmds19[@]}"; then _picocli_lockstep_demo; return $?; fi
+  if CompWordsContainsArray "${cmds18[@]}"; then _picocli_lockstep_pair; return $?; fi
+  if CompWordsContainsArray "${cmds17[@]}"; then _picocli_lockstep_config; return $?; fi
+  if CompWordsContainsArray "${cmds16[@]}"; then _picocli_lockstep_top; return $?; fi
+  if CompWordsContainsArray "${cmds15[@]}"; then _picocli_lockstep_events; return $?; fi
+  if CompWordsContainsArray "${cmds14[@]}"; then _picocli_lockstep_hardware; return $?; fi
+  if CompWordsContainsArray "${cmds13[@]}"; then _picocli_lockstep_journal; return $?; fi
+  if CompWordsContainsArray "${cmds12[@]}"; then _picocli_lockstep_discard; return $?; fi
+  if CompWordsContainsArray "${cmds11[@]}"; then _picocli_lockstep_drill; return $?; fi
   if CompWordsContainsArray "${cmds10[@]}"; then _picocli_lockstep_failover; return $?; fi
   if CompWordsContainsArray "${cmds9[@]}"; then _picocli_lockstep_switchover; return $?; fi
   if CompWordsContainsArray "${cmds8[@]}"; then _picocli_lockstep_verify; return $?; fi
@@ -241,7 +244,7 @@ function _picocli_lockstep() {
   # Get completion data
   local curr_word=${COMP_WORDS[COMP_CWORD]}
 
-  local commands="agent vms doctor identity protect unprotect protection status verify switchover failover discard journal hardware events top config pair demo test"
+  local commands="agent vms doctor identity protect unprotect protection status verify switchover failover drill discard journal hardware events top config pair demo test"
   local flag_opts="'-h' '--help' '-V' '--version'"
   local arg_opts=""
 
@@ -261,7 +264,7 @@ function _picocli_lockstep_agent() {
   local prev_word=${COMP_WORDS[COMP_CWORD-1]}
 
   local commands=""
-  local flag_opts="'--supervised' '-h' '--help' '-V' '--version'"
+  local flag_opts="'--supervised' '--same-host-for-testing' '-h' '--help' '-V' '--version'"
   local arg_opts="'--root'"
 
   type compopt &>/dev/null && compopt +o default
@@ -646,6 +649,36 @@ function _picocli_lockstep_failover() {
 
   local commands=""
   local flag_opts="'--json' '--force' '-h' '--help' '-V' '--version'"
+  local arg_opts="'--root'"
+
+  type compopt &>/dev/null && compopt +o default
+
+  case ${prev_word} in
+    '--root')
+      local IFS=$'\n'
+      type compopt &>/dev/null && compopt -o filenames
+      COMPREPLY=( $( compgen -f -- "${curr_word}" ) ) # files
+      return $?
+      ;;
+  esac
+
+  if [[ "${curr_word}" == -* ]]; then
+    COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )
+  else
+    local positionals=""
+    local IFS=$'\n'
+    COMPREPLY=( $(compgen -W "${commands// /$'\n'}${IFS}${positionals}" -- "${curr_word}") )
+  fi
+}
+
+# Generates completions for the options and subcommands of the `drill` subcommand.
+function _picocli_lockstep_drill() {
+  # Get completion data
+  local curr_word=${COMP_WORDS[COMP_CWORD]}
+  local prev_word=${COMP_WORDS[COMP_CWORD-1]}
+
+  local commands=""
+  local flag_opts="'--json' '-h' '--help' '-V' '--version'"
   local arg_opts="'--root'"
 
   type compopt &>/dev/null && compopt +o default

@@ -2,6 +2,7 @@ complete -c lockstep -f
 complete -c lockstep -n __fish_use_subcommand -a agent -d 'Run the agent in the foreground, until SIGTERM.'
 complete -c lockstep -n '__fish_seen_subcommand_from agent' -l root
 complete -c lockstep -n '__fish_seen_subcommand_from agent' -l supervised
+complete -c lockstep -n '__fish_seen_subcommand_from agent' -l same-host-for-testing
 complete -c lockstep -n '__fish_seen_subcommand_from agent' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from agent' -l version
 complete -c lockstep -n __fish_use_subcommand -a vms -d 'List every QEMU VM found on this host, and every replica held here.'
@@ -79,6 +80,11 @@ complete -c lockstep -n '__fish_seen_subcommand_from failover' -l json
 complete -c lockstep -n '__fish_seen_subcommand_from failover' -l force
 complete -c lockstep -n '__fish_seen_subcommand_from failover' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from failover' -l version
+complete -c lockstep -n __fish_use_subcommand -a drill -d 'Prove that a failover would work, without touching the primary; run it on the peer. A second standby is resumed from the replica, with no network and throw-away disks, must execute, and is thrown away.'
+complete -c lockstep -n '__fish_seen_subcommand_from drill' -l root
+complete -c lockstep -n '__fish_seen_subcommand_from drill' -l json
+complete -c lockstep -n '__fish_seen_subcommand_from drill' -l help
+complete -c lockstep -n '__fish_seen_subcommand_from drill' -l version
 complete -c lockstep -n __fish_use_subcommand -a discard -d 'Remove a replica that is held here, with its journal. Refused while its primary is connected (\'lockstep unprotect\' there does it), and while the VM runs here.'
 complete -c lockstep -n '__fish_seen_subcommand_from discard' -l root
 complete -c lockstep -n '__fish_seen_subcommand_from discard' -l json

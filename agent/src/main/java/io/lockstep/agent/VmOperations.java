@@ -2,6 +2,7 @@ package io.lockstep.agent;
 
 import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.AgentView;
+import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
@@ -87,6 +88,12 @@ public interface VmOperations {
      * @param force without fencing, and also when the replica was released: the operator answers for it that the VM cannot run elsewhere
      */
     Promotion failover(String vm, boolean force, Progress progress) throws LockstepException, InterruptedException;
+
+    /**
+     * Proves that a failover would work: resumes a second standby from the replica, without a network and with a copy of its disks that is
+     * thrown away with it; called on the peer.
+     */
+    DrillRun drill(String vm, Progress progress) throws LockstepException;
 
     /**
      * Removes a replica with its journal and its standby, or what is left of one whose VM ran here and has ended. Refused while the primary is

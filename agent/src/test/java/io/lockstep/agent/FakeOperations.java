@@ -5,6 +5,8 @@ import io.lockstep.agent.metrics.Metric;
 import io.lockstep.agent.metrics.MetricsText;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
+import io.lockstep.agent.view.DrillRun;
+import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ErrorView;
@@ -158,6 +160,7 @@ public class FakeOperations implements VmOperations {
                 4096,
                 1.5,
                 null,
+                new DrillView("passed", 1_000, 812.5, 9_000_000, 1, 0, null),
                 new ErrorView("link-corrupt", "frame 3: checksum 1 != 2.", 1_000)));
     }
 
@@ -215,6 +218,12 @@ public class FakeOperations implements VmOperations {
     }
 
     @Override
+    public DrillRun drill(String vm, Progress progress) throws LockstepException {
+        refuseUnknown(vm);
+        return new DrillRun(vm, 7, 12.5, 101, 202, 33.3, 250, 9, 607.8, 64 << 20, 2, 222.5);
+    }
+
+    @Override
     public void discard(String vm) throws LockstepException {
         refuseUnknown(vm);
     }
@@ -255,6 +264,7 @@ public class FakeOperations implements VmOperations {
                 25,
                 new Quantiles(25.1, 26.2, 30.3),
                 new Quantiles(3.4, 4.5, 9.9),
+                new Quantiles(3.3, 4.4, 8.8),
                 new PauseParts(
                         new Quantiles(1.4, 2.0, 5.0),
                         new Quantiles(0.4, 0.5, 0.9),

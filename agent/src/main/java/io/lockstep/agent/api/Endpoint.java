@@ -60,6 +60,11 @@ enum Endpoint {
             "vms/VM/failover",
             "Promote the replica.",
             "A replica with a committed epoch is held here; without force: a fence command is configured and succeeds."),
+    DRILL(
+            "POST",
+            "vms/VM/drill",
+            "Prove that the replica could become the VM: resume a second standby from it, and throw that away.",
+            "A replica with a committed epoch is held here, its VM is not paused, and there is memory for a second copy."),
     PROTECTION(
             "POST",
             "vms/VM/protection",

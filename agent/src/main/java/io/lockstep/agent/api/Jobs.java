@@ -52,7 +52,7 @@ final class Jobs implements AutoCloseable {
     }
 
     /**
-     * Starts a verb. An unprotect need not wait for a protect: it ends it.
+     * Starts a verb. An unprotect need not wait for a protect, which it ends, and nothing waits for a drill.
      *
      * @param key of the request, that makes its repetition harmless; null: none
      * @param request its body
@@ -71,7 +71,9 @@ final class Jobs implements AutoCloseable {
         for (Job job : jobs.values()) {
             if (job.running()) {
                 running++;
-                boolean ends = verb.equals("unprotect") && job.verb.equals("protect");
+                // A drill ends by itself when the replica is needed: it is in no other verb's way.
+                boolean ends = (verb.equals("unprotect") && job.verb.equals("protect"))
+                        || verb.equals("drill") != job.verb.equals("drill");
                 if (job.vm.equals(vm) && !ends) {
                     throw new LockstepException(
                             "vm-busy",

@@ -180,6 +180,9 @@ final class Routes {
                 boolean force = body.get("force").bool();
                 return progress -> operations.failover(vm, force, progress);
             }
+            case DRILL -> {
+                return progress -> operations.drill(vm, progress);
+            }
             case PROTECTION -> {
                 String mode = mode(body.get("protection").text());
                 return progress -> operations.protection(vm, mode, progress);

@@ -33,6 +33,7 @@ import picocli.CommandLine.ParameterException;
             VerifyCommand.class,
             SwitchoverCommand.class,
             FailoverCommand.class,
+            DrillCommand.class,
             DiscardCommand.class,
             JournalCommand.class,
             HardwareCommand.class,

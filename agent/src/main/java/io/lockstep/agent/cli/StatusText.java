@@ -109,6 +109,18 @@ final class StatusText {
                         : "not ready",
                 r.get("journalEpochs").text(),
                 Text.bytes(r.get("journalBytes").number()));
+        JsonTree drill = r.get("drill");
+        if (!drill.get("state").text().equals("none") || drill.get("nextMs").integer() > 0) {
+            line(
+                    text,
+                    "  drill:%s last:%s took:%s due:%s",
+                    drill.get("state").text(),
+                    time(drill.get("lastMs").integer()),
+                    drill.get("totalMs").number() > 0
+                            ? Text.ms(drill.get("totalMs").number()).replace(" ", "")
+                            : "-",
+                    time(drill.get("nextMs").integer()));
+        }
         JsonTree promotion = r.get("promotion");
         if (promotion.present()) {
             line(
@@ -123,6 +135,14 @@ final class StatusText {
         }
         reason(text, r);
         return text.append('\n').toString();
+    }
+
+    private static String time(long ms) {
+        return ms == 0
+                ? "never"
+                : java.time.Instant.ofEpochMilli(ms)
+                        .truncatedTo(java.time.temporal.ChronoUnit.SECONDS)
+                        .toString();
     }
 
     private static String state(JsonTree view) {

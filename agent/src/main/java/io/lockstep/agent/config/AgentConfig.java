@@ -24,6 +24,7 @@ public record AgentConfig(
         Watchdog watchdog,
         Hardware hardware,
         Api api,
+        Drill drill,
         Map<String, Peer> peers,
         Map<String, Vm> vms) {
 
@@ -90,6 +91,9 @@ public record AgentConfig(
      * @param metricsPort 0 without one
      */
     public record Api(boolean readOnlySocket, boolean hideGuestNames, String metricsHost, int metricsPort) {}
+
+    /** When replicas are drilled, and how late that may be. */
+    public record Drill(DrillSchedule schedule, long overdueMs) {}
 
     /** @param fingerprint {@code sha256:} and 64 hexadecimal digits */
     public record Peer(String host, int port, String fingerprint) {}

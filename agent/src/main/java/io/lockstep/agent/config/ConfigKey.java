@@ -339,6 +339,22 @@ enum ConfigKey {
             "Host and port of an address that serves /metrics to Prometheus, e.g. \"127.0.0.1:9751\"; empty: /metrics is served at the"
                     + " agent's sockets alone. Nobody is asked for a password there: VMs' names can be read."),
 
+    DRILL_SCHEDULE(
+            "drill",
+            "schedule",
+            "",
+            "When this host drills the replicas that it holds, one after the other: \"03:30\" is every day, \"Sun 03:30\" every week, both in"
+                    + " the host's own time; \"6h\" is so long after the last one (s, m, h or d; at least 10s). A drill resumes a second standby"
+                    + " from the replica, without a network, and throws it away: it needs the VM's memory once more. Empty: never by"
+                    + " itself."),
+    DRILL_OVERDUE_MS(
+            "drill",
+            "overdueMs",
+            3_600_000,
+            1_000,
+            366L * 86_400_000,
+            "A drill that did not go well for so long after it was due degrades the VM's state, milliseconds."),
+
     PEER_ADDRESS("peers.*", "address", null, "Host and port of the peer's agent, e.g. \"host-b:7500\"."),
     PEER_FINGERPRINT("peers.*", "fingerprint", null, "What 'lockstep identity' prints on the peer."),
 

@@ -74,6 +74,7 @@ final class ConfigReader {
                 new AgentConfig.Watchdog(common.integer(ConfigKey.WATCHDOG_TIMEOUT_MS)),
                 hardware(),
                 api(),
+                drill(),
                 peers(),
                 vms(epoch, output));
     }
@@ -92,6 +93,19 @@ final class ConfigReader {
                 common.text(ConfigKey.API_GUEST_NAMES).equals("hidden"),
                 address.isEmpty() ? "" : address.substring(0, colon).replaceAll("^\\[(.*)\\]$", "$1"),
                 Math.max(0, port));
+    }
+
+    private AgentConfig.Drill drill() throws LockstepException {
+        String text = common.text(ConfigKey.DRILL_SCHEDULE);
+        DrillSchedule schedule = DrillSchedule.parse(text);
+        if (schedule == null) {
+            throw wrong(
+                    place(ConfigKey.DRILL_SCHEDULE),
+                    "schedule \"" + text
+                            + "\" is none of \"HH:MM\", \"Sun HH:MM\" and a length such as \"6h\" of at least 10s"
+                            + " and at most 366d");
+        }
+        return new AgentConfig.Drill(schedule, common.bytes(ConfigKey.DRILL_OVERDUE_MS));
     }
 
     private AgentConfig.Hardware hardware() {

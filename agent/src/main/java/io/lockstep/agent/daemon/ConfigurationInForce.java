@@ -1,6 +1,7 @@
 package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.agent.config.DrillSchedule;
 import java.lang.reflect.RecordComponent;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -27,6 +28,9 @@ final class ConfigurationInForce {
     }
 
     private static Object plain(Object value) {
+        if (value instanceof DrillSchedule schedule) {
+            return schedule.text();
+        }
         if (value instanceof Record record) {
             return fields(record);
         }

@@ -25,6 +25,7 @@ import io.lockstep.replication.replica.ReplicaListener;
 import io.lockstep.replication.replica.ReplicaState;
 import io.lockstep.replication.wire.AckLevel;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -44,6 +45,7 @@ final class LockstepDaemon implements Daemon {
     private final ReplicaHost replicas;
     private final LinkListener listener;
     private final Hardware hardware;
+    private final Drills drills;
     private final VmOperations operations;
 
     private LockstepDaemon(
@@ -51,11 +53,13 @@ final class LockstepDaemon implements Daemon {
             ReplicaHost replicas,
             LinkListener listener,
             Hardware hardware,
+            Drills drills,
             VmOperations operations) {
         this.protections = protections;
         this.replicas = replicas;
         this.listener = listener;
         this.hardware = hardware;
+        this.drills = drills;
         this.operations = operations;
     }
 
@@ -69,12 +73,15 @@ final class LockstepDaemon implements Daemon {
         HostIdentity host = HostIdentity.current(sameHostForTesting);
         Protections protections = new Protections(paths, config, dialer, events, host);
         protections.takeUp();
+        Path drillDirectory = paths.run().resolve("drill");
         ReplicaHost replicas = new ReplicaHost(
                 replicaConfig(paths, config, host),
                 standbys,
+                new DrillStandbys(config, drillDirectory),
                 fence(config),
                 new ReplicaLog(events),
                 HostCondition.UNKNOWN);
+        Drills drills = new Drills(config.drill(), paths.state(), replicas, protections, events);
         Hardware hardware = null;
         try {
             hardware = Hardware.ofThisHost(paths, config, policy(config, protections), events);
@@ -93,6 +100,7 @@ final class LockstepDaemon implements Daemon {
                     replicas,
                     listener,
                     hardware,
+                    drills,
                     new Operations(
                             paths,
                             config,
@@ -101,6 +109,8 @@ final class LockstepDaemon implements Daemon {
                             protections,
                             replicas,
                             standbys,
+                            drills,
+                            drillDirectory,
                             hardware,
                             events,
                             startedMs));
@@ -108,6 +118,7 @@ final class LockstepDaemon implements Daemon {
             if (hardware != null) {
                 hardware.close();
             }
+            drills.close();
             protections.close();
             replicas.close();
             throw e;
@@ -189,6 +200,7 @@ final class LockstepDaemon implements Daemon {
     public void close() {
         hardware.close();
         listener.close();
+        drills.close();
         protections.close();
         replicas.close();
     }

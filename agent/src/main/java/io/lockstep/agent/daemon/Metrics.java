@@ -4,16 +4,19 @@ import io.lockstep.agent.AgentVersion;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.metrics.Metric;
 import io.lockstep.agent.metrics.MetricsText;
+import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.OutputView;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.ReplicaView;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.protection.EpochStatistics;
 import io.lockstep.replication.protection.EpochStatistics.Distribution;
 import io.lockstep.replication.protection.EpochStatistics.Measure;
 import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.protection.ProtectionState;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 
 /** The daemon's metrics: read from what the duty cycles publish, so that a scrape disturbs none of them. */
@@ -32,7 +35,16 @@ final class Metrics {
 
     private Metrics() {}
 
-    static String text(VmOperations operations, List<ProtectedVm> active, UnaryOperator<String> names) {
+    /**
+     * All of them.
+     *
+     * @param cycles of the replicas' threads, by a word and the VM's name
+     */
+    static String text(
+            VmOperations operations,
+            List<ProtectedVm> active,
+            Map<String, DutyCycle> cycles,
+            UnaryOperator<String> names) {
         MetricsText text = new MetricsText();
         text.add(
                 Metric.BUILD_INFO,
@@ -44,6 +56,10 @@ final class Metrics {
         text.add(Metric.UPTIME, operations.agent().uptimeMs() / MS_PER_S);
         operations.protections().forEach(p -> protection(text, p, names.apply(p.vm())));
         active.forEach(vm -> statistics(text, vm, names.apply(vm.ticket().vmName())));
+        cycles.forEach((cycle, rounds) -> {
+            int space = cycle.indexOf(' ');
+            rounds(text, cycle.substring(0, space + 1) + names.apply(cycle.substring(space + 1)), rounds);
+        });
         long promotions = 0;
         for (ReplicaView replica : operations.replicas()) {
             replica(text, replica, names.apply(replica.vm()));
@@ -58,7 +74,7 @@ final class Metrics {
 
     private static void protection(MetricsText text, ProtectionStatus p, String vm) {
         text.add(Metric.PROTECTION_STATE, p.state().code(), "vm", vm);
-        text.add(Metric.PROTECTED, p.state().code() == ProtectionState.PROTECTED.code() ? 1 : 0, "vm", vm);
+        text.add(Metric.PROTECTED, isProtected(p) ? 1 : 0, "vm", vm);
         text.add(Metric.EPOCH, p.epoch(), "vm", vm);
         text.add(Metric.EPOCH_ACKED, p.ackedEpoch(), "vm", vm);
         text.add(Metric.LAG, Math.max(0, p.epoch() - p.ackedEpoch()), "vm", vm);
@@ -79,12 +95,16 @@ final class Metrics {
         text.add(Metric.OUTPUT_HELD, output.heldBytes(), "vm", vm);
         text.add(Metric.OUTPUT_FRAMES, output.frames(), "vm", vm);
         text.add(Metric.OUTPUT_DROPPED, output.droppedFrames(), "vm", vm);
-        text.add(Metric.RELEASE, output.releaseMs().p50() / MS_PER_S, "vm", vm, "quantile", "0.5");
-        text.add(Metric.RELEASE, output.releaseMs().p99() / MS_PER_S, "vm", vm, "quantile", "0.99");
         text.add(Metric.SCRUBBED_PAGES, p.scrub().pages(), "vm", vm);
         text.add(Metric.SCRUB_MISMATCHES, p.scrub().mismatches(), "vm", vm);
         text.add(Metric.AGENT_RESTARTS, p.restarts(), "vm", vm);
         text.add(Metric.FULL_COPIES, p.fullCopies(), "vm", vm);
+    }
+
+    /** A VM whose drills did not go well is protected all the same. */
+    private static boolean isProtected(ProtectionStatus p) {
+        int code = p.state().code();
+        return code == ProtectionState.PROTECTED.code() || code == ProtectionState.DEGRADED.code();
     }
 
     private static void statistics(MetricsText text, ProtectedVm held, String vm) {
@@ -92,13 +112,21 @@ final class Metrics {
         seconds(text, Metric.PAUSE, statistics, Measure.PAUSE, vm);
         seconds(text, Metric.EPOCH_LENGTH, statistics, Measure.EPOCH, vm);
         seconds(text, Metric.ACKNOWLEDGE, statistics, Measure.ACKNOWLEDGE, vm);
+        seconds(text, Metric.LAG_SECONDS, statistics, Measure.LAG, vm);
+        seconds(text, Metric.RELEASE, statistics, Measure.RELEASE, vm);
         long[] bounds = new long[PAGES.length];
         for (int i = 0; i < bounds.length; i++) {
             bounds[i] = (long) PAGES[i];
         }
         Distribution pages = statistics.distribution(Measure.DIRTY_PAGES, bounds);
         text.histogram(Metric.DIRTY_PAGES, PAGES, pages.cumulative(), pages.count(), pages.sum(), "vm", vm);
-        text.add(Metric.DUTY_CYCLE_AGE, (System.nanoTime() - held.progressNs()) / NS_PER_S, "cycle", "capture " + vm);
+        rounds(text, "capture " + vm, held.rounds());
+    }
+
+    private static void rounds(MetricsText text, String cycle, DutyCycle rounds) {
+        text.add(Metric.DUTY_CYCLE_AGE, (System.nanoTime() - rounds.lastNs()) / NS_PER_S, "cycle", cycle);
+        text.add(Metric.DUTY_CYCLE_STALLS, rounds.stalls(), "cycle", cycle);
+        text.add(Metric.DUTY_CYCLE_STALLED, rounds.stalledNs() / NS_PER_S, "cycle", cycle);
     }
 
     private static void seconds(
@@ -119,6 +147,14 @@ final class Metrics {
         text.add(Metric.LINK_SILENCE, r.linkSilentMs() < 0 ? -1 : r.linkSilentMs() / MS_PER_S, "vm", vm);
         text.add(Metric.JOURNAL_EPOCHS, r.journalEpochs(), "vm", vm);
         text.add(Metric.JOURNAL_BYTES, r.journalBytes(), "vm", vm);
+        DrillView drill = r.drill();
+        if (!drill.state().equals(DrillView.NONE)) {
+            text.add(Metric.DRILL_OK, drill.state().equals(DrillView.PASSED) ? 1 : 0, "vm", vm);
+        }
+        text.add(Metric.DRILLS, drill.runs() - drill.failures(), "vm", vm, "result", "passed");
+        text.add(Metric.DRILLS, drill.failures(), "vm", vm, "result", "failed");
+        text.add(Metric.DRILL_SECONDS, drill.error() != null ? -1 : drill.totalMs() / MS_PER_S, "vm", vm);
+        text.add(Metric.DRILL_LAST, drill.lastMs() / MS_PER_S, "vm", vm);
     }
 
     private static void hardware(MetricsText text, HardwareView hardware) {

@@ -8,6 +8,7 @@ import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
+import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
@@ -69,6 +70,7 @@ final class Operations implements VmOperations {
     private final Protections protections;
     private final ReplicaHost replicas;
     private final Standbys standbys;
+    private final Drills drills;
     private final VmSearch search;
     private final Hardware hardware;
     private final EventLog events;
@@ -83,6 +85,8 @@ final class Operations implements VmOperations {
             Protections protections,
             ReplicaHost replicas,
             Standbys standbys,
+            Drills drills,
+            Path drillDirectory,
             Hardware hardware,
             EventLog events,
             long startedMs) {
@@ -93,7 +97,8 @@ final class Operations implements VmOperations {
         this.protections = protections;
         this.replicas = replicas;
         this.standbys = standbys;
-        this.search = new VmSearch(protections, replicas, standbys.directory());
+        this.drills = drills;
+        this.search = new VmSearch(protections, replicas, standbys.directory(), drillDirectory);
         this.hardware = hardware;
         this.events = events;
         this.startedMs = startedMs;
@@ -123,7 +128,7 @@ final class Operations implements VmOperations {
 
     @Override
     public String metrics(UnaryOperator<String> names) {
-        return Metrics.text(this, protections.active(), names);
+        return Metrics.text(this, protections.active(), replicas.rounds(), names);
     }
 
     @Override
@@ -179,7 +184,7 @@ final class Operations implements VmOperations {
                 where = peer.getValue().host() + ":" + peer.getValue().port();
             }
         }
-        return Views.replica(status, name, where, standbys.directory(status.vm()));
+        return Views.replica(status, name, where, standbys.directory(status.vm()), drills.view(status.vm()));
     }
 
     @Override
@@ -332,6 +337,20 @@ final class Operations implements VmOperations {
     @Override
     public Promotion failover(String vm, boolean force, Progress progress) throws LockstepException {
         return Views.promotion(replicas.failover(vm, force), standbys.directory(vm));
+    }
+
+    @Override
+    public DrillRun drill(String vm, Progress progress) throws LockstepException {
+        Protections.Held held = protections.find(vm);
+        if (held != null && replicas.status().stream().noneMatch(r -> r.vm().equals(vm) && r.promotion() == null)) {
+            var peer = held.vm().peer();
+            throw new LockstepException(
+                    "drill-elsewhere",
+                    vm + " runs here; a drill is made of its replica, which peer " + peer.name()
+                            + " holds: run `lockstep drill " + vm + "` there, at "
+                            + peer.address().getHostString() + ".");
+        }
+        return drills.drill(vm);
     }
 
     @Override

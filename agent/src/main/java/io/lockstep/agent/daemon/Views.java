@@ -1,5 +1,6 @@
 package io.lockstep.agent.daemon;
 
+import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ErrorView;
 import io.lockstep.agent.view.InitialSync;
@@ -15,6 +16,7 @@ import io.lockstep.agent.view.Scrub;
 import io.lockstep.agent.view.StateView;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.StandbyCommandLine;
+import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.pipeline.Encoding;
 import io.lockstep.replication.pipeline.PipelineCounters;
 import io.lockstep.replication.protection.EpochStatistics;
@@ -22,6 +24,7 @@ import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.protection.ProtectionState;
 import io.lockstep.replication.protection.SyncProgress;
 import io.lockstep.replication.replica.PromotedVm;
+import io.lockstep.replication.replica.ReplicaState;
 import io.lockstep.replication.replica.ReplicaStatus;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -42,7 +45,7 @@ final class Views {
                 vm.ticket().vmName(),
                 vm.vm().process().pid(),
                 Role.PRIMARY,
-                new StateView(vm.state().code(), label(vm.state()), vm.stateSinceMs(), vm.stateReason()),
+                state(vm),
                 new PeerView(
                         vm.peer().name(),
                         vm.peer().address().getHostString() + ":"
@@ -59,6 +62,7 @@ final class Views {
                 vm.settings().epochMs(),
                 milliseconds(statistics.epochNs()),
                 milliseconds(statistics.pauseNs()),
+                milliseconds(statistics.recentPauseNs()),
                 new PauseParts(
                         milliseconds(statistics.stopNs()),
                         milliseconds(statistics.scanNs()),
@@ -114,11 +118,12 @@ final class Views {
                 done, done + left, sync.tookNs() / NS_PER_MS, rate, remainingMs, sync.passes(), complete);
     }
 
-    static ReplicaView replica(ReplicaStatus status, String primaryName, String address, Path standbyDirectory) {
+    static ReplicaView replica(
+            ReplicaStatus status, String primaryName, String address, Path standbyDirectory, DrillView drill) {
         PromotedVm promoted = status.promotion();
         return new ReplicaView(
                 status.vm(),
-                new StateView(status.state().code(), status.state().label(), status.sinceMs(), status.reason()),
+                state(status, drill),
                 new PeerView(primaryName, address, status.fingerprint(), status.linkSilentNs() >= 0),
                 status.ramBytes(),
                 status.committedEpoch(),
@@ -129,7 +134,27 @@ final class Views {
                 status.journalBytes(),
                 status.linkSilentNs() < 0 ? -1 : status.linkSilentNs() / NS_PER_MS,
                 promoted == null ? null : promotion(promoted, standbyDirectory),
+                drill,
                 error(status));
+    }
+
+    /** A drill that failed or is overdue makes a protected VM degraded. */
+    private static StateView state(ReplicaStatus status, DrillView drill) {
+        String trouble = Drills.trouble(drill);
+        return status.state() == ReplicaState.PROTECTED && !trouble.isEmpty()
+                ? new StateView(ReplicaState.DEGRADED.code(), ReplicaState.DEGRADED.label(), drill.lastMs(), trouble)
+                : new StateView(status.state().code(), status.state().label(), status.sinceMs(), status.reason());
+    }
+
+    private static StateView state(ProtectedVm vm) {
+        DrillReport drill = vm.drill();
+        return vm.state() == ProtectionState.PROTECTED && drill.degrades()
+                ? new StateView(
+                        ProtectionState.DEGRADED.code(),
+                        label(ProtectionState.DEGRADED),
+                        drill.wallMs(),
+                        "on peer " + vm.peer().name() + ", " + drill.cause())
+                : new StateView(vm.state().code(), label(vm.state()), vm.stateSinceMs(), vm.stateReason());
     }
 
     private static @Nullable ErrorView error(ReplicaStatus status) {

@@ -21,9 +21,14 @@ final class VmSearch {
     private final Protections protections;
     private final ReplicaHost replicas;
     private final Path standbys;
+    private final Path drills;
 
-    /** @param standbys in which this agent's standbys have their directories */
-    VmSearch(Protections protections, ReplicaHost replicas, Path standbys) {
+    /**
+     * @param standbys in which this agent's standbys have their directories
+     * @param drills in which its drills have theirs
+     */
+    VmSearch(Protections protections, ReplicaHost replicas, Path standbys, Path drills) {
+        this.drills = drills.toAbsolutePath().normalize();
         this.protections = protections;
         this.replicas = replicas;
         this.standbys = standbys.toAbsolutePath().normalize();
@@ -33,7 +38,7 @@ final class VmSearch {
     List<VmSummary> vms() {
         List<VmSummary> found = new ArrayList<>();
         for (QemuProcess process : new QemuFinder().all()) {
-            if (replicaOf(process) == null) {
+            if (replicaOf(process) == null && !isDrill(process)) {
                 found.add(summary(process));
             }
         }
@@ -150,6 +155,12 @@ final class VmSearch {
             }
         }
         return null;
+    }
+
+    /** Whether it is one of our drills, which is gone soon. */
+    private boolean isDrill(QemuProcess process) {
+        Path directory = StandbyCommandLine.startedIn(process);
+        return directory != null && drills.equals(directory.getParent());
     }
 
     /** Whether it was started as a standby by an agent with another root, whose record is not ours to read. */

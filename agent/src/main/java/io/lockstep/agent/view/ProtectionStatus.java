@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param epochMsTarget configured length of an epoch
  * @param epochMs from one boundary to the next
  * @param pauseMs from sending the epoch's command to the VM running again
+ * @param recentPauseMs the last 256 of them
  * @param pauseParts what the pauses are made of
  * @param ackMs from the VM running again to the peer's acknowledgement
  * @param dirtyPages pages of 4 KiB an epoch
@@ -35,6 +36,7 @@ public record ProtectionStatus(
         double epochMsTarget,
         Quantiles epochMs,
         Quantiles pauseMs,
+        Quantiles recentPauseMs,
         PauseParts pauseParts,
         Quantiles ackMs,
         Quantiles dirtyPages,

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param standbyPid 0 if there is none
  * @param linkSilentMs time since the last bytes from the primary; -1 without a connection
  * @param promotion null until it was promoted
+ * @param drill how the drills of it went
  * @param lastError null if there was none
  */
 public record ReplicaView(
@@ -28,4 +29,5 @@ public record ReplicaView(
         long journalBytes,
         double linkSilentMs,
         @Nullable Promotion promotion,
+        DrillView drill,
         @Nullable ErrorView lastError) {}

@@ -132,7 +132,8 @@ class PeerRefusalTest {
     @Test
     void shouldGiveUpWhenThePeerIsTheSameMachine() throws Exception {
         TestHost earnest = new TestHost(directory, "earnest").inEarnest();
-        try (TestHost alone = new TestHost(directory, "alone").peer("earnest", earnest).inEarnest()) {
+        try (TestHost alone =
+                new TestHost(directory, "alone").peer("earnest", earnest).inEarnest()) {
             earnest.peer("alone", alone).start();
             alone.start();
             assertError(

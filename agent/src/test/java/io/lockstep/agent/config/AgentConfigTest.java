@@ -103,6 +103,10 @@ class AgentConfigTest {
         refuses(
                 "[fence]\ncommand = \"reboot\"\n",
                 "agent.toml line 2, column 1: command is not an array of texts: reboot.");
+        refuses(
+                "[drill]\n  schedule = \"daily\"\n",
+                "agent.toml line 2, column 3: schedule \"daily\" is none of \"HH:MM\", \"Sun HH:MM\" and a length such as \"6h\" of at"
+                        + " least 10s and at most 366d.");
         refuses("epoch = 3\n", "agent.toml line 1, column 1: epoch is a value, and must be a table [epoch].");
         refuses(
                 "[epoch]\ntracker = \"dirty-log\"\n",

@@ -204,7 +204,7 @@ class AgentKillsTest {
                 .start();
     }
 
-    private static Path guests() throws IOException, InterruptedException {
+    static Path guests() throws IOException, InterruptedException {
         Path script = Path.of(System.getProperty("lockstep.project", ".."), "agent", "guests", "build.sh");
         Process build = new ProcessBuilder(script.toString(), "--micro")
                 .redirectError(ProcessBuilder.Redirect.INHERIT)

@@ -41,6 +41,7 @@ public final class QemuStandby implements Standby {
     private static final Logger LOG = LoggerFactory.getLogger(QemuStandby.class);
 
     private final StandbySpec spec;
+    private final boolean drill;
     private final ProcessIdentity process;
     private final ExitWatch exit;
     private final QmpConnection qmp;
@@ -51,9 +52,11 @@ public final class QemuStandby implements Standby {
     private volatile Stage stage;
     private volatile boolean failed;
 
-    private QemuStandby(StandbySpec spec, ProcessIdentity process, ExitWatch exit, QmpConnection qmp, Stage stage)
+    private QemuStandby(
+            StandbySpec spec, boolean drill, ProcessIdentity process, ExitWatch exit, QmpConnection qmp, Stage stage)
             throws LockstepException {
         this.spec = spec;
+        this.drill = drill;
         this.process = process;
         this.exit = exit;
         this.qmp = qmp;
@@ -75,6 +78,20 @@ public final class QemuStandby implements Standby {
      *     {@code standby-devices-differ}, {@code standby-ram-differs}, or {@code standby-promoted} if the leftover was run
      */
     public static QemuStandby spawn(StandbySpec spec) throws LockstepException {
+        return spawn(spec, null);
+    }
+
+    /**
+     * Starts one for a drill: in a network namespace of its own, with the taps of its command line and nothing else in it. It ends with this
+     * process's thread, and {@link #close} ends it even if it was run.
+     *
+     * @throws LockstepException as {@link #spawn(StandbySpec)}
+     */
+    static QemuStandby spawnForDrill(StandbySpec spec, DrillCommandLine.Made made) throws LockstepException {
+        return spawn(spec, made);
+    }
+
+    private static QemuStandby spawn(StandbySpec spec, DrillCommandLine.@Nullable Made drill) throws LockstepException {
         endLeftover(spec.directory());
         try {
             Files.deleteIfExists(spec.commandLine().qmpSocket());
@@ -84,11 +101,12 @@ public final class QemuStandby implements Standby {
                     "Cannot remove the old " + spec.commandLine().qmpSocket() + ": " + e.getMessage() + ".",
                     e);
         }
-        ProcessIdentity process = StandbyProcess.start(spec);
+        ProcessIdentity process =
+                drill == null ? StandbyProcess.start(spec) : StandbyProcess.startForDrill(spec, drill);
         try {
             new StandbyRecord(process, Stage.WAITING).write(spec.directory());
             awaitSocket(spec, process);
-            return attach(spec, process, Stage.WAITING);
+            return attach(spec, drill != null, process, Stage.WAITING);
         } catch (LockstepException e) {
             boolean ended = e.code().equals("qmp-closed") && StandbyProcess.endsItself(process);
             StandbyProcess.end(process);
@@ -105,7 +123,7 @@ public final class QemuStandby implements Standby {
             return Optional.empty();
         }
         try {
-            return Optional.of(attach(spec, found.get().process(), Stage.WAITING));
+            return Optional.of(attach(spec, false, found.get().process(), Stage.WAITING));
         } catch (LockstepException e) {
             endLeftover(spec.directory());
             return Optional.empty();
@@ -136,7 +154,8 @@ public final class QemuStandby implements Standby {
         StandbyRecord.remove(directory);
     }
 
-    private static QemuStandby attach(StandbySpec spec, ProcessIdentity process, Stage stage) throws LockstepException {
+    private static QemuStandby attach(StandbySpec spec, boolean drill, ProcessIdentity process, Stage stage)
+            throws LockstepException {
         QmpConnection qmp;
         try {
             qmp = QmpConnection.open(spec.commandLine().qmpSocket(), START_TIMEOUT_NS);
@@ -146,7 +165,7 @@ public final class QemuStandby implements Standby {
         ExitWatch exit = null;
         try {
             exit = ExitWatch.open(process);
-            return new QemuStandby(spec, process, exit, qmp, stage);
+            return new QemuStandby(spec, drill, process, exit, qmp, stage);
         } catch (LockstepException e) {
             qmp.close();
             if (exit != null) {
@@ -308,7 +327,8 @@ public final class QemuStandby implements Standby {
             if (events.migration.equals("failed") || System.nanoTime() > deadlineNs) {
                 throw new LockstepException(
                         "standby-load-failed",
-                        "The standby QEMU did not load the device state (" + events.migration + "): see "
+                        "The standby QEMU did not load the device state (" + events.migration + "): "
+                                + StandbyProcess.tail(spec.directory()) + ". Its log is "
                                 + StandbyProcess.log(spec.directory()) + ".");
             }
             qmp.await(LOAD_TIMEOUT_NS);
@@ -319,7 +339,9 @@ public final class QemuStandby implements Standby {
     @Override
     public void run() throws LockstepException {
         expect(Stage.LOADED, "run");
-        new StandbyRecord(process, Stage.RUN).write(spec.directory());
+        if (!drill) {
+            new StandbyRecord(process, Stage.RUN).write(spec.directory());
+        }
         stage = Stage.RUN;
         qmp.send(cont);
         long deadlineNs = System.nanoTime() + LOAD_TIMEOUT_NS;
@@ -332,7 +354,9 @@ public final class QemuStandby implements Standby {
             qmp.await(LOAD_TIMEOUT_NS);
             qmp.receive();
         }
-        announce();
+        if (!drill) {
+            announce();
+        }
     }
 
     /** Tells the network where the VM's addresses are now, for every NIC; without it frames go to the dead host until the guest sends. */
@@ -366,7 +390,7 @@ public final class QemuStandby implements Standby {
     public void close() {
         exit.close();
         qmp.close();
-        if (stage == Stage.RUN) {
+        if (stage == Stage.RUN && !drill) {
             return;
         }
         failed = true;
@@ -377,6 +401,16 @@ public final class QemuStandby implements Standby {
             // It stays recorded, and the next spawn in this directory ends it or says why it cannot.
             failed = true;
         }
+    }
+
+    /** The monitor, for a drill's thread, which is this standby's. */
+    QmpConnection qmp() {
+        return qmp;
+    }
+
+    /** What happened since it ran that a guest in order does not do; empty if nothing did. */
+    String trouble() {
+        return exit.exited() ? "QEMU ended" : events.trouble;
     }
 
     private void expect(Stage expected, String what) throws LockstepException {
@@ -398,9 +432,13 @@ public final class QemuStandby implements Standby {
     private static final class Events implements QmpEventListener {
         private String migration = "none";
         private boolean running;
+        private String trouble = "";
 
         @Override
         public void stopped(long nowNs) {
+            if (running) {
+                trouble = "QEMU stopped the guest";
+            }
             running = false;
         }
 
@@ -411,8 +449,16 @@ public final class QemuStandby implements Standby {
 
         @Override
         public void event(QmpEvent event) {
-            if (event.kind() == QmpEvent.Kind.MIGRATION) {
-                migration = event.data().path("status").asText();
+            switch (event.kind()) {
+                case MIGRATION -> migration = event.data().path("status").asText();
+                case SHUTDOWN, RESET, GUEST_PANICKED, BLOCK_IO_ERROR -> {
+                    if (running) {
+                        trouble = "QEMU reported " + event.name();
+                    }
+                }
+                default -> {
+                    // Of no concern here.
+                }
             }
         }
     }

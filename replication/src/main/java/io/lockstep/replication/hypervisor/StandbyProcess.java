@@ -69,6 +69,45 @@ final class StandbyProcess {
         }
     }
 
+    /**
+     * Starts it as our child, for a drill. It gets a network namespace, is the first to go when memory is short, and is killed by the kernel when
+     * the calling thread ends, however it ends.
+     */
+    static ProcessIdentity startForDrill(StandbySpec spec, DrillCommandLine.Made made) throws LockstepException {
+        StringBuilder script = new StringBuilder("echo 1000 >/proc/self/oom_score_adj");
+        made.taps().forEach(tap -> script.append(" && ip tuntap add dev ")
+                .append(tap)
+                .append(" mode tap user ")
+                .append(spec.uid()));
+        script.append(" && exec \"$@\"");
+        List<String> command = new ArrayList<>(List.of("nice", "-n", "10", "unshare", "--net"));
+        command.addAll(List.of("sh", "-c", script.toString(), "drill", "setpriv", "--pdeathsig", "KILL"));
+        try {
+            Files.createDirectories(spec.directory());
+            if (spec.uid() > 0) {
+                command.addAll(List.of("--reuid", "" + spec.uid(), "--regid", "" + spec.gid()));
+                command.add(isKnown(spec.uid()) ? "--init-groups" : "--clear-groups");
+                new ProcessOwner(spec.uid(), spec.gid()).own(spec.directory());
+            }
+            command.addAll(made.arguments());
+            Path directory = Files.isDirectory(spec.workingDirectory()) ? spec.workingDirectory() : spec.directory();
+            Process process = new ProcessBuilder(command)
+                    .directory(directory.toFile())
+                    .redirectInput(Path.of("/dev/null").toFile())
+                    .redirectErrorStream(true)
+                    .redirectOutput(log(spec.directory()).toFile())
+                    .start();
+            return ProcessIdentity.of(process.pid());
+        } catch (LinuxException e) {
+            throw ended(spec.directory(), "at its start");
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "standby-start-failed",
+                    "Cannot start the drill's QEMU: " + e.getMessage() + ". Install util-linux and iproute2.",
+                    e);
+        }
+    }
+
     /** Waits for the intermediate process, which ends at once, and reads what the last one wrote before it became QEMU. */
     private static ProcessIdentity started(Process intermediate, Path pidFile) throws IOException {
         try {
@@ -92,17 +131,20 @@ final class StandbyProcess {
 
     /** The failure of a standby that ended by itself, with the end of its log. */
     static LockstepException ended(Path directory, String during) {
-        String tail;
-        try {
-            List<String> lines = Files.readAllLines(log(directory));
-            tail = String.join(" | ", lines.subList(Math.max(0, lines.size() - LOG_LINES_SHOWN), lines.size()));
-        } catch (IOException e) {
-            tail = e.getMessage();
-        }
         return new LockstepException(
                 "standby-start-failed",
-                "The standby QEMU ended " + during + ": " + tail + ". Its log is " + log(directory)
+                "The standby QEMU ended " + during + ": " + tail(directory) + ". Its log is " + log(directory)
                         + "; see the command line with `lockstep protect --dry-run`.");
+    }
+
+    /** The last lines of its log. */
+    static String tail(Path directory) {
+        try {
+            List<String> lines = Files.readAllLines(log(directory));
+            return String.join(" | ", lines.subList(Math.max(0, lines.size() - LOG_LINES_SHOWN), lines.size()));
+        } catch (IOException e) {
+            return String.valueOf(e.getMessage());
+        }
     }
 
     /** Whether a process that has closed its monitor ends: it does so some milliseconds later. */

@@ -1,5 +1,6 @@
 package io.lockstep.replication.link;
 
+import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.ControlMessage.Goodbye;
 import io.lockstep.replication.link.ControlMessage.LinkError;
 import io.lockstep.replication.link.ControlMessage.Page;
@@ -13,6 +14,8 @@ import io.lockstep.replication.link.ControlMessage.SwitchoverReady;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.LinkException.Kind;
+import io.lockstep.replication.wire.DrillReportDecoder;
+import io.lockstep.replication.wire.DrillReportEncoder;
 import io.lockstep.replication.wire.GoodbyeDecoder;
 import io.lockstep.replication.wire.GoodbyeEncoder;
 import io.lockstep.replication.wire.LinkErrorDecoder;
@@ -114,6 +117,14 @@ public final class ControlCodec {
                     .putCode(code, 0, code.length)
                     .putCause(cause, 0, cause.length)
                     .encodedLength();
+        } else if (message instanceof DrillReport m) {
+            byte[] cause = text(m.cause());
+            body = new DrillReportEncoder()
+                    .wrapAndApplyHeader(target, 0, header)
+                    .wallMs(m.wallMs())
+                    .state((short) m.state())
+                    .putCause(cause, 0, cause.length)
+                    .encodedLength();
         } else {
             body = encodeSwitchover(message, target, header);
         }
@@ -188,6 +199,14 @@ public final class ControlCodec {
             case PromotedDecoder.TEMPLATE_ID -> {
                 PromotedDecoder m = new PromotedDecoder().wrapAndApplyHeader(buffer, offset, header);
                 return new Promoted(m.epoch(), m.tookNs());
+            }
+            case DrillReportDecoder.TEMPLATE_ID -> {
+                DrillReportDecoder m = new DrillReportDecoder().wrapAndApplyHeader(buffer, offset, header);
+                if (m.state() > DrillReport.OVERDUE) {
+                    throw new LinkException(
+                            Kind.CORRUPT, "message-value", "state " + m.state() + " > " + DrillReport.OVERDUE);
+                }
+                return new DrillReport(m.wallMs(), m.state(), text("cause", m.causeLength(), m::getCause));
             }
             case LinkErrorDecoder.TEMPLATE_ID -> {
                 LinkErrorDecoder m = new LinkErrorDecoder().wrapAndApplyHeader(buffer, offset, header);

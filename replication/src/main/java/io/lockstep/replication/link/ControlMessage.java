@@ -54,6 +54,25 @@ public sealed interface ControlMessage {
     /** The guest runs on the peer. */
     record Promoted(long epoch, long tookNs) implements ControlMessage {}
 
+    /**
+     * How drills of the replica went.
+     *
+     * @param wallMs when the last one ended, milliseconds since 1970; 0: never
+     * @param state one of the constants here
+     * @param cause of a failure, and what is overdue; empty if all is well
+     */
+    record DrillReport(long wallMs, int state, String cause) implements ControlMessage {
+        public static final int NONE = 0;
+        public static final int PASSED = 1;
+        public static final int FAILED = 2;
+        public static final int OVERDUE = 3;
+
+        /** Whether the VM's protection is less sure for it. */
+        public boolean degrades() {
+            return state >= FAILED;
+        }
+    }
+
     /** Last message before the sender closes the connection. */
     record LinkError(String code, String cause) implements ControlMessage {}
 }

@@ -2,6 +2,7 @@ package io.lockstep.replication.link;
 
 import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.wire.AckLevel;
+import io.lockstep.replication.wire.DrillReportDecoder;
 import io.lockstep.replication.wire.EpochAckDecoder;
 import io.lockstep.replication.wire.EpochBeginDecoder;
 import io.lockstep.replication.wire.EpochEndDecoder;
@@ -72,6 +73,7 @@ public final class MessageShape {
         shape("SwitchoverCommit", SwitchoverCommitDecoder.TEMPLATE_ID, SwitchoverCommitDecoder.BLOCK_LENGTH, 0);
         shape("SwitchoverAbort", SwitchoverAbortDecoder.TEMPLATE_ID, SwitchoverAbortDecoder.BLOCK_LENGTH, 1);
         shape("Promoted", PromotedDecoder.TEMPLATE_ID, PromotedDecoder.BLOCK_LENGTH, 0);
+        shape("DrillReport", DrillReportDecoder.TEMPLATE_ID, DrillReportDecoder.BLOCK_LENGTH, 1);
         shape("LinkError", LinkErrorDecoder.TEMPLATE_ID, LinkErrorDecoder.BLOCK_LENGTH, 2);
     }
 
@@ -85,6 +87,7 @@ public final class MessageShape {
     private int secondEnumMax;
     private int extendedInVersion;
     private int blockLengthBefore;
+    private int variableFieldsBefore;
 
     /** A repeating group, by the lengths of each of its entries. */
     private record Group(int blockLength, int variableFields) {}
@@ -130,7 +133,8 @@ public final class MessageShape {
         for (int i = 0; i < groups.size(); i++) {
             at = groupEnd(groups.get(i), buffer, offset, at, end);
         }
-        for (int i = 0; i < variableFields; i++) {
+        int fields = version < extendedInVersion ? variableFieldsBefore : variableFields;
+        for (int i = 0; i < fields; i++) {
             at = variableEnd(buffer, offset, at, end);
         }
         if (at != end) {
@@ -188,7 +192,10 @@ public final class MessageShape {
     }
 
     private static void hello() {
-        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 10);
+        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 10)
+                .before(HelloDecoder.sameHostForTestingSinceVersion(), HelloDecoder.sameHostForTestingEncodingOffset());
+        // The digests of the machine's ids came last.
+        hello.variableFieldsBefore = 7;
         hello.groups = List.of(
                 new Group(HelloDecoder.RamBlocksDecoder.sbeBlockLength(), 1),
                 new Group(HelloDecoder.DisksDecoder.sbeBlockLength(), 3));
@@ -204,6 +211,7 @@ public final class MessageShape {
     private MessageShape before(int version, int olderBlockLength) {
         extendedInVersion = version;
         blockLengthBefore = olderBlockLength;
+        variableFieldsBefore = variableFields;
         return this;
     }
 

@@ -1,11 +1,13 @@
 package io.lockstep.replication.protection;
 
 import io.lockstep.linux.EventCounter;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
 import io.lockstep.replication.hypervisor.ProcessOwner;
+import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkException;
@@ -463,6 +465,11 @@ public final class ProtectedVm implements AutoCloseable {
         return settings;
     }
 
+    /** What the peer told of drills of its replica; any thread. */
+    public DrillReport drill() {
+        return inbox.drill();
+    }
+
     /** Which tracker is in use. */
     public String trackerName() {
         return tracker.name();
@@ -560,7 +567,12 @@ public final class ProtectedVm implements AutoCloseable {
 
     /** {@link System#nanoTime()} of the capture thread's last cycle. */
     public long progressNs() {
-        return duty.progressNs();
+        return duty.rounds().lastNs();
+    }
+
+    /** How regularly the capture thread comes round. */
+    public DutyCycle rounds() {
+        return duty.rounds();
     }
 
     /** How old that may be before the thread counts as stuck. */

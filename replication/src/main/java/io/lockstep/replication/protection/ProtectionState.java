@@ -19,7 +19,9 @@ public enum ProtectionState {
     /** QEMU died here; the peer was told. */
     VM_DIED(7),
     /** Protection cannot go on; the VM runs unprotected; the reason says what to do. */
-    FAILED(8);
+    FAILED(8),
+    /** As PROTECTED, but the last drill on the peer failed or one is overdue. Shown, never entered. */
+    DEGRADED(9);
 
     private final int code;
 

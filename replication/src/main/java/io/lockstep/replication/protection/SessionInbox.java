@@ -2,6 +2,7 @@ package io.lockstep.replication.protection;
 
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.SessionReply;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -24,6 +25,7 @@ final class SessionInbox implements PeerSession.Listener {
     private final ConcurrentLinkedQueue<ControlMessage> messages = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Established established;
     private volatile @Nullable LockstepException ended;
+    private volatile DrillReport drill = new DrillReport(0, DrillReport.NONE, "");
     private volatile long ackedEpoch = -1;
     private volatile long ackedNs;
     private volatile long appliedEpoch = -1;
@@ -53,6 +55,10 @@ final class SessionInbox implements PeerSession.Listener {
 
     @Override
     public void message(ControlMessage message) {
+        if (message instanceof DrillReport report) {
+            drill = report;
+            return;
+        }
         if (messages.size() < MESSAGES_MAX) {
             messages.add(message);
         }
@@ -83,6 +89,11 @@ final class SessionInbox implements PeerSession.Listener {
     @Nullable
     ControlMessage takeMessage() {
         return messages.poll();
+    }
+
+    /** What the peer last told of its drills. */
+    DrillReport drill() {
+        return drill;
     }
 
     long ackedEpoch() {

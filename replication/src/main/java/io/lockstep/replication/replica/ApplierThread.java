@@ -1,5 +1,6 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.util.concurrent.TimeUnit;
@@ -22,6 +23,7 @@ final class ApplierThread implements AppliedWait, AutoCloseable {
     private final Thread thread;
     private volatile @Nullable LockstepException failure;
     private volatile @Nullable Thread waiter;
+    private final DutyCycle rounds = new DutyCycle();
     private volatile boolean closed;
 
     ApplierThread(String vm, EpochApplier applier, Consumer<LockstepException> onFailure) {
@@ -61,6 +63,11 @@ final class ApplierThread implements AppliedWait, AutoCloseable {
         }
     }
 
+    /** How regularly it comes round. */
+    DutyCycle rounds() {
+        return rounds;
+    }
+
     /** Returns when the thread has ended; what is committed and not applied is applied at the next start. */
     @Override
     public void close() {
@@ -76,6 +83,7 @@ final class ApplierThread implements AppliedWait, AutoCloseable {
     private void run() {
         try {
             while (!closed) {
+                rounds.mark(System.nanoTime());
                 if (applier.doWork()) {
                     Thread waiting = waiter;
                     if (waiting != null) {

@@ -14,7 +14,9 @@ import io.lockstep.replication.wire.RunState;
 import io.lockstep.replication.wire.VerifyHashesDecoder;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.concurrent.atomic.AtomicReference;
 import org.agrona.BufferUtil;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Brings committed epochs from the journal into the replica's files, one whole epoch after another; the same code while the primary
@@ -44,6 +46,7 @@ final class EpochApplier implements AutoCloseable {
     private final DeviceStateCodec deviceStates = new DeviceStateCodec(DEVICE_STATE_BYTES_MAX);
     private RunState runState = RunState.RUNNING;
     private boolean failed;
+    private final AtomicReference<@Nullable Runnable> boundary = new AtomicReference<>();
     private volatile long applied;
 
     EpochApplier(ReplicaStore.Content content, ScrubListener listener) {
@@ -98,11 +101,24 @@ final class EpochApplier implements AutoCloseable {
     }
 
     /**
+     * Has something run between two epochs, on the applier's thread. It must be short: no epoch is applied meanwhile. Any thread.
+     *
+     * @return false if another one waits
+     */
+    boolean atBoundary(Runnable task) {
+        return boundary.compareAndSet(null, task);
+    }
+
+    /**
      * Applies the next committed epoch.
      *
      * @return false if there is none
      */
     boolean doWork() throws LockstepException, IOException {
+        Runnable task = boundary.get();
+        if (task != null && boundary.compareAndSet(task, null)) {
+            task.run();
+        }
         return applyNext(true);
     }
 

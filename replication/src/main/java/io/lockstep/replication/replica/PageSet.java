@@ -27,6 +27,11 @@ final class PageSet {
         count = pageCount;
     }
 
+    /** Whether it is in it. */
+    boolean contains(int page) {
+        return (words[page >> 6] & (1L << page)) != 0;
+    }
+
     /** Returns false if it was in it already. */
     boolean add(int page) {
         long bit = 1L << page;

@@ -1,8 +1,10 @@
 package io.lockstep.replication.replica;
 
 import io.lockstep.linux.ProcessIdentity;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.Standby;
+import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.ControlMessage.LinkError;
 import io.lockstep.replication.link.ControlMessage.Page;
 import io.lockstep.replication.link.ControlMessage.ScrubMismatch;
@@ -57,8 +59,10 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     private volatile @Nullable LockstepException applyFailure;
     private volatile @Nullable LockstepException openFailure;
     private volatile @Nullable SessionHello hello;
+    private @Nullable Drill drill;
+    private volatile DrillReport drillReport = new DrillReport(0, DrillReport.NONE, "");
     private volatile LastError lastError = new LastError("", "", 0);
-    private @Nullable AppliedWait wait;
+    private volatile @Nullable AppliedWait wait;
     private long nextFenceNs;
 
     private final AtomicReference<@Nullable LinkError> standbyFailure = new AtomicReference<>();
@@ -441,6 +445,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         if (!consistent || committed != epoch) {
             return new SwitchoverReady(epoch, false, "epoch " + epoch + " is not the replica's, " + committed);
         }
+        abandonDrill();
         try {
             promotion.load(Objects.requireNonNull(applier), Objects.requireNonNull(wait), epoch, now(), false);
             state(ReplicaState.HELD, now(), "switchover at epoch " + epoch);
@@ -496,6 +501,64 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         synchronized (this) {
             PromotedVm already = promoted;
             return already != null ? already : promote(force ? PromotionReason.FORCED : PromotionReason.FAILOVER);
+        }
+    }
+
+    /**
+     * Resumes a second standby from the replica, sees that its guest runs, and throws it away. In nobody's way: whatever needs the replica
+     * ends the drill.
+     *
+     * @throws LockstepException {@code drill-unavailable}, {@code drill-runs-already}, {@code drill-not-consistent}, and those of
+     *     {@link Drill#run}
+     */
+    DrillResult drill() throws LockstepException {
+        Drill own;
+        AppliedWait applying;
+        synchronized (this) {
+            DrillFactory factory = env.drills();
+            if (factory == null) {
+                throw new LockstepException("drill-unavailable", "This host makes no drills.");
+            }
+            if (drill != null) {
+                throw new LockstepException(
+                        "drill-runs-already", "A drill of " + vm + " runs already. Wait until it has ended.");
+            }
+            ReplicaStore.Content open = content;
+            EpochApplier running = applier;
+            SessionHello known = hello;
+            AppliedWait waits = wait;
+            if (open == null || running == null || known == null || waits == null || !consistent || promotion.held()) {
+                throw new LockstepException(
+                        "drill-not-consistent",
+                        "Replica " + vm + " holds no state to resume (" + state.label() + ": " + reason
+                                + "). Try again when the VM is protected.");
+            }
+            applying = waits;
+            own = new Drill(env.config(), factory, known, open, running, () -> consistent);
+            drill = own;
+        }
+        try {
+            return own.run(applying::committed);
+        } finally {
+            synchronized (this) {
+                drill = null;
+            }
+        }
+    }
+
+    /** What the primary is told of drills here; any thread. */
+    void drillReport(DrillReport report) {
+        drillReport = report;
+    }
+
+    DrillReport drillReport() {
+        return drillReport;
+    }
+
+    private void abandonDrill() {
+        Drill running = drill;
+        if (running != null) {
+            running.abandon();
         }
     }
 
@@ -582,6 +645,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         SessionHello known = Objects.requireNonNull(hello);
         long epoch = Math.max(running.applied(), held.journal().newestEpoch());
         ReplicaState before = state;
+        abandonDrill();
         state(ReplicaState.PROMOTING, decidedNs, why.label());
         Standby standby = null;
         try {
@@ -663,6 +727,12 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     /** The open replica's journal and files; null if there is none. */
     ReplicaStore.@Nullable Content content() {
         return content;
+    }
+
+    /** How regularly its applier comes round; null if none runs. Any thread. */
+    @Nullable
+    DutyCycle applierRounds() {
+        return wait instanceof ApplierThread thread ? thread.rounds() : null;
     }
 
     EpochReceiver receiver() {
@@ -770,6 +840,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
 
     /** Closes what is open; the files stay. */
     private void drop() {
+        abandonDrill();
         AppliedWait running = wait;
         wait = null;
         if (running instanceof ApplierThread thread) {

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.agrona.BufferUtil;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The images of the replica's disks: raw files, sparse, written with pwrite(2) as epochs are applied.
@@ -22,6 +23,7 @@ final class ReplicaDisks implements AutoCloseable {
     private final List<ReplicatedDisk> disks;
     private final List<Path> paths;
     private final FileRange[] images;
+    private @Nullable BeforeWrite before;
     private boolean closed;
 
     private ReplicaDisks(List<ReplicatedDisk> disks, List<Path> paths, FileRange[] images) {
@@ -105,6 +107,11 @@ final class ReplicaDisks implements AutoCloseable {
         return paths;
     }
 
+    /** Has something called before each page's content changes, with this object's lock held; null: nothing. */
+    synchronized void before(@Nullable BeforeWrite wanted) {
+        before = wanted;
+    }
+
     /** Fills the buffer with a page; beyond the disk's end it is zero. */
     synchronized void read(int disk, int page, ByteBuffer into) throws IOException {
         requireOpen();
@@ -119,6 +126,7 @@ final class ReplicaDisks implements AutoCloseable {
     /** Writes a page, up to the disk's end. */
     synchronized void write(int disk, int page, ByteBuffer content) throws IOException {
         requireOpen();
+        keep(disk, page);
         // SAFETY: the caller's buffer is direct and has 4096 bytes from position 0 on, PageSink's contract.
         images[disk].write(BufferUtil.address(content), bytes(disk, page), at(page));
     }
@@ -126,7 +134,15 @@ final class ReplicaDisks implements AutoCloseable {
     /** Makes a page a hole. */
     synchronized void zero(int disk, int page) throws IOException {
         requireOpen();
+        keep(disk, page);
         images[disk].punchHole(at(page), bytes(disk, page));
+    }
+
+    private void keep(int disk, int page) {
+        BeforeWrite keeper = before;
+        if (keeper != null) {
+            keeper.beforeWrite(disk, page);
+        }
     }
 
     private long bytes(int disk, int page) {

@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
  * What all replicas of a host share.
  *
  * @param standbys starts QEMU
+ * @param drills starts the QEMUs of drills; null: there are none
  * @param fence null: nothing is promoted on silence
  * @param condition of this host
  * @param nowNs monotonic, as {@link System#nanoTime()}
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 record ReplicaEnvironment(
         ReplicaConfig config,
         StandbyFactory standbys,
+        @Nullable DrillFactory drills,
         @Nullable Fence fence,
         ReplicaListener listener,
         HostCondition condition,

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.agrona.BufferUtil;
 import org.agrona.concurrent.UnsafeBuffer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The replica's memory: one file per RAM block, written with pwrite(2) and never mapped here, so that it costs this process nothing.
@@ -37,6 +38,7 @@ final class ReplicaFiles implements PageSink, AutoCloseable {
     private int gatheredBlock = -1;
     private int gatheredPage;
     private int gatheredCount;
+    private @Nullable BeforeWrite before;
     private boolean closed;
 
     private ReplicaFiles(List<RamBlock> blocks, List<Path> paths, FileRange[] files, boolean fresh) {
@@ -124,6 +126,28 @@ final class ReplicaFiles implements PageSink, AutoCloseable {
     /** Their files, in the same order. */
     List<Path> paths() {
         return paths;
+    }
+
+    /** Has something called before each page's content changes, with this object's lock held; null: nothing. */
+    synchronized void before(@Nullable BeforeWrite wanted) {
+        before = wanted;
+    }
+
+    /**
+     * Reads pages as they are in the file; what is gathered and not yet written is not seen.
+     *
+     * @param into direct; gets count pages from position 0 on
+     */
+    synchronized void readFile(int block, int firstPage, int count, ByteBuffer into) throws IOException {
+        // SAFETY: the buffer is direct, and its capacity is checked to hold count pages.
+        readFully(block, BufferUtil.address(into), checkedBytes(into, count), firstPage);
+    }
+
+    private static int checkedBytes(ByteBuffer into, int pages) {
+        if (pages * PAGE_BYTES > into.capacity()) {
+            throw new IllegalArgumentException(pages + " pages > buffer of " + into.capacity() + " bytes");
+        }
+        return pages * PAGE_BYTES;
     }
 
     @Override
@@ -216,6 +240,10 @@ final class ReplicaFiles implements PageSink, AutoCloseable {
     private int gather(int block, int number) throws IOException {
         if (closed) {
             throw new IOException("the replica's files are closed");
+        }
+        BeforeWrite keeper = before;
+        if (keeper != null) {
+            keeper.beforeWrite(block, number);
         }
         if (block != gatheredBlock
                 || number != gatheredPage + gatheredCount

@@ -1,7 +1,9 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.journal.EpochEntry;
+import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.HelloCodec;
 import io.lockstep.replication.link.LinkException;
@@ -15,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -35,24 +38,30 @@ public final class ReplicaHost implements AutoCloseable {
     private final Map<String, Entry> replicas = new ConcurrentSkipListMap<>();
     private volatile boolean closed;
 
-    private record Entry(Replica replica, Thread keeper) {}
+    private record Entry(Replica replica, Thread keeper, DutyCycle keeping) {}
 
     /**
      * Takes up the replicas that an earlier process left.
      *
+     * @param drills null: there are none
      * @param fence null: nothing is promoted on silence
      */
     public ReplicaHost(
             ReplicaConfig config,
             StandbyFactory standbys,
+            @Nullable DrillFactory drills,
             @Nullable Fence fence,
             ReplicaListener listener,
             HostCondition condition)
             throws LockstepException {
+        if (drills != null) {
+            Drill.cleanUp(config, drills);
+        }
         try {
             env = new ReplicaEnvironment(
                     config,
                     standbys,
+                    drills,
                     fence,
                     listener,
                     condition,
@@ -160,6 +169,37 @@ public final class ReplicaHost implements AutoCloseable {
     }
 
     /**
+     * Proves, without touching the primary, that the replica could become the VM.
+     *
+     * @throws LockstepException {@code replica-unknown}, {@code drill-unavailable}, {@code drill-runs-already}, {@code drill-not-consistent},
+     *     {@code drill-memory-too-small}, {@code drill-vm-paused}: refused; {@code drill-abandoned}; anything else: a failover would fail
+     */
+    public DrillResult drill(String vm) throws LockstepException {
+        return known(vm).drill();
+    }
+
+    /** How regularly the threads of each replica come round, by {@code apply VM} and {@code standby VM}. */
+    public Map<String, DutyCycle> rounds() {
+        Map<String, DutyCycle> rounds = new TreeMap<>();
+        replicas.forEach((vm, entry) -> {
+            rounds.put("standby " + vm, entry.keeping());
+            DutyCycle applying = entry.replica().applierRounds();
+            if (applying != null) {
+                rounds.put("apply " + vm, applying);
+            }
+        });
+        return rounds;
+    }
+
+    /** What a VM's primary is told of the drills here, now and in later sessions; nothing happens if there is no such replica. */
+    public void drillReport(String vm, DrillReport report) {
+        Entry entry = replicas.get(vm);
+        if (entry != null) {
+            entry.replica().drillReport(report);
+        }
+    }
+
+    /**
      * Removes a replica with its journal, or the memory of a promotion whose VM has ended.
      *
      * @throws LockstepException {@code replica-unknown}, {@code vm-runs-here}, {@code primary-alive}
@@ -217,17 +257,19 @@ public final class ReplicaHost implements AutoCloseable {
         }
         Replica replica = new Replica(env, vm, ApplierThread::new);
         replica.open();
-        Thread keeper = new Thread(() -> keep(replica), "standby-" + vm);
+        DutyCycle keeping = new DutyCycle();
+        Thread keeper = new Thread(() -> keep(replica, keeping), "standby-" + vm);
         keeper.setDaemon(true);
         keeper.start();
-        replicas.put(vm, new Entry(replica, keeper));
+        replicas.put(vm, new Entry(replica, keeper, keeping));
         return replica;
     }
 
-    private void keep(Replica replica) {
+    private void keep(Replica replica, DutyCycle keeping) {
         while (!closed) {
             try {
                 long nowNs = env.nowNs().getAsLong();
+                keeping.mark(System.nanoTime());
                 replica.tick(nowNs);
                 replica.keepStandby(nowNs);
             } catch (RuntimeException e) {

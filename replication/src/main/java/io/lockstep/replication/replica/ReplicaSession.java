@@ -3,6 +3,7 @@ package io.lockstep.replication.replica;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.ControlCodec;
 import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.ControlMessage.Goodbye;
 import io.lockstep.replication.link.ControlMessage.LinkError;
 import io.lockstep.replication.link.ControlMessage.Promoted;
@@ -42,6 +43,7 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     private final ReportedHealth health = new ReportedHealth();
     private final long healthNsMax;
     private final long waitMs;
+    private DrillReport toldDrill = new DrillReport(0, DrillReport.NONE, "");
     private volatile boolean ended;
 
     ReplicaSession(Replica replica, FrameChannel channel, SessionHello hello) {
@@ -152,6 +154,11 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     public void onHeartbeat(long sentNs, int primaryHealth) throws LinkException {
         health.said(primaryHealth, replica.nowNs());
         live.heartbeatReply(sentNs, replica.standbyReady(), replica.condition().health());
+        DrillReport drill = replica.drillReport();
+        if (!drill.equals(toldDrill)) {
+            toldDrill = drill;
+            ControlCodec.send(channel, drill);
+        }
         LinkError failure = replica.takeStandbyFailure();
         if (failure != null) {
             ControlCodec.send(channel, failure);

@@ -27,7 +27,9 @@ public enum ReplicaState {
     /** A planned switchover: the standby is loaded and held. */
     HELD(11, "held"),
     /** The promotion failed after the standby may have run: only the operator can know. */
-    FAILED(12, "failed");
+    FAILED(12, "failed"),
+    /** As PROTECTED, but the last drill failed or one is overdue. Shown, never entered. */
+    DEGRADED(13, "degraded");
 
     private final int code;
     private final String label;

@@ -8,6 +8,7 @@ import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
 import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.wire.AckLevel;
+import io.lockstep.replication.wire.HelloDecoder;
 import io.lockstep.replication.wire.HelloStatus;
 import java.util.List;
 import org.agrona.ExpandableArrayBuffer;
@@ -110,6 +111,25 @@ class HelloCodecTest {
                 Kind.CORRUPT,
                 "hello-ram-blocks",
                 "RAM block name '' is empty or comes twice");
+    }
+
+    @Test
+    void shouldUnderstandAHelloOfVersion1WithoutItsMachine() throws Exception {
+        int length = HelloCodec.encode(HELLO, buffer);
+        // Version 1: without the last byte of the block and the last three fields, which are "m", "" and "p".
+        byte[] bytes = new byte[length];
+        buffer.getBytes(0, bytes);
+        int block = 8 + HelloDecoder.sameHostForTestingEncodingOffset();
+        ExpandableArrayBuffer older = new ExpandableArrayBuffer();
+        older.putBytes(0, bytes, 0, block);
+        int rest = length - block - 1 - 3 * 4 - 2;
+        older.putBytes(block, bytes, block + 1, rest);
+        older.putShort(0, (short) HelloDecoder.sameHostForTestingEncodingOffset(), java.nio.ByteOrder.LITTLE_ENDIAN);
+        older.putShort(6, (short) 1, java.nio.ByteOrder.LITTLE_ENDIAN);
+
+        SessionHello hello = HelloCodec.decodeHello(older, 0, block + rest);
+        assertThat(hello.host()).isEqualTo(HostIdentity.UNKNOWN);
+        assertThat(hello.devices()).isEqualTo(HELLO.devices());
     }
 
     @Test

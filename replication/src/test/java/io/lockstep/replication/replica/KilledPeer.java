@@ -41,6 +41,7 @@ final class KilledPeer {
                     throw new LockstepException("standby-none", "There is none in this test.");
                 },
                 null,
+                null,
                 new ReplicaListener() {},
                 HostCondition.UNKNOWN,
                 System::nanoTime,

@@ -69,6 +69,7 @@ final class SimulatedPeer implements AutoCloseable {
             ReplicaEnvironment env = new ReplicaEnvironment(
                     config,
                     this::spawn,
+                    null,
                     fence == null ? null : command,
                     listener(),
                     condition,
