@@ -4,6 +4,7 @@ import io.lockstep.agent.AgentPaths;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.sensor.SensorLimits;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -23,6 +24,7 @@ public record AgentConfig(
         Fence fence,
         Watchdog watchdog,
         Hardware hardware,
+        SensorLimits sensors,
         Api api,
         Drill drill,
         Map<String, Peer> peers,

@@ -318,6 +318,34 @@ enum ConfigKey {
             366L * 86_400_000,
             "A part to which nothing happened for so long gets one state better; failing ones wait for 'lockstep hardware clear',"
                     + " milliseconds."),
+    HARDWARE_CPU_CELSIUS_MAX(
+            "hardware",
+            "cpuCelsiusMax",
+            95,
+            0,
+            200,
+            "Temperature from which on the processor is too hot, degrees; 0: never."),
+    HARDWARE_FAN_RPM_MIN(
+            "hardware",
+            "fanRpmMin",
+            300,
+            0,
+            100_000,
+            "A fan that has turned faster and falls below this has failed, revolutions a minute; 0: none has."),
+    HARDWARE_CPU_MILLIVOLTS_MIN(
+            "hardware",
+            "cpuMillivoltsMin",
+            0,
+            0,
+            10_000,
+            "Core voltage below which the processor has too little, millivolts; 0: never."),
+    HARDWARE_CPU_MILLIVOLTS_MAX(
+            "hardware",
+            "cpuMillivoltsMax",
+            0,
+            0,
+            10_000,
+            "Core voltage above which the processor has too much, millivolts; 0: never."),
 
     API_READ_ONLY_SOCKET(
             "api",

@@ -5,6 +5,7 @@ import io.lockstep.agent.config.AgentConfig.Epoch;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.sensor.SensorLimits;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -73,6 +74,11 @@ final class ConfigReader {
                         common.texts(ConfigKey.FENCE_COMMAND), common.integer(ConfigKey.FENCE_TIMEOUT_MS)),
                 new AgentConfig.Watchdog(common.integer(ConfigKey.WATCHDOG_TIMEOUT_MS)),
                 hardware(),
+                new SensorLimits(
+                        common.integer(ConfigKey.HARDWARE_CPU_CELSIUS_MAX),
+                        common.integer(ConfigKey.HARDWARE_FAN_RPM_MIN),
+                        common.integer(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MIN),
+                        common.integer(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MAX)),
                 api(),
                 drill(),
                 peers(),
@@ -246,6 +252,14 @@ final class ConfigReader {
                     place(ConfigKey.RING_SLOTS),
                     "ringSlots " + ringSlots + " is no power of two; the next one is "
                             + Integer.highestOneBit(ringSlots) * 2);
+        }
+        int millivoltsMin = common.integer(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MIN);
+        int millivoltsMax = common.integer(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MAX);
+        if (millivoltsMax > 0 && millivoltsMin >= millivoltsMax) {
+            throw wrong(
+                    place(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MIN),
+                    "cpuMillivoltsMin " + millivoltsMin + " >= cpuMillivoltsMax " + millivoltsMax
+                            + ": every voltage would pass a limit");
         }
         long segmentBytes = common.bytes(ConfigKey.JOURNAL_SEGMENT_BYTES);
         long bytesMax = common.bytes(ConfigKey.JOURNAL_BYTES_MAX);

@@ -9,6 +9,7 @@ import io.lockstep.agent.view.HardwareView;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.source.GuestSource;
 import io.lockstep.telemetry.watch.HardwareWatch;
 import io.lockstep.telemetry.watch.HostSources;
 import io.lockstep.telemetry.watch.LazyInventory;
@@ -51,7 +52,8 @@ final class Hardware implements AutoCloseable {
     }
 
     /** Watches the host that this runs on. */
-    static Hardware ofThisHost(AgentPaths paths, AgentConfig config, HardwarePolicy policy, EventLog events)
+    static Hardware ofThisHost(
+            AgentPaths paths, AgentConfig config, HardwarePolicy policy, GuestSource guests, EventLog events)
             throws LockstepException {
         Path state = paths.state().resolve("hardware");
         try {
@@ -65,7 +67,7 @@ final class Hardware implements AutoCloseable {
         String instance = installed
                 ? "lockstep"
                 : "lockstep-" + Integer.toHexString(paths.root().hashCode());
-        return new Hardware(config, state, HostSources.ofThisHost(state, instance, installed), policy, events);
+        return new Hardware(config, state, HostSources.ofThisHost(state, instance, installed, config.sensors()).and(guests), policy, events);
     }
 
     /** How it fares. */

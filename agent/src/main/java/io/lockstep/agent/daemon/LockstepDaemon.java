@@ -84,7 +84,7 @@ final class LockstepDaemon implements Daemon {
         Drills drills = new Drills(config.drill(), paths.state(), replicas, protections, events);
         Hardware hardware = null;
         try {
-            hardware = Hardware.ofThisHost(paths, config, policy(config, protections), events);
+            hardware = Hardware.ofThisHost(paths, config, policy(config, protections), protections.guests(), events);
             Set<String> fingerprints = config.peers().values().stream()
                     .map(AgentConfig.Peer::fingerprint)
                     .collect(Collectors.toUnmodifiableSet());

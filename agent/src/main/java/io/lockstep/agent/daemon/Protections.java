@@ -8,6 +8,7 @@ import io.lockstep.agent.events.EventLog;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
+import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.ReportedHealth;
@@ -20,6 +21,7 @@ import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.protection.ProtectionSettings;
 import io.lockstep.replication.protection.ProtectionState;
 import io.lockstep.replication.protection.ProtectionTicket;
+import io.lockstep.telemetry.source.GuestSource;
 import java.net.InetSocketAddress;
 import java.util.List;
 import java.util.Map;
@@ -40,6 +42,7 @@ final class Protections implements AutoCloseable {
     private final HostIdentity host;
     private final ProtectionStore store;
     private final Map<String, Held> held = new ConcurrentHashMap<>();
+    private final GuestSource guests = new GuestSource();
     private volatile boolean closing;
 
     /** A protection and what is written down of it. */
@@ -105,6 +108,11 @@ final class Protections implements AutoCloseable {
         }
     }
 
+    /** What QEMU reports of the hardware below the protected VMs. */
+    GuestSource guests() {
+        return guests;
+    }
+
     /** Writes down what becomes of a protection. */
     private final class Diary implements ProtectedVm.HandoverRecord {
         private final ProtectionStore.Entry entry;
@@ -121,6 +129,11 @@ final class Protections implements AutoCloseable {
         @Override
         public void stateChanged(ProtectionState from, ProtectionState to, String reason) {
             events.publish(AgentEvent.PROTECTION, entry.vmName(), Views.label(to), reason);
+        }
+
+        @Override
+        public void reported(QmpEvent event) {
+            GuestReports.tell(guests, entry.vmName(), event, System.currentTimeMillis());
         }
     }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.health.HealthRules;
+import io.lockstep.telemetry.sensor.SensorLimits;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -127,6 +128,9 @@ class AgentConfigTest {
                 "agent.toml line 2, column 1: segmentBytes 67108864 > a quarter of bytesMax 134217728: too little would remain when"
                         + " a segment is dropped.");
         refuses(
+                "[hardware]\ncpuMillivoltsMin = 1200\ncpuMillivoltsMax = 900\n",
+                "agent.toml line 2, column 1: cpuMillivoltsMin 1200 >= cpuMillivoltsMax 900: every voltage would pass a limit.");
+        refuses(
                 "[vms.a]\nstandbyReplacements = [\"x\"]\n",
                 "agent.toml line 2, column 1: standbyReplacements has 1 texts, and must have pairs.");
     }
@@ -182,6 +186,7 @@ class AgentConfigTest {
         assertThat(explicit.replica()).isEqualTo(defaults.replica());
         assertThat(explicit.hardware()).isEqualTo(defaults.hardware());
         assertThat(defaults.hardware().rules()).isEqualTo(HealthRules.DEFAULT);
+        assertThat(defaults.sensors()).isEqualTo(SensorLimits.DEFAULT);
         assertThat(defaults.hardware().switchover()).isEqualTo("dry-run");
         assertThat(explicit.peers()).containsOnlyKeys("host-b");
         assertThat(explicit.vms()).containsOnlyKeys("web1");

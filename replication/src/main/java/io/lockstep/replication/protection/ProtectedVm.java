@@ -7,6 +7,7 @@ import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
 import io.lockstep.replication.hypervisor.ProcessOwner;
+import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.LinkDialer;
@@ -113,7 +114,7 @@ public final class ProtectedVm implements AutoCloseable {
         adopted = opened.adopted() && ledger.recovered();
         ackedBefore = adopted ? ledger.lastAcked() : -1;
         scannedBefore = adopted ? ledger.lastScanned() : -1;
-        VmEvents events = VmEvents.listen(ticket.vmName(), vm.qmp());
+        VmEvents events = VmEvents.listen(ticket.vmName(), vm.qmp(), handover::reported);
         memory = new GuestMemory(vm.process().pid(), vm.index());
         populated = vm.populatedPages();
         discards = vm.discards();
@@ -588,6 +589,9 @@ public final class ProtectedVm implements AutoCloseable {
 
         /** The protection's state changed. On the capture thread, never in a pause; must not wait. */
         default void stateChanged(ProtectionState from, ProtectionState to, String reason) {}
+
+        /** QEMU reported something of the VM, also what means nothing to its protection. On the capture thread; must not wait. */
+        default void reported(QmpEvent event) {}
     }
 
     private final class End implements CaptureDuty.EndListener {

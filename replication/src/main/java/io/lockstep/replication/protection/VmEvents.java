@@ -4,6 +4,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.hypervisor.QmpEventListener;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -12,19 +13,25 @@ final class VmEvents implements QmpEventListener {
     private static final Logger LOG = LoggerFactory.getLogger(VmEvents.class);
 
     private final String vmName;
+    private final Consumer<QmpEvent> witness;
     private boolean running;
     private String ended = "";
     private String changed = "";
     private String jobEnded = "";
     private long resets;
 
-    private VmEvents(String vmName) {
+    private VmEvents(String vmName, Consumer<QmpEvent> witness) {
         this.vmName = vmName;
+        this.witness = witness;
     }
 
-    /** Listens from now on, and asks how things stand: an event that comes before the answer is older than it. */
-    static VmEvents listen(String vmName, QmpConnection qmp) throws LockstepException {
-        VmEvents events = new VmEvents(vmName);
+    /**
+     * Listens from now on, and asks how things stand: an event that comes before the answer is older than it.
+     *
+     * @param witness gets every event besides; must not wait
+     */
+    static VmEvents listen(String vmName, QmpConnection qmp, Consumer<QmpEvent> witness) throws LockstepException {
+        VmEvents events = new VmEvents(vmName, witness);
         qmp.listener(events);
         events.running = qmp.execute("query-status").path("running").asBoolean();
         return events;
@@ -42,6 +49,7 @@ final class VmEvents implements QmpEventListener {
 
     @Override
     public void event(QmpEvent event) {
+        witness.accept(event);
         switch (event.kind()) {
             case SHUTDOWN -> {
                 ended = "shutdown, reason " + event.data().path("reason").asText("unknown");
