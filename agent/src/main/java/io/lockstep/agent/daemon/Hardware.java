@@ -67,7 +67,13 @@ final class Hardware implements AutoCloseable {
         String instance = installed
                 ? "lockstep"
                 : "lockstep-" + Integer.toHexString(paths.root().hashCode());
-        return new Hardware(config, state, HostSources.ofThisHost(state, instance, installed, config.sensors()).and(guests), policy, events);
+        return new Hardware(
+                config,
+                state,
+                HostSources.ofThisHost(state, instance, installed, config.sensors())
+                        .and(guests),
+                policy,
+                events);
     }
 
     /** How it fares. */

@@ -38,7 +38,7 @@ public final class FaultMerger {
     private static final Set<String> COUNTERS = Set.of("edac-counters", "aer-counters", "poisoned-memory");
 
     private final Map<Object, Fault> faults = new LinkedHashMap<>();
-    private final Map<Component, Told> told = new LinkedHashMap<>();
+    private final Map<ToldPlace, Told> told = new LinkedHashMap<>();
     private final FaultSink sink;
 
     /** A fault whose address nobody told: its place and kind stand for it. */
@@ -68,6 +68,9 @@ public final class FaultMerger {
         }
     }
 
+    /** Where something was told: a counter of what was lost is not answered by what was repaired. */
+    private record ToldPlace(Component component, boolean lost) {}
+
     private static final class Told {
         long count;
         long lastMs;
@@ -84,7 +87,7 @@ public final class FaultMerger {
      * @param nowMs the clock, milliseconds; never goes back
      */
     public void offer(HardwareEvent event, long nowMs) {
-        if (COUNTERS.contains(event.source())) {
+        if (COUNTERS.contains(event.source()) || event.kind() == EventKind.GUEST_MEMORY) {
             counted(event, nowMs);
             return;
         }
@@ -151,7 +154,8 @@ public final class FaultMerger {
         }
         HardwareEvent event = fault.best.times(count - fault.handed);
         fault.handed = count;
-        Component place = coarse(event.component());
+        ToldPlace place =
+                new ToldPlace(coarse(event.component()), event.severity().uncorrected());
         if (told.size() < FAULTS_MAX || told.containsKey(place)) {
             Told tally = told.computeIfAbsent(place, p -> new Told());
             tally.count += event.count();
@@ -164,10 +168,12 @@ public final class FaultMerger {
     private void counted(HardwareEvent event, long nowMs) {
         faults.values().forEach(fault -> hand(fault, nowMs));
         long left = event.count();
-        for (Map.Entry<Component, Told> entry : told.entrySet()) {
+        boolean lost = event.severity().uncorrected();
+        for (Map.Entry<ToldPlace, Told> entry : told.entrySet()) {
             Told tally = entry.getValue();
             boolean recent = nowMs - tally.lastMs <= COUNTED_MS;
-            if (recent && left > 0 && same(entry.getKey(), event.component())) {
+            ToldPlace place = entry.getKey();
+            if (recent && left > 0 && place.lost() == lost && same(place.component(), event.component())) {
                 long known = Math.min(left, tally.count);
                 tally.count -= known;
                 left -= known;
@@ -175,6 +181,9 @@ public final class FaultMerger {
         }
         if (left > 0) {
             sink.fault(event.times(left), false);
+        } else if (event.kind() == EventKind.GUEST_MEMORY) {
+            // The kernel told of the page before; QEMU knows whose it was.
+            sink.fault(event, true);
         }
     }
 

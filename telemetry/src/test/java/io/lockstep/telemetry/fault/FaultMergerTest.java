@@ -81,6 +81,29 @@ class FaultMergerTest {
     }
 
     @Test
+    void shouldNotTakeACounterOfLostDataForWhatWasRepaired() {
+        merger.offer(corrected("edac", MODULE, 0x5000000, 3), 0);
+        merger.offer(event("edac-counters", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, MODULE, -1, 1), 100);
+        merger.offer(corrected("edac-counters", MODULE, -1, 3), 100);
+        assertThat(told)
+                .containsExactly(
+                        "corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000000, 3 times: trouble (edac)",
+                        "uncorrected error on DIMM CPU0 channel 1 slot 0 (A2): trouble (edac-counters)");
+    }
+
+    @Test
+    void shouldCountAPageOnceThatTheKernelAndQemuTellOf() {
+        Component page = new Component.PhysicalAddress(0x7000000, 4096);
+        HardwareEvent guest =
+                event("guests", EventKind.GUEST_MEMORY, Severity.ACTION_REQUIRED, Component.Memory.ANYWHERE, -1, 1);
+        merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, 0x7000000, 1), 0);
+        merger.offer(guest, 10);
+        assertThat(told.get(1)).startsWith("refined uncorrected error, action required on a DIMM");
+        merger.offer(guest, 20);
+        assertThat(told.get(2)).as("one that the kernel did not tell").doesNotStartWith("refined");
+    }
+
+    @Test
     void shouldTellBothWhenOneSourceSawTwoUncorrectedErrors() {
         HardwareEvent lost = event("mce", EventKind.MEMORY_ERROR, Severity.NO_ACTION, CHANNEL, 0x7000000, 1);
         merger.offer(lost, 0);
