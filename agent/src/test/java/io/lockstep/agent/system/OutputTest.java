@@ -83,7 +83,7 @@ class OutputTest {
                     "-device",
                     "e1000,netdev=n0,mac=52:54:00:77:00:01",
                     "-device",
-                    "pcie-root-port,id=port"));
+                    "pcie-root-port,id=port1,chassis=1"));
             try (QmpConnection monitor = vm.monitor()) {
                 String before = filters(monitor);
                 assertThat(before).doesNotContain("lockstep");
@@ -98,7 +98,7 @@ class OutputTest {
                 Waits.until("the frame that was held", 10, () -> wire.announced(FIRST) == 1);
 
                 hosts.a().protectWithStandby(vm.pid(), hosts.b());
-                monitor.execute("device_add", Map.of("driver", "virtio-rng-pci", "id", "late", "bus", "port"));
+                monitor.execute("device_add", Map.of("driver", "virtio-rng-pci", "id", "late", "bus", "port1"));
                 Waits.until(
                         "the end of the protection by a new device",
                         30,
