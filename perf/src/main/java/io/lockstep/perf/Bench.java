@@ -6,8 +6,10 @@ import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.Options;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
+import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
  * Runs the JMH benchmarks, each in its own JVM with the agent's options, and prints time and bytes allocated.
@@ -18,8 +20,13 @@ public final class Bench {
     /** What Agrona needs to reach the JDK's Unsafe; the launcher's options say the same. */
     private static final List<String> JVM_ARGS = List.of(
             "--add-opens=java.base/jdk.internal.misc=ALL-UNNAMED",
+            "--add-exports=java.base/jdk.internal.util=ALL-UNNAMED",
             "--add-opens=java.base/java.lang.reflect=ALL-UNNAMED",
             "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+            "--add-opens=java.base/java.lang=ALL-UNNAMED",
+            "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
+            "-Dchronicle.analytics.disable=true",
+            "-Dchronicle.announcer.disable=true",
             "-XX:MaxDirectMemorySize=3g",
             "-Xmx512m");
 
@@ -40,7 +47,24 @@ public final class Bench {
                 default -> throw new IllegalArgumentException("unknown argument " + args[i]);
             }
         }
-        ChainedOptionsBuilder options = new OptionsBuilder()
+        ChainedOptionsBuilder options = builder(only, quick);
+        if (!report.isEmpty()) {
+            options.result(report);
+        }
+        new Runner(options.build()).run();
+    }
+
+    /** Benchmarks by regular expression, as {@code lockstep bench} runs them: shorter if quick, and without a word. */
+    public static Options options(String only, boolean quick) {
+        return builder(only, quick)
+                .verbosity(VerboseMode.SILENT)
+                .param("pages", quick ? new String[] {"256"} : new String[] {"256", "8192"})
+                .param("code", "native")
+                .build();
+    }
+
+    private static ChainedOptionsBuilder builder(String only, boolean quick) {
+        return new OptionsBuilder()
                 .include(only)
                 .forks(1)
                 .warmupIterations(quick ? 2 : 4)
@@ -50,10 +74,6 @@ public final class Bench {
                 .shouldFailOnError(true)
                 .jvmArgs(jvmArgs())
                 .addProfiler(GCProfiler.class);
-        if (!report.isEmpty()) {
-            options.result(report);
-        }
-        new Runner(options.build()).run();
     }
 
     private static String[] jvmArgs() {

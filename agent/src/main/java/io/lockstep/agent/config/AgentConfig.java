@@ -46,6 +46,7 @@ public record AgentConfig(
             int verifyPauseMsMax,
             int epochsInFlightMax,
             int scrubPagesPerEpoch,
+            boolean preCopy,
             String tracker) {}
 
     /**
@@ -56,7 +57,7 @@ public record AgentConfig(
     public record Output(String protection, int logBytes) {}
 
     /** Sizes of each protected VM's pipeline. */
-    public record Pipeline(int ringSlots, long pageCacheBytes, int encoderThreads) {}
+    public record Pipeline(int ringSlots, long pageCacheBytes, int encoderThreads, int scanThreads) {}
 
     /** When the other side counts as silent, gone, dead. */
     public record Link(int heartbeatMs, int failureTimeoutMs, int agentRestartMs, int reconnectMs) {}

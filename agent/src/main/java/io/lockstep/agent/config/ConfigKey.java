@@ -81,6 +81,12 @@ enum ConfigKey {
             4096,
             "Pages hashed on both sides at each boundary, in turn; 0 turns scrubbing off, count."
                     + " Eight take some microseconds of each pause, and get round 1 GiB in a quarter of an hour."),
+    PRE_COPY(
+            "epoch",
+            "preCopy",
+            "on",
+            List.of("on", "off"),
+            "on sends many written pages ahead of the stop, too, for shorter pauses; off sends each page once an epoch, for fewer bytes."),
     TRACKER(
             "epoch",
             "tracker",
@@ -127,6 +133,14 @@ enum ConfigKey {
             1,
             64,
             "Threads of each protected VM that encode pages, count." + " Two keep a link of 10 Gbit/s busy."),
+    SCAN_THREADS(
+            "pipeline",
+            "scanThreads",
+            2,
+            1,
+            16,
+            "Threads that list the written pages of a VM of 1 GiB or more, smaller ones have one, count."
+                    + " A scan takes about 0.5 ms a GiB and thread, and is part of each pause."),
 
     HEARTBEAT_MS(
             "link",

@@ -47,6 +47,7 @@ final class ConfigReader {
                 common.integer(ConfigKey.VERIFY_PAUSE_MS_MAX),
                 common.integer(ConfigKey.EPOCHS_IN_FLIGHT_MAX),
                 common.integer(ConfigKey.SCRUB_PAGES_PER_EPOCH),
+                common.text(ConfigKey.PRE_COPY).equals("on"),
                 common.text(ConfigKey.TRACKER));
         AgentConfig.Output output = new AgentConfig.Output(
                 common.text(ConfigKey.OUTPUT_PROTECTION), common.integer(ConfigKey.OUTPUT_LOG_BYTES));
@@ -58,7 +59,8 @@ final class ConfigReader {
                 new AgentConfig.Pipeline(
                         common.integer(ConfigKey.RING_SLOTS),
                         common.bytes(ConfigKey.PAGE_CACHE_BYTES),
-                        common.integer(ConfigKey.ENCODER_THREADS)),
+                        common.integer(ConfigKey.ENCODER_THREADS),
+                        common.integer(ConfigKey.SCAN_THREADS)),
                 new AgentConfig.Link(
                         common.integer(ConfigKey.HEARTBEAT_MS),
                         common.integer(ConfigKey.FAILURE_TIMEOUT_MS),

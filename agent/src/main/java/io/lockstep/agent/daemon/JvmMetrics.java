@@ -3,6 +3,7 @@ package io.lockstep.agent.daemon;
 import io.lockstep.agent.metrics.Metric;
 import io.lockstep.agent.metrics.MetricsText;
 import java.io.IOException;
+import java.lang.management.BufferPoolMXBean;
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
 import java.lang.management.MemoryMXBean;
@@ -22,6 +23,11 @@ final class JvmMetrics {
         MemoryMXBean memory = ManagementFactory.getMemoryMXBean();
         text.add(Metric.JVM_MEMORY, memory.getHeapMemoryUsage().getUsed(), "area", "heap");
         text.add(Metric.JVM_MEMORY, memory.getNonHeapMemoryUsage().getUsed(), "area", "nonheap");
+        for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
+            if (pool.getName().equals("direct")) {
+                text.add(Metric.JVM_MEMORY, pool.getMemoryUsed(), "area", "direct");
+            }
+        }
         text.add(Metric.JVM_THREADS, ManagementFactory.getThreadMXBean().getThreadCount());
         for (GarbageCollectorMXBean gc : ManagementFactory.getGarbageCollectorMXBeans()) {
             text.summary(Metric.JVM_GC, gc.getCollectionCount(), gc.getCollectionTime() / MS_PER_S, "gc", gc.getName());

@@ -277,6 +277,8 @@ final class Protections implements AutoCloseable {
                 pipeline.ringSlots(),
                 pipeline.pageCacheBytes(),
                 pipeline.encoderThreads(),
+                pipeline.scanThreads(),
+                epoch.preCopy(),
                 asked.tracker,
                 config.replica().directory().resolve("ledgers"),
                 host);

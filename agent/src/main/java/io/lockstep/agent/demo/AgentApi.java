@@ -41,6 +41,11 @@ final class AgentApi {
         return read(answer(client.get("/v1/agent")), AgentView.class);
     }
 
+    /** Its metrics, in the text format of Prometheus. */
+    String metrics() throws LockstepException, IOException {
+        return client.get("/metrics").body();
+    }
+
     /** What it replicates. */
     Status status() throws LockstepException, IOException {
         return read(answer(client.get("/v1/status")), Status.class);

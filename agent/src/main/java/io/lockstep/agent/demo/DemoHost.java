@@ -83,15 +83,12 @@ public final class DemoHost {
         configure(epochMs, other, otherPort, fence, "");
     }
 
-    /** As {@link #configure(int, DemoHost, int, Path)}, with more lines. */
+    /** As {@link #configure(int, DemoHost, int, Path)}, with more lines, the first of which may go on in the table {@code epoch}. */
     public void configure(int epochMs, DemoHost other, int otherPort, Path fence, String more) throws IOException {
         String text = """
                 [listen]
                 address = "127.0.0.1"
                 port = %d
-
-                [epoch]
-                epochMs = %d
 
                 [fence]
                 command = ["%s"]
@@ -103,7 +100,10 @@ public final class DemoHost {
                 [peers.%s]
                 address = "127.0.0.1:%d"
                 fingerprint = "%s"
-                """.formatted(port, epochMs, fence, other.name, otherPort, other.fingerprint) + more;
+
+                [epoch]
+                epochMs = %d
+                """.formatted(port, fence, other.name, otherPort, other.fingerprint, epochMs) + more;
         Path parent = paths.configuration().getParent();
         if (parent != null) {
             Files.createDirectories(parent);
@@ -192,6 +192,11 @@ public final class DemoHost {
     /** About the agent itself. */
     public AgentView agent() throws LockstepException, IOException {
         return api.agent();
+    }
+
+    /** The agent's metrics, in the text format of Prometheus. */
+    public String metrics() throws LockstepException, IOException {
+        return api.metrics();
     }
 
     /** The least pause of the VM, which is not protected yet. */

@@ -6,25 +6,28 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** A network of the guest's own, in a network namespace that nobody else uses: a bridge, and on it a tap for each of the two hosts. */
-final class GuestNetwork {
+public final class GuestNetwork {
     /** The guest's, on TCP port {@link #PORT} of which it answers requests. */
-    static final String GUEST_ADDRESS = "10.77.0.2";
+    public static final String GUEST_ADDRESS = "10.77.0.2";
 
-    static final int PORT = 7;
+    /** Where the guest's server listens. */
+    public static final int PORT = 7;
 
     private static final String BRIDGE = "lockstep0";
-    private static final String TAP_PRIMARY = "tap-a";
-    private static final String TAP_PEER = "tap-b";
+    /** The NIC of the VM on the first host. */
+    public static final String TAP_PRIMARY = "tap-a";
+    /** And on the other. */
+    public static final String TAP_PEER = "tap-b";
 
     private final List<String> prefix;
 
     /** @param prefix a command that runs another in the namespace; empty if this process is in it */
-    GuestNetwork(List<String> prefix) {
+    public GuestNetwork(List<String> prefix) {
         this.prefix = List.copyOf(prefix);
     }
 
     /** Makes bridge and taps. */
-    void create() throws IOException, InterruptedException, DemoFailure {
+    public void create() throws IOException, InterruptedException, DemoFailure {
         run("ip link set lo up");
         // A port that comes up forwards at once, as in a data centre; and no frame waits for neighbours to be found by
         // IPv6.
@@ -38,7 +41,7 @@ final class GuestNetwork {
     }
 
     /** QEMU's arguments for the VM's only NIC. */
-    static List<String> qemuArguments() {
+    public static List<String> qemuArguments() {
         return List.of(
                 "-netdev",
                 "tap,id=n0,ifname=" + TAP_PRIMARY + ",script=no,downscript=no,vhost=off",
@@ -47,12 +50,12 @@ final class GuestNetwork {
     }
 
     /** The guest's option that makes it answer. */
-    static String guestOption() {
+    public static String guestOption() {
         return "addr=" + GUEST_ADDRESS;
     }
 
     /** What the configuration of each host must say, so that the standby there has that host's tap. */
-    static String configuration(String vm, boolean standbyOnPeer) {
+    public static String configuration(String vm, boolean standbyOnPeer) {
         return "\n[vms." + vm + "]\nstandbyReplacements = [\"ifname=" + (standbyOnPeer ? TAP_PRIMARY : TAP_PEER)
                 + "\", \"ifname=" + (standbyOnPeer ? TAP_PEER : TAP_PRIMARY) + "\"]\n";
     }

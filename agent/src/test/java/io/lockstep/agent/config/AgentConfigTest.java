@@ -28,8 +28,8 @@ class AgentConfigTest {
         AgentConfig config = AgentConfig.load(AgentPaths.under(root));
 
         assertThat(config.listen()).isEqualTo(new AgentConfig.Listen("0.0.0.0", 7500));
-        assertThat(config.epoch()).isEqualTo(new AgentConfig.Epoch(25, 2, 100, 20, 500, 30_000, 4, 8, "auto"));
-        assertThat(config.pipeline()).isEqualTo(new AgentConfig.Pipeline(8192, 64L << 20, 2));
+        assertThat(config.epoch()).isEqualTo(new AgentConfig.Epoch(25, 2, 100, 20, 500, 30_000, 4, 8, true, "auto"));
+        assertThat(config.pipeline()).isEqualTo(new AgentConfig.Pipeline(8192, 64L << 20, 2, 2));
         assertThat(config.link()).isEqualTo(new AgentConfig.Link(50, 1000, 10_000, 200));
         assertThat(config.fence()).isEqualTo(new AgentConfig.Fence(List.of(), 30_000));
         assertThat(config.peers()).isEmpty();

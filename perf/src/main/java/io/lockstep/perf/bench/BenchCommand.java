@@ -1,5 +1,6 @@
 package io.lockstep.perf.bench;
 
+import io.lockstep.agent.demo.GuestNetwork;
 import io.lockstep.agent.demo.GuestVm;
 import io.lockstep.agent.demo.Workspace;
 import java.io.IOException;
@@ -29,7 +30,11 @@ public final class BenchCommand implements Callable<Integer> {
             new SlowdownSection(),
             new MoveSection(),
             new BytesSection(),
-            new ApiSection());
+            new MicroSection(),
+            new LatencySection(),
+            new ClientSection(),
+            new ApiSection(),
+            new SoakSection());
 
     @Spec
     private @Nullable CommandSpec spec;
@@ -41,7 +46,7 @@ public final class BenchCommand implements Callable<Integer> {
             names = "--only",
             paramLabel = "NAME",
             split = ",",
-            description = "Only these: pause, scale, slowdown, moves, bytes, api")
+            description = "Only these: pause, scale, slowdown, moves, bytes, micro, latency, client, api, soak")
     private List<String> only = List.of();
 
     @Option(
@@ -73,6 +78,10 @@ public final class BenchCommand implements Callable<Integer> {
         }
         prepareReport();
         Path guests = Path.of(System.getProperty("lockstep.guests", ""));
+        boolean network = Boolean.getBoolean("lockstep.ownNetwork");
+        if (network) {
+            new GuestNetwork(List.of()).create();
+        }
         Workspace probe = new Workspace();
         String accelerator;
         try {
@@ -80,25 +89,35 @@ public final class BenchCommand implements Callable<Integer> {
         } finally {
             probe.remove(true);
         }
-        BenchContext context =
-                new BenchContext(Path.of(System.getProperty("lockstep.project", "")), guests, accelerator, quick);
+        BenchContext context = new BenchContext(
+                Path.of(System.getProperty("lockstep.project", "")), guests, accelerator, quick, network);
         BenchReport report = new BenchReport(
                 Machine.here(accelerator), new java.io.PrintStream(System.out, true, StandardCharsets.UTF_8));
-        for (Section section : SECTIONS) {
-            if (only.isEmpty() || only.contains(section.name())) {
-                try {
-                    section.run(context, report);
-                } catch (InterruptedException e) {
-                    throw e;
-                } catch (Exception e) {
-                    report.failed(section.name(), e);
-                }
-            }
-        }
+        measure(SECTIONS.stream().filter(this::wanted).toList(), context, report);
         if (directory != null) {
             report.write(directory);
         }
         return report.complete() ? 0 : 1;
+    }
+
+    /** The soak takes half an hour: a quick run has it only if it is asked for by name. */
+    private boolean wanted(Section section) {
+        return only.isEmpty() ? !quick || section.quick() : only.contains(section.name());
+    }
+
+    /** One section after the other; what fails stands in the report with its cause, and the others are measured all the same. */
+    static void measure(List<Section> sections, BenchContext context, BenchReport report) throws InterruptedException {
+        for (Section section : sections) {
+            long beganNs = System.nanoTime();
+            try {
+                section.run(context, report);
+            } catch (InterruptedException e) {
+                throw e;
+            } catch (Exception e) {
+                report.failed(section.name(), e);
+            }
+            report.took(section.name(), (System.nanoTime() - beganNs) / 1e9);
+        }
     }
 
     /** Now rather than when the run is over, and with it the measurements. */

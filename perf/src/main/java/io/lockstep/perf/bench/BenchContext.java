@@ -9,8 +9,9 @@ import java.nio.file.Path;
  * @param guests directory of the guests, as {@code agent/guests/build.sh} made them
  * @param accelerator {@code kvm} or {@code tcg}
  * @param quick short series: the whole within five minutes on two cores
+ * @param network whether there is a network that nobody else uses, for guests and their clients
  */
-record BenchContext(Path project, Path guests, String accelerator, boolean quick) {
+record BenchContext(Path project, Path guests, String accelerator, boolean quick, boolean network) {
     /** The length of a series: the first for a quick run. */
     int pick(int quickly, int thoroughly) {
         return quick ? quickly : thoroughly;

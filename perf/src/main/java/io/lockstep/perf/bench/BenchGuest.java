@@ -2,6 +2,7 @@ package io.lockstep.perf.bench;
 
 import io.lockstep.agent.demo.Deadline;
 import io.lockstep.agent.demo.DemoFailure;
+import io.lockstep.agent.demo.GuestNetwork;
 import io.lockstep.agent.demo.SerialLog;
 import io.lockstep.agent.demo.Tick;
 import io.lockstep.replication.LockstepException;
@@ -34,13 +35,14 @@ final class BenchGuest implements AutoCloseable {
     }
 
     /** What to boot: memory, and what the guest does with it. */
-    record Spec(String name, int memoryMib, List<String> boot) {
+    record Spec(String name, int memoryMib, List<String> boot, List<String> devices) {
         /** The project's own small guest; {@code chain} as {@code agent/guests/micro/micro.c} knows it. */
         static Spec micro(BenchContext context, String name, int memoryMib, String chain) {
             return new Spec(
                     name,
                     memoryMib,
-                    List.of("-kernel", context.guests().resolve("micro.elf").toString(), "-append", chain));
+                    List.of("-kernel", context.guests().resolve("micro.elf").toString(), "-append", chain),
+                    List.of());
         }
 
         /** Debian's kernel; {@code options} as {@code agent/guests/linux/init} knows them. */
@@ -54,7 +56,14 @@ final class BenchGuest implements AutoCloseable {
                             "-initrd",
                             context.guests().resolve("initrd.gz").toString(),
                             "-append",
-                            "console=ttyS0 loglevel=1 panic=-1 " + options));
+                            "console=ttyS0 loglevel=1 panic=-1 " + options),
+                    List.of());
+        }
+
+        /** The same, and its server answers on the lab's network. */
+        static Spec server(BenchContext context, String name, int memoryMib, String options) {
+            Spec plain = linux(context, name, memoryMib, options + " " + GuestNetwork.guestOption());
+            return new Spec(name, memoryMib, plain.boot, GuestNetwork.qemuArguments());
         }
     }
 
@@ -77,6 +86,7 @@ final class BenchGuest implements AutoCloseable {
      * Starts a QEMU with the guest's command line.
      *
      * @param process name of its monitor and log, another one for another process of the same VM
+     * @param more empty, or what makes it the target of a migration, on the other host's network
      */
     static Process start(BenchContext context, Spec spec, Path directory, String process, List<String> more)
             throws IOException {
@@ -89,6 +99,12 @@ final class BenchGuest implements AutoCloseable {
         command.addAll(List.of("-qmp", "unix:" + directory.resolve(process + ".qmp") + ",server=on,wait=off"));
         command.addAll(List.of("-qmp", "unix:" + directory.resolve(process + ".bench.qmp") + ",server=on,wait=off"));
         command.addAll(spec.boot());
+        command.addAll(
+                more.isEmpty()
+                        ? spec.devices()
+                        : spec.devices().stream()
+                                .map(text -> text.replace(GuestNetwork.TAP_PRIMARY, GuestNetwork.TAP_PEER))
+                                .toList());
         command.addAll(more);
         return new ProcessBuilder(command)
                 .redirectErrorStream(true)
@@ -99,6 +115,15 @@ final class BenchGuest implements AutoCloseable {
 
     String name() {
         return name;
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /** SIGKILL, as if QEMU had crashed. */
+    void kill() {
+        process.destroyForcibly();
     }
 
     /** The bench's own monitor of a process. */

@@ -7,6 +7,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -19,6 +20,8 @@ final class BenchReport {
     private final List<Figure> figures = new ArrayList<>();
     private final List<Plot> plots = new ArrayList<>();
     private final List<String> failures = new ArrayList<>();
+    private final List<String> notes = new ArrayList<>();
+    private final Map<String, Double> seconds = new LinkedHashMap<>();
     private String section = "";
 
     BenchReport(Machine machine, PrintStream out) {
@@ -51,10 +54,22 @@ final class BenchReport {
         plots.add(plot);
     }
 
+    /** Something that is no number. */
+    void note(String name, String text) {
+        notes.add(name + ": " + text);
+        out.printf("  %s%n", text);
+    }
+
     /** A section that could not be measured: the run goes on, and its exit status says so. */
     void failed(String name, Exception cause) {
         failures.add(name + ": " + cause);
         out.printf("%n%s failed: %s%n", name, cause);
+    }
+
+    /** How long a section was measured. */
+    void took(String name, double howLong) {
+        seconds.put(name, howLong);
+        out.printf("  (%s: %.0f s)%n", name, howLong);
     }
 
     boolean complete() {
@@ -68,7 +83,17 @@ final class BenchReport {
                 .enable(SerializationFeature.INDENT_OUTPUT)
                 .writeValue(
                         directory.resolve("report.json").toFile(),
-                        Map.of("machine", machine, "figures", figures, "failures", failures));
+                        Map.of(
+                                "machine",
+                                machine,
+                                "figures",
+                                figures,
+                                "notes",
+                                notes,
+                                "failures",
+                                failures,
+                                "seconds",
+                                seconds));
         List<String> names = new ArrayList<>();
         for (Plot plot : plots) {
             names.add(plot.write(directory));
@@ -104,6 +129,9 @@ final class BenchReport {
                     f.unit(),
                     reference(f),
                     verdict(f)));
+        }
+        for (String note : notes) {
+            text.append("\n").append(note).append('\n');
         }
         for (String failure : failures) {
             text.append("\nNot measured: ").append(failure).append('\n');

@@ -2,11 +2,13 @@ package io.lockstep.perf.bench;
 
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ProtectionStatus;
+import java.util.ArrayList;
 import java.util.List;
 
 /** What an epoch costs on the link, by what the guest does with its memory. */
 final class BytesSection implements Section {
     private static final int MIB = 256;
+    private static final int EPOCH_MS = 25;
     private static final double KB = 1e3;
 
     private record Load(String name, BenchGuest.Spec spec) {}
@@ -22,23 +24,34 @@ final class BytesSection implements Section {
                 new Load("idle Linux", BenchGuest.Spec.linux(context, "idle", MIB, "mb=1 pages=0 sweep=0 every=20")),
                 new Load("counter", BenchGuest.Spec.micro(context, "counter", MIB, "mb=32 pages=20 sweep=32")),
                 new Load(
-                        "small writes all over 128 MiB",
+                        "redis-like (small writes all over 128 MiB)",
                         BenchGuest.Spec.micro(context, "scatter", MIB, "mb=128 pages=400 sweep=0")),
                 new Load(
                         "random fill",
                         BenchGuest.Spec.linux(context, "fill", MIB, "mb=1 pages=0 sweep=0 every=20 hog=64")),
                 new Load(
-                        "memory taken and given back",
+                        "kernel-compile-like (memory taken and given back)",
                         BenchGuest.Spec.linux(context, "churn", MIB, "mb=1 pages=0 sweep=0 every=20 churn=32")));
-        for (Load load : loads) {
-            measure(context, report, load);
+        List<Double> ours = new ArrayList<>();
+        try (Lab lab = new Lab(context, EPOCH_MS, "")) {
+            for (Load load : loads) {
+                ours.add(measure(context, report, lab, load));
+            }
+            for (int i = 0; i < loads.size(); i++) {
+                Load load = loads.get(i);
+                QemuMigration.Iterations xbzrle =
+                        QemuMigration.iterate(context, load.spec(), lab.directory(), context.pick(3, 15));
+                report.add(Figure.of(name(), load.name() + ": bytes for each written page", ours.get(i), "B")
+                        .against("XBZRLE's", xbzrle.bytesPerPage()));
+                report.add(Figure.of(
+                        name(), load.name() + ": XBZRLE's bytes a second", xbzrle.bytesPerSecond() / KB, "kB/s"));
+            }
         }
     }
 
-    private void measure(BenchContext context, BenchReport report, Load load) throws Exception {
+    private double measure(BenchContext context, BenchReport report, Lab lab, Load load) throws Exception {
         String vm = load.spec().name();
-        try (Lab lab = new Lab(context, 25, "");
-                BenchGuest guest = BenchGuest.boot(context, load.spec(), lab.directory())) {
+        try (BenchGuest guest = BenchGuest.boot(context, load.spec(), lab.directory())) {
             lab.protect(vm);
             ProtectionStatus begin = lab.awaitEpochs(vm, 20);
             ProtectionStatus end = lab.awaitEpochs(vm, context.pick(60, 400));
@@ -64,6 +77,8 @@ final class BytesSection implements Section {
                     load.name() + ": unchanged, not sent",
                     (double) (to.unchangedPages() - from.unchangedPages()) / epochs,
                     "pages"));
+            lab.primary().unprotect(vm);
+            return (end.linkBytes() - begin.linkBytes()) / (end.dirtyPages().p50() * epochs);
         }
     }
 }

@@ -11,6 +11,7 @@ import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 
 /**
  * Two agents as processes of their own, on this machine.
@@ -26,8 +27,14 @@ final class Lab implements AutoCloseable {
     private final DemoHost primary;
     private final DemoHost peer;
 
-    /** @param more lines of the agents' configuration */
+    /** @param more lines of the agents' configuration; the first ones go on in the table {@code epoch} */
     Lab(BenchContext context, int epochMs, String more) throws IOException, InterruptedException, DemoFailure {
+        this(context, epochMs, more, more);
+    }
+
+    /** As above, with other lines for the peer. */
+    Lab(BenchContext context, int epochMs, String more, String morePeer)
+            throws IOException, InterruptedException, DemoFailure {
         Runtime.getRuntime().addShutdownHook(hook);
         primary = new DemoHost("host-a", workspace, context.project());
         peer = new DemoHost("host-b", workspace, context.project());
@@ -36,7 +43,7 @@ final class Lab implements AutoCloseable {
         primary.createIdentity();
         peer.createIdentity();
         primary.configure(epochMs, peer, peer.port(), fence.command(), more);
-        peer.configure(epochMs, primary, primary.port(), fence.command(), more);
+        peer.configure(epochMs, primary, primary.port(), fence.command(), morePeer);
         primary.start();
         peer.start();
         primary.awaitAgent();
@@ -53,6 +60,16 @@ final class Lab implements AutoCloseable {
 
     DemoHost peer() {
         return peer;
+    }
+
+    /** The JVMs of both agents, the primary's first. */
+    List<Long> agentPids() throws LockstepException, IOException {
+        return List.of(primary.agent().pid(), peer.agent().pid());
+    }
+
+    /** Returns when the peer runs the VM. */
+    void awaitPromotion(String vm) throws InterruptedException, DemoFailure {
+        Deadline.await("the promotion of " + vm, STANDBY, () -> peer.promotion(vm) != null);
     }
 
     /** Protects once for the JIT's sake, lets go, and protects again: what is measured then is the steady state. */

@@ -1,15 +1,21 @@
 package io.lockstep.perf.bench;
 
+import io.lockstep.agent.demo.GuestNetwork;
+import io.lockstep.agent.demo.Workspace;
 import io.lockstep.agent.view.InitialSync;
+import java.io.IOException;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** First copies, planned moves and failovers, beside QEMU's own live migration of the same guest over the same loopback. */
 final class MoveSection implements Section {
     private static final double MB = 1e6;
     /** A tick each 2 ms: that is how finely a guest's own gap is known. */
     private static final String CHAIN = " pages=5 sweep=8 hz=500";
+
+    private static final String VM = "move";
 
     @Override
     public String name() {
@@ -22,10 +28,19 @@ final class MoveSection implements Section {
         String chain = "mb=" + memoryMib * 3 / 4 + CHAIN;
         Map<QemuMigration.Way, Double> rates = new EnumMap<>(QemuMigration.Way.class);
         double bestDowntimeMs = Double.MAX_VALUE;
+        double bestClientMs = Double.MAX_VALUE;
         for (QemuMigration.Way way : QemuMigration.Way.values()) {
-            try (Lab lab = new Lab(context, 25, "")) {
-                QemuMigration.Result result = QemuMigration.measure(
-                        context, BenchGuest.Spec.micro(context, "qemu", memoryMib, chain), lab.directory(), way);
+            Workspace workspace = new Workspace();
+            try {
+                QemuMigration.Result result =
+                        QemuMigration.measure(context, spec(context, VM, memoryMib, chain), workspace.directory(), way);
+                bestClientMs = Math.min(bestClientMs, result.clientGapMs());
+                report.add(Figure.of(name(), "QEMU " + way.label() + ": whole time", result.seconds(), "s"));
+                report.add(Figure.of(
+                        name(),
+                        "QEMU " + way.label() + ": longest gap of the client's answers",
+                        result.clientGapMs(),
+                        "ms"));
                 double rate = result.bytesPerSecond() / MB;
                 rates.put(way, rate);
                 bestDowntimeMs = Math.min(bestDowntimeMs, result.gapMs());
@@ -34,9 +49,61 @@ final class MoveSection implements Section {
                         name(), "QEMU " + way.label() + ": downtime by its own word", result.downtimeMs(), "ms"));
                 report.add(Figure.of(
                         name(), "QEMU " + way.label() + ": longest gap of the guest's ticks", result.gapMs(), "ms"));
+            } finally {
+                workspace.killAll();
+                workspace.remove(true);
             }
         }
-        lockstep(context, report, memoryMib, chain, rates, bestDowntimeMs);
+        lockstep(context, report, memoryMib, chain, rates, bestDowntimeMs, bestClientMs);
+        failover(context, report, memoryMib, chain, bestDowntimeMs);
+    }
+
+    /** Linux with a server where it can have a network, else the small guest. */
+    private static BenchGuest.Spec spec(BenchContext context, String vm, int memoryMib, String chain) {
+        return context.network()
+                ? BenchGuest.Spec.server(context, vm, memoryMib, chain)
+                : BenchGuest.Spec.micro(context, vm, memoryMib, chain);
+    }
+
+    private static Lab lab(BenchContext context) throws Exception {
+        return context.network()
+                ? new Lab(context, 25, GuestNetwork.configuration(VM, false), GuestNetwork.configuration(VM, true))
+                : new Lab(context, 25, "");
+    }
+
+    private void failover(BenchContext context, BenchReport report, int memoryMib, String chain, double downtimeMs)
+            throws Exception {
+        BenchGuest.Spec spec = spec(context, VM, memoryMib, chain);
+        try (Lab lab = lab(context);
+                BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
+            lab.protectWarm(VM, 40);
+            lab.awaitStandby(VM);
+            try (LoadClient client = QemuMigration.client(context, spec)) {
+                int before = guest.ticks();
+                guest.kill();
+                lab.awaitPromotion(VM);
+                guest.awaitTicks(100);
+                report.add(Figure.of(
+                                name(),
+                                "unplanned failover: longest gap of the guest's ticks",
+                                guest.longestGapMs(before),
+                                "ms")
+                        .against("QEMU's best planned", downtimeMs));
+                addClient(report, "unplanned failover", client, 0);
+            }
+        }
+    }
+
+    private void addClient(BenchReport report, String what, @Nullable LoadClient client, double qemuMs)
+            throws IOException {
+        if (client != null) {
+            Figure figure = Figure.of(
+                    name(),
+                    what + ": longest gap of the client's answers",
+                    client.take().longestGapNs() / 1e6,
+                    "ms");
+            report.add(qemuMs > 0 ? figure.against("QEMU's best", qemuMs) : figure);
+        }
     }
 
     private void lockstep(
@@ -45,25 +112,28 @@ final class MoveSection implements Section {
             int memoryMib,
             String chain,
             Map<QemuMigration.Way, Double> qemu,
-            double downtimeMs)
+            double downtimeMs,
+            double clientMs)
             throws Exception {
-        try (Lab lab = new Lab(context, 25, "");
-                BenchGuest guest = BenchGuest.boot(
-                        context, BenchGuest.Spec.micro(context, "move", memoryMib, chain), lab.directory())) {
-            InitialSync first = lab.protect("move").initialSync();
-            lab.awaitEpochs("move", 20);
-            lab.primary().unprotect("move");
-            InitialSync warm = lab.protect("move").initialSync();
+        BenchGuest.Spec spec = spec(context, VM, memoryMib, chain);
+        try (Lab lab = lab(context);
+                BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
+            InitialSync first = lab.protect(VM).initialSync();
+            lab.awaitEpochs(VM, 20);
+            lab.primary().unprotect(VM);
+            InitialSync warm = lab.protect(VM).initialSync();
             for (QemuMigration.Way way : List.of(QemuMigration.Way.DEFAULT, QemuMigration.Way.MULTIFD)) {
                 Figure copy = Figure.of(name(), "first copy, warm agents", warm.bytesPerSecond() / MB, "MB/s")
                         .against("QEMU " + way.label(), qemu.getOrDefault(way, 0.0));
                 report.add(way == QemuMigration.Way.DEFAULT ? copy.atLeast(2) : copy.atLeast(1.2));
             }
+            report.add(Figure.of(name(), "first copy, warm agents: whole time", warm.ms() / 1000, "s"));
             report.add(Figure.of(name(), "first copy, agents just started", first.bytesPerSecond() / MB, "MB/s"));
-            lab.awaitEpochs("move", context.pick(40, 100));
-            lab.awaitStandby("move");
+            lab.awaitEpochs(VM, context.pick(40, 100));
+            lab.awaitStandby(VM);
+            LoadClient client = QemuMigration.client(context, spec);
             int before = guest.ticks();
-            lab.primary().switchover("move");
+            lab.primary().switchover(VM);
             guest.awaitTicks(100);
             report.add(Figure.of(
                             name(),
@@ -72,6 +142,10 @@ final class MoveSection implements Section {
                             "ms")
                     .against("QEMU's best", downtimeMs)
                     .atMost(0.25));
+            addClient(report, "planned switchover", client, clientMs);
+            if (client != null) {
+                client.close();
+            }
         }
     }
 }

@@ -13,9 +13,13 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** QEMU's own live migration of a guest to a second QEMU on this machine. */
 final class QemuMigration {
+    /** A gap is known to a twentieth of the shortest downtime. */
+    private static final int CLIENT_PER_SECOND = 500;
+
     private static final Duration LONGEST = Duration.ofMinutes(2);
 
     /** As QEMU comes, and with what it offers for speed. The two with more bandwidth have no limit of it that matters. */
@@ -66,46 +70,140 @@ final class QemuMigration {
      * How it went.
      *
      * @param bytesPerSecond guest memory over the whole time
+     * @param seconds the whole time
      * @param downtimeMs as QEMU reports it
      * @param gapMs longest time between two ticks of the guest
+     * @param clientGapMs longest time between two answers to a client outside; 0 without one
      */
-    record Result(double bytesPerSecond, double downtimeMs, double gapMs) {}
+    record Result(double bytesPerSecond, double seconds, double downtimeMs, double gapMs, double clientGapMs) {}
+
+    /**
+     * What passes over written pages cost after the first pass, which sends all of memory.
+     *
+     * @param bytesPerPage for each page that had to be sent again
+     */
+    record Iterations(double bytesPerPage, double bytesPerSecond) {}
 
     private QemuMigration() {}
 
-    static Result measure(BenchContext context, BenchGuest.Spec spec, Path directory, Way way)
+    /** A migration with XBZRLE that is not allowed to end, for a stretch of seconds after its first pass. */
+    static Iterations iterate(BenchContext context, BenchGuest.Spec spec, Path directory, int seconds)
             throws IOException, InterruptedException, DemoFailure, LockstepException {
-        String target = spec.name() + "-target";
-        int port;
-        try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = probe.getLocalPort();
+        try (Pair pair = Pair.start(context, spec, directory)) {
+            Way.XBZRLE.prepare(pair.from);
+            Way.XBZRLE.prepare(pair.to);
+            // It ends when what is left can be sent in the downtime: 8 pages at this rate.
+            pair.from.execute("migrate-set-parameters", Map.of("downtime-limit", 1, "max-bandwidth", 32L << 20));
+            pair.from.execute(
+                    "migrate-set-capabilities",
+                    Map.of("capabilities", List.of(Map.of("capability", "pause-before-switchover", "state", true))));
+            pair.begin();
+            JsonNode[] last = new JsonNode[1];
+            Deadline.await("the end of the first pass", LONGEST, () -> {
+                last[0] = query(pair.from);
+                return last[0].path("ram").path("dirty-sync-count").asInt() > 1 || stopped(last[0]);
+            });
+            JsonNode begin = last[0];
+            long endNs = System.nanoTime() + seconds * 1_000_000_000L;
+            long beginNs = System.nanoTime();
+            Deadline.await("the end of a stretch", LONGEST, () -> {
+                last[0] = query(pair.from);
+                return System.nanoTime() > endNs || stopped(last[0]);
+            });
+            double elapsed = (System.nanoTime() - beginNs) / 1e9;
+            double bytes = difference(begin, last[0], "ram", "transferred");
+            double pages = difference(begin, last[0], "ram", "normal")
+                    + difference(begin, last[0], "ram", "duplicate")
+                    + difference(begin, last[0], "xbzrle-cache", "pages");
+            return new Iterations(pages == 0 ? 0 : bytes / pages, bytes / elapsed);
         }
-        Process process = null;
-        try (BenchGuest guest = BenchGuest.boot(context, spec, directory)) {
-            process = BenchGuest.start(context, spec, directory, target, List.of("-incoming", "defer"));
+    }
+
+    private static double difference(JsonNode begin, JsonNode end, String group, String field) {
+        return end.path(group).path(field).asDouble()
+                - begin.path(group).path(field).asDouble();
+    }
+
+    private static boolean stopped(JsonNode status) {
+        return !status.path("status").asText().equals("active");
+    }
+
+    private static JsonNode query(QmpConnection qmp) throws DemoFailure {
+        try {
+            return qmp.execute("query-migrate");
+        } catch (LockstepException e) {
+            throw new DemoFailure("query-migrate: " + e.getMessage(), e);
+        }
+    }
+
+    /** A running guest, and the process that waits for it. */
+    private record Pair(BenchGuest guest, Process target, QmpConnection from, QmpConnection to, String uri)
+            implements AutoCloseable {
+        static Pair start(BenchContext context, BenchGuest.Spec spec, Path directory)
+                throws IOException, InterruptedException, DemoFailure, LockstepException {
+            String target = spec.name() + "-target";
+            int port;
+            try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+                port = probe.getLocalPort();
+            }
+            BenchGuest guest = BenchGuest.boot(context, spec, directory);
+            Process process = BenchGuest.start(context, spec, directory, target, List.of("-incoming", "defer"));
             Path socket = directory.resolve(target + ".bench.qmp");
             Deadline.await("the target's monitor", LONGEST, () -> Files.exists(socket));
-            try (QmpConnection from = BenchGuest.monitor(directory, spec.name());
-                    QmpConnection to = BenchGuest.monitor(directory, target)) {
-                way.prepare(from);
-                way.prepare(to);
-                String uri = "tcp:127.0.0.1:" + port;
-                to.execute("migrate-incoming", Map.of("uri", uri));
-                int before = guest.ticks();
-                from.execute("migrate", Map.of("uri", uri));
-                JsonNode done = awaitEnd(from);
-                guest.awaitTicks(100);
+            return new Pair(
+                    guest,
+                    process,
+                    BenchGuest.monitor(directory, spec.name()),
+                    BenchGuest.monitor(directory, target),
+                    "tcp:127.0.0.1:" + port);
+        }
+
+        void begin() throws LockstepException {
+            to.execute("migrate-incoming", Map.of("uri", uri));
+            from.execute("migrate", Map.of("uri", uri));
+        }
+
+        @Override
+        public void close() throws IOException {
+            from.close();
+            to.close();
+            target.destroyForcibly();
+            guest.close();
+        }
+    }
+
+    static Result measure(BenchContext context, BenchGuest.Spec spec, Path directory, Way way)
+            throws IOException, InterruptedException, DemoFailure, LockstepException {
+        try (Pair pair = Pair.start(context, spec, directory)) {
+            way.prepare(pair.from);
+            way.prepare(pair.to);
+            try (LoadClient client = client(context, spec)) {
+                int before = pair.guest.ticks();
+                pair.begin();
+                JsonNode done = awaitEnd(pair.from);
+                pair.guest.awaitTicks(100);
                 double seconds = done.path("total-time").asDouble() / 1000;
                 return new Result(
                         spec.memoryMib() * 1048576.0 / seconds,
+                        seconds,
                         done.path("downtime").asDouble(),
-                        guest.longestGapMs(before));
-            }
-        } finally {
-            if (process != null) {
-                process.destroyForcibly();
+                        pair.guest.longestGapMs(before),
+                        client == null ? 0 : client.take().longestGapNs() / 1e6);
             }
         }
+    }
+
+    /** A client that asks all the time; null where the guest has no network. */
+    static @Nullable LoadClient client(BenchContext context, BenchGuest.Spec spec)
+            throws IOException, InterruptedException, DemoFailure {
+        if (!context.network() || spec.devices().isEmpty()) {
+            return null;
+        }
+        LoadClient client = LoadClient.start(CLIENT_PER_SECOND);
+        long beganNs = System.nanoTime();
+        Deadline.await("an answer", LONGEST, () -> client.answeredSince(beganNs));
+        client.take();
+        return client;
     }
 
     private static JsonNode awaitEnd(QmpConnection qmp) throws InterruptedException, DemoFailure {

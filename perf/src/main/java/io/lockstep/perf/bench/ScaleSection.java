@@ -1,13 +1,26 @@
 package io.lockstep.perf.bench;
 
 import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.replication.hypervisor.HostRamBlock;
+import io.lockstep.replication.hypervisor.QmpConnection;
+import io.lockstep.replication.hypervisor.RamBlockFinder;
+import io.lockstep.replication.memory.DirtyTracker;
+import io.lockstep.replication.memory.MemoryRegion;
+import io.lockstep.replication.memory.ScanVector;
+import io.lockstep.replication.memory.UserfaultTracker;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
-/** What a VM's size costs: most of its memory is never touched, as with most VMs. */
+/** What a VM's size costs, with most of its memory never touched, as with most VMs; and what many VMs cost. */
 final class ScaleSection implements Section {
     private static final List<Integer> MIB = List.of(256, 1024, 4096, 16_384);
+    private static final List<Integer> THREADS = List.of(1, 2, 4);
+    private static final List<Integer> VMS = List.of(1, 4, 16);
     private static final String CHAIN = "mb=64 pages=20 sweep=32 hz=100";
+    private static final String SMALL_CHAIN = "mb=8 pages=20 sweep=0 hz=20";
+    private static final int SMALL_MIB = 32;
+    private static final double GOAL_TWO_THREADS = 0.6;
 
     @Override
     public String name() {
@@ -16,31 +29,151 @@ final class ScaleSection implements Section {
 
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
-        List<Integer> sizes = context.quick() ? MIB.subList(0, 3) : MIB;
+        List<Integer> sizes = context.quick() ? List.of(256, 4096) : MIB;
+        try (Lab lab = new Lab(context, 25, "")) {
+            sizes(context, report, lab, sizes);
+            for (int mib : sizes) {
+                scans(context, report, lab, mib);
+            }
+        }
+        vms(context, report);
+    }
+
+    private void sizes(BenchContext context, BenchReport report, Lab lab, List<Integer> sizes) throws Exception {
         List<double[]> points = new ArrayList<>();
         for (int mib : sizes) {
             String vm = "size-" + mib;
-            try (Lab lab = new Lab(context, 25, "");
-                    BenchGuest guest =
-                            BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, mib, CHAIN), lab.directory())) {
+            try (BenchGuest guest =
+                    BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, mib, CHAIN), lab.directory())) {
                 lab.protectWarm(vm, 40);
+                double cpuBefore = cpuSeconds(lab);
+                long epochBefore = lab.primary().protection(vm).ackedEpoch();
                 ProtectionStatus status = lab.awaitEpochs(vm, context.pick(80, 400));
+                double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (status.ackedEpoch() - epochBefore);
                 guest.awaitTicks(1);
-                report.add(Figure.of(
-                        name(), mib + " MiB: pause p50", status.pauseMs().p50(), "ms"));
-                report.add(Figure.of(
-                        name(),
-                        mib + " MiB: scan in the pause p50",
-                        status.pauseParts().scanMs().p50(),
-                        "ms"));
-                points.add(new double[] {
-                    mib, status.pauseMs().p50(), status.pauseParts().scanMs().p50()
-                });
+                double pauseMs = status.pauseMs().p50();
+                double scanMs = status.pauseParts().scanMs().p50();
+                report.add(Figure.of(name(), mib + " MiB: pause p50", pauseMs, "ms"));
+                report.add(Figure.of(name(), mib + " MiB: scan in the pause p50", scanMs, "ms"));
+                report.add(Figure.of(name(), mib + " MiB: processor time of both agents, an epoch", cpuMs, "ms"));
+                points.add(new double[] {mib, pauseMs, scanMs});
+                lab.primary().unprotect(vm);
             }
         }
         double[] x = points.stream().mapToDouble(p -> p[0]).toArray();
         report.add(new Plot("scale", "Pause by memory size", "MiB", "milliseconds", true)
                 .series("pause p50", x, points.stream().mapToDouble(p -> p[1]).toArray())
                 .series("scan p50", x, points.stream().mapToDouble(p -> p[2]).toArray()));
+    }
+
+    private static double cpuSeconds(Lab lab) throws Exception {
+        double sum = 0;
+        for (long pid : lab.agentPids()) {
+            sum += Proc.cpuSeconds(pid);
+        }
+        return sum;
+    }
+
+    /** Arming scans of a QEMU's memory that nobody writes, by 1, 2 and 4 threads in turn. */
+    private void scans(BenchContext context, BenchReport report, Lab lab, int mib) throws Exception {
+        String vm = "scan-" + mib;
+        BenchGuest.Spec spec = BenchGuest.Spec.micro(context, vm, mib, "mb=4 pages=0 sweep=0 hz=20");
+        try (BenchGuest guest = BenchGuest.boot(context, spec, lab.directory());
+                QmpConnection qmp = BenchGuest.monitor(lab.directory(), vm)) {
+            qmp.execute("stop");
+            List<MemoryRegion> regions = new ArrayList<>();
+            for (HostRamBlock block : new RamBlockFinder(qmp, guest.pid()).find()) {
+                regions.add(new MemoryRegion(block.block(), block.hostAddress()));
+            }
+            double[][] ns = new double[THREADS.size()][context.pick(5, 20)];
+            for (int round = 0; round < ns[0].length; round++) {
+                for (int i = 0; i < ns.length; i++) {
+                    ns[i][round] = scanNs(guest.pid(), regions, THREADS.get(i));
+                }
+            }
+            double one = median(ns[0]);
+            for (int i = 0; i < ns.length; i++) {
+                int threads = THREADS.get(i);
+                Figure figure = Figure.of(
+                                name(),
+                                mib + " MiB: scan of idle memory, " + threads + " threads",
+                                median(ns[i]) / 1e6,
+                                "ms")
+                        .against("one thread", one / 1e6);
+                // Memory below 1 GiB has one thread, however many are configured.
+                report.add(threads == 2 && mib >= 4096 ? figure.atMost(GOAL_TWO_THREADS) : figure);
+            }
+        }
+    }
+
+    /** The median of some scans right after each other. */
+    private static double scanNs(long pid, List<MemoryRegion> regions, int threads) throws Exception {
+        try (DirtyTracker tracker =
+                UserfaultTracker.attach(pid, regions, new ScanVector(ScanVector.ENTRIES_DEFAULT), threads)) {
+            double[] ns = new double[9];
+            tracker.scanAndArm((start, end) -> {});
+            for (int i = 0; i < ns.length; i++) {
+                long beganNs = System.nanoTime();
+                tracker.scanAndArm((start, end) -> {});
+                ns[i] = System.nanoTime() - beganNs;
+            }
+            tracker.detach();
+            return median(ns);
+        }
+    }
+
+    private static double median(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        return sorted[sorted.length / 2];
+    }
+
+    /** So many VMs under the same two agents: processor time of the agents for each VM's epoch, and resident memory. */
+    private void vms(BenchContext context, BenchReport report) throws Exception {
+        double one = 0;
+        for (int count : VMS) {
+            List<BenchGuest> guests = new ArrayList<>();
+            try (Lab lab = new Lab(context, 50, "\n[pipeline]\nringSlots = 1024\npageCacheBytes = 8388608\n")) {
+                for (int i = 0; i < count; i++) {
+                    guests.add(BenchGuest.boot(
+                            context,
+                            BenchGuest.Spec.micro(context, "many-" + i, SMALL_MIB, SMALL_CHAIN),
+                            lab.directory()));
+                    lab.protect("many-" + i);
+                }
+                lab.awaitEpochs("many-0", context.pick(40, 100));
+                long before = epochs(lab, count);
+                double cpuBefore = cpuSeconds(lab);
+                lab.awaitEpochs("many-0", context.pick(60, 400));
+                double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (epochs(lab, count) - before);
+                one = count == 1 ? cpuMs : one;
+                Figure figure = Figure.of(
+                                name(), count + " VMs: processor time of both agents, an epoch of one VM", cpuMs, "ms")
+                        .against("one VM alone", one);
+                report.add(count == 16 ? figure.atMost(1.0) : figure);
+                report.add(Figure.of(
+                        name(),
+                        count + " VMs: pause p50 of the first",
+                        lab.primary().protection("many-0").pauseMs().p50(),
+                        "ms"));
+                report.add(Figure.of(
+                        name(),
+                        count + " VMs: resident memory of the primary's agent",
+                        Proc.residentBytes(lab.agentPids().get(0)) / 1e6,
+                        "MB"));
+            } finally {
+                for (BenchGuest guest : guests) {
+                    guest.close();
+                }
+            }
+        }
+    }
+
+    private static long epochs(Lab lab, int count) throws Exception {
+        long sum = 0;
+        for (int i = 0; i < count; i++) {
+            sum += lab.primary().protection("many-" + i).ackedEpoch();
+        }
+        return sum;
     }
 }

@@ -5,6 +5,11 @@ interface Section {
     /** As {@code --only} takes it. */
     String name();
 
+    /** Whether {@code --quick} has it. */
+    default boolean quick() {
+        return true;
+    }
+
     /** Measures, and adds to the report. */
     void run(BenchContext context, BenchReport report) throws Exception;
 }

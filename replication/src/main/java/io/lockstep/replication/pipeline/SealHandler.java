@@ -3,6 +3,8 @@ package io.lockstep.replication.pipeline;
 import com.lmax.disruptor.EventHandler;
 import com.lmax.disruptor.Sequence;
 import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.trace.EpochStage;
+import io.lockstep.replication.trace.EpochTrace;
 import java.nio.ByteBuffer;
 import org.agrona.concurrent.NanoClock;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -146,6 +148,7 @@ final class SealHandler implements EventHandler<PageSlot> {
             counters.page(code, counts.pages[code], counts.bytes[code]);
         }
         counters.epoch();
+        EpochTrace.done(EpochStage.SENT, counts.epoch, System.nanoTime());
         listener.onEpochSent(counts);
     }
 

@@ -11,6 +11,8 @@ import io.lockstep.replication.network.OutputHold;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import io.lockstep.replication.pipeline.PipelineState;
+import io.lockstep.replication.trace.EpochStage;
+import io.lockstep.replication.trace.EpochTrace;
 import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.HelloStatus;
 import io.lockstep.replication.wire.RunState;
@@ -264,6 +266,7 @@ final class EpochLoop {
             if (heldNs != 0) {
                 statistics.lag(ackedNs - heldNs);
             }
+            EpochTrace.done(EpochStage.ACKNOWLEDGED, acked, ackedNs);
         }
     }
 
@@ -312,7 +315,7 @@ final class EpochLoop {
     }
 
     private boolean preCopyPays() {
-        return lastDirty >= PRE_COPY_PAGES_MIN;
+        return settings.preCopy() && lastDirty >= PRE_COPY_PAGES_MIN;
     }
 
     private long preCopyNs() {
@@ -410,7 +413,7 @@ final class EpochLoop {
 
     /** Pages written since the pre-copy travel right before the stop, when an epoch like the last one leaves many. */
     private void approach() throws LinuxException, PipelineException {
-        boolean pays = latePages >= APPROACH_PAGES_MIN;
+        boolean pays = settings.preCopy() && latePages >= APPROACH_PAGES_MIN;
         latePages = 0;
         if (!earlyArmingSafe || !pays) {
             return;
@@ -539,6 +542,7 @@ final class EpochLoop {
 
     private void end(RunState runState) throws PipelineException {
         boundaryNs[slot(epoch)] = save.boundaryNs();
+        trace();
         long pauseNs = Math.max(save.resumedNs(), save.boundaryNs()) - save.beginNs();
         if (held) {
             output.cut(epoch);
@@ -549,6 +553,14 @@ final class EpochLoop {
         lastEnded = epoch;
         epoch++;
         begun = false;
+    }
+
+    private void trace() {
+        EpochTrace.done(EpochStage.STOP, epoch, save.beginNs());
+        EpochTrace.done(EpochStage.BOUNDARY, epoch, save.boundaryNs());
+        EpochTrace.done(EpochStage.SCANNED, epoch, scannedNs);
+        EpochTrace.done(EpochStage.COPIED, epoch, copiedNs);
+        EpochTrace.done(EpochStage.RESUMED, epoch, save.resumedNs());
     }
 
     /**

@@ -238,7 +238,8 @@ public final class ProtectedVm implements AutoCloseable {
                     vm.index().regions(),
                     ledger.scanVector(),
                     ledger.recovered(),
-                    settings.tracker().equals("auto") ? null : settings.tracker());
+                    settings.tracker().equals("auto") ? null : settings.tracker(),
+                    settings.scanThreads());
             tracker = opened.tracker();
             ProtectedVm started =
                     new ProtectedVm(ticket, vm, peer, dialer, ownHealth, settings, handover, ledger, opened);

@@ -19,6 +19,8 @@ import java.nio.file.Path;
  * @param ringSlots page slots of the pipeline, a power of two; also the most pages copied in one pause
  * @param pageCacheBytes memory for contents that deltas are made against
  * @param encoderThreads threads that encode pages
+ * @param scanThreads threads that list written pages of large memory, 1 to 16
+ * @param preCopy whether pages travel ahead of the stop, too
  * @param tracker {@code auto} or a tracker's name
  * @param stateDirectory directory on tmpfs for what must outlive this process, but not QEMU
  * @param host that this runs on
@@ -37,6 +39,8 @@ public record ProtectionSettings(
         int ringSlots,
         long pageCacheBytes,
         int encoderThreads,
+        int scanThreads,
+        boolean preCopy,
         String tracker,
         Path stateDirectory,
         HostIdentity host) {
@@ -50,6 +54,7 @@ public record ProtectionSettings(
         check("heartbeatMs", heartbeatMs, 1, 10_000);
         check("failureTimeoutMs", failureTimeoutMs, 20, 600_000);
         check("scrubPagesPerEpoch", scrubPagesPerEpoch, 0, 4_096);
+        check("scanThreads", scanThreads, 1, 16);
         check("epochsInFlightMax", epochsInFlightMax, 1, EPOCHS_IN_FLIGHT_LIMIT);
         if (heartbeatMs * 2 > failureTimeoutMs) {
             throw new IllegalArgumentException("heartbeatMs " + heartbeatMs + " is more than half of failureTimeoutMs "

@@ -6,6 +6,8 @@ import io.lockstep.replication.journal.JournalReader;
 import io.lockstep.replication.pipeline.DeviceStateCodec;
 import io.lockstep.replication.pipeline.PageDecoder;
 import io.lockstep.replication.pipeline.PageFormatException;
+import io.lockstep.replication.trace.EpochStage;
+import io.lockstep.replication.trace.EpochTrace;
 import io.lockstep.replication.wire.EpochBeginDecoder;
 import io.lockstep.replication.wire.EpochEndDecoder;
 import io.lockstep.replication.wire.MessageHeaderDecoder;
@@ -144,6 +146,7 @@ final class EpochApplier implements AutoCloseable {
         }
         failed = true;
         apply(epoch, beginIndex, live);
+        EpochTrace.done(EpochStage.APPLIED, epoch, System.nanoTime());
         failed = false;
         return true;
     }

@@ -7,6 +7,8 @@ import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.pipeline.DeviceStateCodec;
 import io.lockstep.replication.pipeline.PageDecoder;
 import io.lockstep.replication.pipeline.PageFormatException;
+import io.lockstep.replication.trace.EpochStage;
+import io.lockstep.replication.trace.EpochTrace;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.EpochBeginDecoder;
 import io.lockstep.replication.wire.EpochEndDecoder;
@@ -184,6 +186,7 @@ final class EpochReceiver {
             checkState(buffer, stateBytes, (int) end.deviceStateBytes());
         }
         long epoch = openEpoch;
+        EpochTrace.done(EpochStage.RECEIVED, epoch, System.nanoTime());
         if (sync) {
             content.files().flush();
             applier.synced(epoch);
@@ -193,6 +196,7 @@ final class EpochReceiver {
                 content.journal().sync();
             }
         }
+        EpochTrace.done(EpochStage.JOURNALED, epoch, System.nanoTime());
         openKind = null;
         consistent = !sync;
         committed = epoch;

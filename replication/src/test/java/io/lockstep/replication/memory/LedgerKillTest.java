@@ -70,8 +70,8 @@ class LedgerKillTest {
             throws Exception {
         try (DirtyLedger ledger = LedgerVictim.open(path, helper.pid(), regions)) {
             assertThat(ledger.recovered()).isEqualTo(successor);
-            TrackerFactory.Opened opened =
-                    TrackerFactory.open(helper.pid(), regions, ledger.scanVector(), successor, UserfaultTracker.NAME);
+            TrackerFactory.Opened opened = TrackerFactory.open(
+                    helper.pid(), regions, ledger.scanVector(), successor, UserfaultTracker.NAME, 1);
             assertThat(opened.adopted()).isEqualTo(successor);
             PageBitmap known = new PageBitmap(PAGES);
             ledger.pending(known);

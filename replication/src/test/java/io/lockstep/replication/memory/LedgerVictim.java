@@ -16,8 +16,8 @@ final class LedgerVictim {
         long pid = Long.parseLong(arguments[1]);
         List<MemoryRegion> regions = regions(Long.parseLong(arguments[2]), Long.parseLong(arguments[3]));
         try (DirtyLedger ledger = open(Path.of(arguments[0]), pid, regions)) {
-            TrackerFactory.Opened opened =
-                    TrackerFactory.open(pid, regions, ledger.scanVector(), ledger.recovered(), UserfaultTracker.NAME);
+            TrackerFactory.Opened opened = TrackerFactory.open(
+                    pid, regions, ledger.scanVector(), ledger.recovered(), UserfaultTracker.NAME, 1);
             System.out.println("adopted " + (ledger.recovered() && opened.adopted()));
             try (DirtyTracker tracker = opened.tracker()) {
                 for (long epoch = 0; ; epoch++) {

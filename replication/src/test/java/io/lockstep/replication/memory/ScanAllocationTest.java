@@ -32,7 +32,7 @@ class ScanAllocationTest {
                     new LedgerIdentity("vm", ProcessIdentity.of(process.helper.pid()), process.regions);
             try (DirtyLedger ledger = DirtyLedger.open(directory.resolve("ledger"), identity, process.index, 4, 64);
                     DirtyTracker tracker =
-                            UserfaultTracker.attach(process.helper.pid(), process.regions, ledger.scanVector());
+                            UserfaultTracker.attach(process.helper.pid(), process.regions, ledger.scanVector(), 1);
                     DiscardWatch discards = new DiscardWatch(
                             process.helper.pid(),
                             Path.of("/proc/" + process.helper.pid() + "/fd/" + process.helper.fd()),

@@ -14,7 +14,7 @@ final class SoftDirtyGuestMain {
                     say(kind, probe.name() + " " + probe.available() + " " + probe.reason());
                 }
                 TrackerFactory.Opened opened =
-                        TrackerFactory.open(process.helper.pid(), process.regions, new ScanVector(16), false, null);
+                        TrackerFactory.open(process.helper.pid(), process.regions, new ScanVector(16), false, null, 1);
                 try (DirtyTracker tracker = opened.tracker()) {
                     say(kind, "best " + tracker.name());
                     track(kind, process, tracker);

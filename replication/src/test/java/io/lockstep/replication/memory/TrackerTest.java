@@ -33,7 +33,7 @@ class TrackerTest {
 
     private DirtyTracker open(String kind, String name) throws Exception {
         process = new WatchedProcess(kind);
-        return TrackerFactory.open(process.helper.pid(), process.regions, new ScanVector(16), false, name)
+        return TrackerFactory.open(process.helper.pid(), process.regions, new ScanVector(16), false, name, 1)
                 .tracker();
     }
 
@@ -71,13 +71,13 @@ class TrackerTest {
     void shouldListWhatWasWrittenBetweenTwoAgentsWhenAdopted() throws Exception {
         open("memfd", UserfaultTracker.NAME).close();
         long pid = process.helper.pid();
-        try (DirtyTracker first =
-                UserfaultTracker.adopt(pid, process.regions, new ScanVector(16)).orElseThrow()) {
+        try (DirtyTracker first = UserfaultTracker.adopt(pid, process.regions, new ScanVector(16), 1)
+                .orElseThrow()) {
             process.pages(first::scanAndArm);
         }
         process.helper.write(5, 1);
         process.helper.write(500, 1);
-        TrackerFactory.Opened opened = TrackerFactory.open(pid, process.regions, new ScanVector(16), true, null);
+        TrackerFactory.Opened opened = TrackerFactory.open(pid, process.regions, new ScanVector(16), true, null, 1);
         assertThat(opened.adopted()).isTrue();
         try (DirtyTracker second = opened.tracker()) {
             assertThat(process.pages(second::scanAndArm)).containsExactly(5L, 500L);
@@ -90,8 +90,8 @@ class TrackerTest {
         open("memfd", UserfaultTracker.NAME).close();
         long pid = process.helper.pid();
         List<MemoryRegion> fewer = process.regions.subList(0, 1);
-        assertThat(UserfaultTracker.adopt(pid, fewer, new ScanVector(16))).isEmpty();
-        TrackerFactory.Opened opened = TrackerFactory.open(pid, fewer, new ScanVector(16), true, null);
+        assertThat(UserfaultTracker.adopt(pid, fewer, new ScanVector(16), 1)).isEmpty();
+        TrackerFactory.Opened opened = TrackerFactory.open(pid, fewer, new ScanVector(16), true, null, 1);
         assertThat(opened.adopted()).isFalse();
         try (DirtyTracker tracker = opened.tracker()) {
             process.pages(tracker::scanAndArm);
@@ -107,7 +107,7 @@ class TrackerTest {
         process = new WatchedProcess("private");
         long pid = process.helper.pid();
         String before = process.helper.ask("fds");
-        DirtyTracker tracker = UserfaultTracker.attach(pid, process.regions, new ScanVector(16));
+        DirtyTracker tracker = UserfaultTracker.attach(pid, process.regions, new ScanVector(16), 1);
         assertThat(process.helper.ask("fds")).isNotEqualTo(before);
         process.pages(tracker::scanAndArm);
         tracker.detach();
@@ -194,7 +194,7 @@ class TrackerTest {
     void shouldSayWhyWhenTrackerIsUnknownOrProcessIsNot() throws Exception {
         process = new WatchedProcess("private");
         long pid = process.helper.pid();
-        assertThatThrownBy(() -> TrackerFactory.open(pid, process.regions, new ScanVector(1), false, "magic"))
+        assertThatThrownBy(() -> TrackerFactory.open(pid, process.regions, new ScanVector(1), false, "magic", 1))
                 .isInstanceOf(TrackerUnavailableException.class)
                 .hasMessage("tracker magic is none of userfaultfd-wp, soft-dirty, content-hash");
         assertThat(TrackerFactory.probe(0x7FFFFFF, process.regions))
