@@ -21,9 +21,7 @@ import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.http.UriCompliance;
-import org.eclipse.jetty.server.AcceptRateLimit;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
 import org.eclipse.jetty.server.Server;
@@ -56,9 +54,6 @@ public final class ApiServer implements AutoCloseable {
 
     /** A client that sends slower than this is cut off. */
     private static final int REQUEST_BYTES_PER_SECOND_MIN = 64;
-
-    /** A second's new connections: a command makes one for each request. Others wait in the kernel. */
-    private static final int ACCEPTS_PER_SECOND_MAX = 500;
 
     private static final int STDIN = 0;
 
@@ -215,7 +210,6 @@ public final class ApiServer implements AutoCloseable {
                 IDLE_TIMEOUT_MS,
                 group == null ? null : new PeerCredentials(group),
                 server.getScheduler()));
-        connector.addBean(new AcceptRateLimit(ACCEPTS_PER_SECOND_MAX, 1, TimeUnit.SECONDS, connector));
         server.addConnector(connector);
         return connector;
     }

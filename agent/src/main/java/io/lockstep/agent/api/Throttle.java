@@ -19,6 +19,9 @@ final class Throttle {
     /** No estimate is above this: one slow answer must not silence the API. */
     private static final long ESTIMATE_NS_MAX = 20_000_000L;
 
+    /** Nobody waits longer: half of what a connection may be idle, so that waiting ends none. */
+    private static final long WAIT_NS_MAX = 5_000_000_000L;
+
     private long freeNs;
     private long estimateNs = 300_000L;
     private boolean begun;
@@ -33,8 +36,8 @@ final class Throttle {
             begun = true;
             freeNs = nowNs;
         }
-        long waitNs = Math.max(0, freeNs - nowNs - BURST_NS * SHARE);
-        freeNs += estimateNs * SHARE;
+        long waitNs = Math.min(WAIT_NS_MAX, Math.max(0, freeNs - nowNs - BURST_NS * SHARE));
+        freeNs = Math.min(freeNs + estimateNs * SHARE, nowNs + WAIT_NS_MAX + BURST_NS * SHARE);
         return waitNs;
     }
 

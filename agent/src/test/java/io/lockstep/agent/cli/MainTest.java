@@ -74,6 +74,7 @@ class MainTest {
                 db1 role:replica state:standing-by
                   primary:b address:host-b:7500 connected:yes
                   committed:7 applied:6 standby:ready pid:99 journal: 8 epochs, 4.0 KiB
+                  drill:passed last:1970-01-01T00:00:01Z took:813ms due:1970-01-01T02:30:00Z
                   since: epoch 7 committed
                   last error: link-corrupt: frame 3: checksum 1 != 2.
 

@@ -114,7 +114,7 @@ class ViewCommandsTest {
         return from < 0
                 ? List.of()
                 : Arrays.stream(text.substring(from + 3, to).split("\r\n", -1))
-                        .map(line -> line.replaceAll("\u001b\\[[0-9;?]*[A-Za-z]", ""))
+                        .map(line -> line.replaceAll("\r|\u001b\\[[0-9;?]*[A-Za-z]", ""))
                         .toList();
     }
 
