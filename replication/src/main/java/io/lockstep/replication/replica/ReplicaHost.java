@@ -117,8 +117,16 @@ public final class ReplicaHost implements AutoCloseable {
     }
 
     private void serve(FrameChannel channel, SessionHello wanted) throws LockstepException {
-        env.config().host().requireOtherThan(wanted.host());
-        Replica replica = replica(wanted.vmName());
+        Replica replica;
+        try {
+            env.config().host().requireOtherThan(wanted.host());
+            replica = replica(wanted.vmName());
+        } catch (LockstepException e) {
+            LOG.warn("{}: {}", channel.peerFingerprint(), e.getMessage());
+            // Here, where the channel is still open.
+            refuse(channel, e);
+            return;
+        }
         ReplicaSession session = new ReplicaSession(replica, channel, wanted);
         SessionReply reply = replica.hello(wanted, session, channel.peerFingerprint());
         try {

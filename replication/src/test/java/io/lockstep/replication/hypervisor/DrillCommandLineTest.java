@@ -37,7 +37,9 @@ class DrillCommandLineTest {
         assertThat(line("-netdev", "user,id=n0,hostfwd=tcp::22-:22")).contains("-netdev user,id=n0 ");
         assertThat(line("-netdev", "socket,id=n0,connect=10.0.0.1:99")).contains("-netdev hubport,hubid=1000,id=n0 ");
         assertThat(line("-net", "nic", "-net", "user")).contains("-net nic -net user ");
-        assertThat(line("-net", "nic", "-net", "tap,ifname=x")).contains("-net nic ").doesNotContain("tap");
+        assertThat(line("-net", "nic", "-net", "tap,ifname=x"))
+                .contains("-net nic ")
+                .doesNotContain("tap");
         assertThat(line("-nic", "none")).contains("-nic none ");
         assertThat(line("-chardev", "socket,id=c,host=h,port=1")).contains("-chardev null,id=c ");
         assertThat(line("-chardev", "file,id=c,path=/var/log/x,mux=on")).contains("-chardev null,id=c,mux=on ");
