@@ -38,8 +38,13 @@ final class TopCommand extends AgentCall {
             throw new ParameterException(
                     spec.commandLine(), "--seconds " + seconds + " is not in " + SECONDS_MIN + ".." + SECONDS_MAX);
         }
-        try (Terminal terminal =
-                TerminalBuilder.builder().system(true).exec(true).dumb(false).build()) {
+        // The JVM's own handling of Ctrl-C runs the hook below; JLine's would end the process without it.
+        try (Terminal terminal = TerminalBuilder.builder()
+                .system(true)
+                .exec(true)
+                .dumb(false)
+                .nativeSignals(false)
+                .build()) {
             Attributes before = terminal.enterRawMode();
             Thread restore = new Thread(() -> restore(terminal, before), "restore");
             Runtime.getRuntime().addShutdownHook(restore);
