@@ -5,6 +5,7 @@ import io.lockstep.agent.metrics.Metric;
 import io.lockstep.agent.metrics.MetricsText;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
+import io.lockstep.agent.view.DiskView;
 import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.DryRun;
@@ -275,6 +276,20 @@ public class FakeOperations implements VmOperations {
                 123L << 20,
                 EncodingBytes.NONE,
                 new InitialSync(256L << 20, 256L << 20, 640.5, 419_000_000, 0, 3, true),
+                List.of(
+                        new DiskView(
+                                "virtio0",
+                                "/var/lib/vm/root.qcow2",
+                                "qcow2",
+                                8L << 30,
+                                false,
+                                true,
+                                1L << 30,
+                                1L << 30,
+                                2_500,
+                                429_496_730,
+                                0),
+                        new DiskView("data", "/san/lun0", "raw", 1L << 40, true, false, 0, 0, 0, 0, 0)),
                 new Scrub(320, 0),
                 new OutputView("lockstep", true, List.of(), 0, 1_234, 0, new Quantiles(0.1, 0.2, 0.3)),
                 null,

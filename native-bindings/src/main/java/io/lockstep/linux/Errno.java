@@ -19,6 +19,7 @@ public final class Errno {
     public static final int EINVAL = 22;
     public static final int ENOTTY = 25;
     public static final int ENOSPC = 28;
+    public static final int EDQUOT = 122;
     public static final int EPIPE = 32;
     public static final int ENOSYS = 38;
     public static final int EOPNOTSUPP = 95;
@@ -49,6 +50,7 @@ public final class Errno {
                     case EINVAL -> "EINVAL";
                     case ENOTTY -> "ENOTTY";
                     case ENOSPC -> "ENOSPC";
+                    case EDQUOT -> "EDQUOT";
                     case EPIPE -> "EPIPE";
                     case ENOSYS -> "ENOSYS";
                     case EOPNOTSUPP -> "EOPNOTSUPP";

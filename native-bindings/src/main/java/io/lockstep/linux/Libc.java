@@ -74,6 +74,8 @@ final class Libc {
 
     static native int bind(int fd, long address, int length);
 
+    static native int listen(int fd, int backlog);
+
     static native long sendto(int fd, long address, long length, int flags, long to, int toLength);
 
     static native long recv(int fd, long address, long length, int flags);

@@ -63,6 +63,9 @@ final class StatusText {
                     Text.bytes(sync.get("bytesPerSecond").number()),
                     Text.duration(sync.get("remainingMs").integer()));
         }
+        for (JsonTree disk : p.get("disks").elements()) {
+            line(text, "  disk %s: %s", disk.get("name").text(), disk(disk));
+        }
         line(
                 text,
                 "  scrubbed:%s mismatches:%s restarts:%s resumed:%s full-copies:%s",
@@ -143,6 +146,23 @@ final class StatusText {
                 : java.time.Instant.ofEpochMilli(ms)
                         .truncatedTo(java.time.temporal.ChronoUnit.SECONDS)
                         .toString();
+    }
+
+    private static String disk(JsonTree disk) {
+        String size = Text.bytes(disk.get("bytes").number()) + " "
+                + disk.get("format").text();
+        if (disk.get("shared").bool()) {
+            return size + ", shared: not copied, and after a failover newer than the memory";
+        }
+        String done = Text.bytes(disk.get("bytesDone").number());
+        if (disk.get("mirrored").bool()) {
+            return size + ", mirrored, " + done + " copied in "
+                    + Text.duration(disk.get("copyMs").integer());
+        }
+        long remainingMs = disk.get("remainingMs").integer();
+        return size + ", " + done + " of " + Text.bytes(disk.get("bytesTotal").number()) + " copied, "
+                + Text.bytes(disk.get("bytesPerSecond").number()) + "/s"
+                + (remainingMs < 0 ? "" : ", " + Text.duration(remainingMs) + " left");
     }
 
     private static String state(JsonTree view) {

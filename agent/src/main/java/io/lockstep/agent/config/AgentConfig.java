@@ -110,6 +110,7 @@ public record AgentConfig(
      * @param priority VMs with a higher number are moved first when hardware fails
      * @param standbyCommand empty: derived from the primary's
      * @param standbyNetdevs what stands for a netdev whose descriptor libvirt opened, by its id
+     * @param sharedDisks disks that both hosts see, each by device, drive, node or file
      * @param standbyReplacements texts of the primary's command line and what stands for them in the standby's, in file order
      */
     public record Vm(
@@ -117,6 +118,7 @@ public record AgentConfig(
             String tracker,
             String protection,
             int priority,
+            List<String> sharedDisks,
             List<String> standbyCommand,
             Map<String, String> standbyNetdevs,
             Map<String, String> standbyReplacements) {}
@@ -126,7 +128,7 @@ public record AgentConfig(
         Vm vm = vms.get(name);
         return vm != null
                 ? vm
-                : new Vm(epoch.epochMs, epoch.tracker, output.protection, 0, List.of(), Map.of(), Map.of());
+                : new Vm(epoch.epochMs, epoch.tracker, output.protection, 0, List.of(), List.of(), Map.of(), Map.of());
     }
 
     /**

@@ -4,7 +4,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Every key that the configuration file may hold: its table, type, default, range and what the commented default file says of it. */
-// Every Object is a String, a Long or a List.of of nothing: immutable.
+// Every Object is a String, a Long, a Boolean or a List.of of nothing: immutable.
 @SuppressWarnings("ImmutableEnumChecker")
 enum ConfigKey {
     LISTEN_ADDRESS(
@@ -434,13 +434,21 @@ enum ConfigKey {
     VM_STANDBY_REPLACEMENTS(
             "vms.*",
             "standbyReplacements",
-            "On the peer: pairs of a text in the primary's command line and what stands for it in the standby's, alternating.");
+            "On the peer: pairs of a text in the primary's command line and what stands for it in the standby's, alternating."),
+    DISK_SHARED(
+            "vms.*.disks.*",
+            "shared",
+            false,
+            "Whether both hosts see this disk's content (SAN, NFS): then it is not copied, the standby opens the same file, and never without"
+                    + " the fence unless QEMU is known to be dead; after a failover it is newer than the memory by up to an epoch. The"
+                    + " table is named after the drive, the device, the node or the file in quotes. To be set on both hosts.");
 
     /** What a value must be. */
     enum Type {
         TEXT,
         INTEGER,
-        TEXTS
+        TEXTS,
+        BOOLEAN
     }
 
     final String table;
@@ -468,6 +476,11 @@ enum ConfigKey {
     /** A list of texts, empty unless given. */
     ConfigKey(String table, String key, String comment) {
         this(table, key, Type.TEXTS, List.of(), 0, 0, List.of(), comment);
+    }
+
+    /** True or false. */
+    ConfigKey(String table, String key, boolean fallback, String comment) {
+        this(table, key, Type.BOOLEAN, fallback, 0, 0, List.of(), comment);
     }
 
     ConfigKey(

@@ -3,6 +3,7 @@ package io.lockstep.agent.config;
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig.Epoch;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.NearestName;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.sensor.SensorLimits;
@@ -20,6 +21,8 @@ import java.util.stream.Collectors;
 
 /** Checks a configuration file against {@link ConfigKey} and makes an {@link AgentConfig} of it; every complaint names its place. */
 final class ConfigReader {
+    private static final String DISKS = "disks";
+    private static final String DISKS_GROUP = ConfigKey.DISK_SHARED.group();
     private static final Pattern FINGERPRINT = Pattern.compile("sha256:[0-9a-f]{64}");
 
     private final TomlDocument document;
@@ -27,6 +30,7 @@ final class ConfigReader {
     private final ConfigTable common = new ConfigTable();
     private final Map<String, ConfigTable> peers = new LinkedHashMap<>();
     private final Map<String, ConfigTable> vms = new LinkedHashMap<>();
+    private final Map<String, List<String>> sharedDisks = new LinkedHashMap<>();
 
     ConfigReader(TomlDocument document, AgentPaths paths) {
         this.document = document;
@@ -141,6 +145,7 @@ final class ConfigReader {
     private void readGroup(String group, Object value) throws LockstepException {
         Set<String> groups = Arrays.stream(ConfigKey.values())
                 .map(ConfigKey::group)
+                .filter(name -> !name.equals(DISKS_GROUP))
                 .collect(Collectors.toCollection(LinkedHashSet::new));
         if (!groups.contains(group)) {
             throw wrong(
@@ -159,9 +164,38 @@ final class ConfigReader {
         for (Map.Entry<?, ?> entry : table.entrySet()) {
             String name = (String) entry.getKey();
             ConfigTable values = new ConfigTable();
-            readTable(List.of(group, name), table(List.of(group, name), entry.getValue()), keys, values);
+            Map<?, ?> own = table(List.of(group, name), entry.getValue());
+            if (group.equals(ConfigKey.VM_PRIORITY.group())) {
+                own = withoutDisks(name, own);
+            }
+            readTable(List.of(group, name), own, keys, values);
             (group.equals(ConfigKey.PEER_ADDRESS.group()) ? peers : vms).put(name, values);
         }
+    }
+
+    /** Reads a VM's tables of its disks, and returns the rest. */
+    private Map<?, ?> withoutDisks(String vm, Map<?, ?> table) throws LockstepException {
+        Object disks = table.get(DISKS);
+        if (disks == null) {
+            return table;
+        }
+        List<ConfigKey> keys = Arrays.stream(ConfigKey.values())
+                .filter(key -> key.group().equals(DISKS_GROUP))
+                .toList();
+        List<String> shared = new ArrayList<>();
+        for (Map.Entry<?, ?> entry : table(List.of("vms", vm, DISKS), disks).entrySet()) {
+            String disk = (String) entry.getKey();
+            List<String> path = List.of("vms", vm, DISKS, disk);
+            ConfigTable values = new ConfigTable();
+            readTable(path, table(path, entry.getValue()), keys, values);
+            if (values.flag(ConfigKey.DISK_SHARED)) {
+                shared.add(disk);
+            }
+        }
+        sharedDisks.put(vm, List.copyOf(shared));
+        Map<Object, Object> rest = new LinkedHashMap<>(table);
+        rest.remove(DISKS);
+        return rest;
     }
 
     private Map<?, ?> table(List<String> path, Object value) throws LockstepException {
@@ -213,6 +247,11 @@ final class ConfigReader {
                                     + key.choices.stream()
                                             .filter(choice -> !choice.isEmpty())
                                             .collect(Collectors.joining(", ")));
+                }
+            }
+            case BOOLEAN -> {
+                if (!(value instanceof Boolean)) {
+                    throw wrong(place, key.key + " is neither true nor false: " + value);
                 }
             }
             case TEXTS -> {
@@ -323,6 +362,7 @@ final class ConfigReader {
                             tracker.isEmpty() ? epoch.tracker() : tracker,
                             protection.isEmpty() ? output.protection() : protection,
                             table.integer(ConfigKey.VM_PRIORITY),
+                            sharedDisks.getOrDefault(entry.getKey(), List.of()),
                             table.texts(ConfigKey.VM_STANDBY_COMMAND),
                             pairs(entry.getKey(), table, ConfigKey.VM_STANDBY_NETDEVS),
                             pairs(entry.getKey(), table, ConfigKey.VM_STANDBY_REPLACEMENTS)));

@@ -28,6 +28,10 @@ final class ConfigTable {
         return (Long) value(key);
     }
 
+    boolean flag(ConfigKey key) {
+        return (Boolean) value(key);
+    }
+
     List<String> texts(ConfigKey key) {
         return ((List<?>) value(key)).stream().map(String.class::cast).toList();
     }

@@ -33,7 +33,10 @@ public final class DefaultFile {
         if (!key.perName()) {
             return key.table;
         }
-        return key.group() + "." + (key.group().equals("peers") ? "host-b" : "web1");
+        return key.table
+                .replace("peers.*", "peers.host-b")
+                .replace("vms.*", "vms.web1")
+                .replace("disks.*", "disks.data");
     }
 
     private static String bounds(ConfigKey key) {
@@ -58,7 +61,7 @@ public final class DefaultFile {
         }
         return switch (key.type) {
             case TEXT -> "\"" + key.fallback + "\"";
-            case INTEGER -> key.fallback.toString();
+            case INTEGER, BOOLEAN -> key.fallback.toString();
             case TEXTS -> "[]";
         };
     }

@@ -28,6 +28,7 @@ import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.disk.DiskProgress;
 import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.HostRamBlock;
 import io.lockstep.replication.hypervisor.PauseFloor;
@@ -191,8 +192,8 @@ final class Operations implements VmOperations {
     public DryRun dryRun(ProtectRequest request) throws LockstepException {
         QemuProcess process = search.process(request.vm());
         protections.checkFree(process);
-        try (AttachedVm vm = AttachedVm.open(process)) {
-            String name = Protections.vmName(process);
+        String name = Protections.vmName(process);
+        try (AttachedVm vm = AttachedVm.open(process, config.vm(name).sharedDisks())) {
             if (!request.allowUnheldOutput()
                     && asked(request, config.vm(name)).protection().equals("lockstep")) {
                 NetDevices.requireHoldable(vm.netDevices());
@@ -203,7 +204,7 @@ final class Operations implements VmOperations {
                     vm.blocks().stream().map(HostRamBlock::block).toList();
             Path memory = config.replica().directory().resolve(name);
             List<ReplicatedDisk> disks =
-                    vm.disks().stream().map(GuestDisk::disk).toList();
+                    vm.mirroredDisks().stream().map(GuestDisk::disk).toList();
             List<Path> files = new ArrayList<>();
             blocks.forEach(b -> files.add(memory.resolve("block-" + b.index())));
             disks.forEach(d -> files.add(Path.of("disk-" + d.device())));
@@ -257,7 +258,12 @@ final class Operations implements VmOperations {
         try {
             do {
                 long done = started.sync().copiedBytes();
-                progress.report("initial-copy", done, done + started.sync().pendingBytes());
+                long total = done + started.sync().pendingBytes();
+                for (DiskProgress disk : started.disks()) {
+                    done += disk.doneBytes();
+                    total += disk.totalBytes();
+                }
+                progress.report("initial-copy", done, total);
                 LockstepException refusal = copy.refusal(System.currentTimeMillis());
                 if (refusal != null) {
                     await(started.unprotect());

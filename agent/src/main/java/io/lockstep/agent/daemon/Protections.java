@@ -69,7 +69,7 @@ final class Protections implements AutoCloseable {
                 }
                 ProtectionStore.Entry again = entry.restarted();
                 store.put(again);
-                start(again, AttachedVm.open(process));
+                start(again, AttachedVm.open(process, config.vm(entry.vmName()).sharedDisks()));
             } catch (LockstepException e) {
                 if (e.code().equals("vm-not-found")) {
                     gone(entry);
@@ -156,7 +156,7 @@ final class Protections implements AutoCloseable {
         String name = vmName(process);
         checkFree(process);
         AgentConfig.Peer peer = peer(peerName);
-        AttachedVm vm = AttachedVm.open(process);
+        AttachedVm vm = AttachedVm.open(process, config.vm(name).sharedDisks());
         try {
             if (!asked.allowUnheldOutput && asked.protection.equals("lockstep")) {
                 NetDevices.requireHoldable(vm.netDevices());
@@ -169,7 +169,7 @@ final class Protections implements AutoCloseable {
         }
         UUID vmId = UUID.randomUUID();
         SessionHello hello =
-                new ProtectionTicket(name, vmId, AgentVersion.TEXT).hello(vm, settings(asked), -1, Long.MAX_VALUE);
+                new ProtectionTicket(name, vmId, AgentVersion.TEXT).hello(vm, settings(asked), -1, Long.MAX_VALUE, 0);
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
                 name,
                 vmId,

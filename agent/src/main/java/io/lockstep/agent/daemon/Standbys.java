@@ -63,7 +63,8 @@ final class Standbys implements StandbyFactory {
                 hello.ramBlocks(),
                 hello.devices(),
                 hello.machineType(),
-                QemuVersion.parse(hello.qemuVersion())));
+                QemuVersion.parse(hello.qemuVersion()),
+                !hello.sharedDisks().isEmpty()));
     }
 
     /** The standby's command line, by this host's configuration. */

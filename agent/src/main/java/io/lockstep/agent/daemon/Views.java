@@ -1,5 +1,6 @@
 package io.lockstep.agent.daemon;
 
+import io.lockstep.agent.view.DiskView;
 import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ErrorView;
@@ -15,6 +16,9 @@ import io.lockstep.agent.view.Role;
 import io.lockstep.agent.view.Scrub;
 import io.lockstep.agent.view.StateView;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.disk.DiskProgress;
+import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.StandbyCommandLine;
 import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.pipeline.Encoding;
@@ -27,6 +31,8 @@ import io.lockstep.replication.replica.PromotedVm;
 import io.lockstep.replication.replica.ReplicaState;
 import io.lockstep.replication.replica.ReplicaStatus;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -78,6 +84,7 @@ final class Views {
                         counters.bytes(Encoding.RAW),
                         counters.pages(Encoding.UNCHANGED)),
                 initialSync(vm.sync(), vm.state()),
+                disks(vm),
                 new Scrub(vm.scrubbedPages(), vm.scrubMismatches()),
                 output(vm),
                 error == null
@@ -86,6 +93,35 @@ final class Views {
                 restarts,
                 vm.resumedSessions(),
                 vm.sync().copies());
+    }
+
+    private static List<DiskView> disks(ProtectedVm vm) {
+        List<DiskView> list = new ArrayList<>();
+        vm.disks().forEach(disk -> list.add(disk(disk)));
+        for (GuestDisk shared : vm.vm().sharedDisks()) {
+            list.add(disk(new DiskProgress(shared, false, 0, 0, 0)));
+        }
+        return list;
+    }
+
+    private static DiskView disk(DiskProgress progress) {
+        ReplicatedDisk disk = progress.disk().disk();
+        double seconds = progress.tookNs() / NS_PER_S;
+        double rate = seconds > 0 ? progress.doneBytes() / seconds : 0;
+        long left = progress.totalBytes() - progress.doneBytes();
+        boolean over = progress.mirrored() || progress.disk().shared();
+        return new DiskView(
+                disk.device(),
+                disk.file(),
+                disk.format(),
+                disk.lengthBytes(),
+                progress.disk().shared(),
+                progress.mirrored(),
+                progress.doneBytes(),
+                progress.totalBytes(),
+                progress.tookNs() / NS_PER_MS,
+                rate,
+                over ? 0 : rate > 0 ? (long) (Math.max(0, left) / rate * 1000) : -1);
     }
 
     private static OutputView output(ProtectedVm vm) {

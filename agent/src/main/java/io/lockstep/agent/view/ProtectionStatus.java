@@ -1,5 +1,6 @@
 package io.lockstep.agent.view;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param ackMs from the VM running again to the peer's acknowledgement
  * @param dirtyPages pages of 4 KiB an epoch
  * @param linkBytes written to the network since protection began, TLS not counted
+ * @param disks those that the guest can write
  * @param output what becomes of what the VM sends
  * @param lastError null if there was none
  * @param restarts of this agent while it protected the VM
@@ -43,6 +45,7 @@ public record ProtectionStatus(
         long linkBytes,
         EncodingBytes encoding,
         InitialSync initialSync,
+        List<DiskView> disks,
         Scrub scrub,
         OutputView output,
         @Nullable ErrorView lastError,

@@ -67,6 +67,8 @@ class MainTest {
                   epoch:41 acked:40 epochs of 25.1 ms p99 26.2 ms  pause p50 3.4 ms p99 4.5 ms max 9.9 ms  ack p50 1.1 ms p99 2.2 ms
                   memory:256 MiB in 6 blocks  dirty p50 120 max 500 pages an epoch  sent 123 MiB
                   full copy: 256 MiB in 0.6 s, 400 MiB/s, 3 passes
+                  disk virtio0: 8.0 GiB qcow2, mirrored, 1.0 GiB copied in 2.5 s
+                  disk data: 1.0 TiB raw, shared: not copied, and after a failover newer than the memory
                   scrubbed:320 mismatches:0 restarts:1 resumed:1 full-copies:1
                   protection:lockstep output:held waiting 0 B  frames:1234 dropped:0  release p50 0.1 ms p99 0.2 ms
                   since: epoch 1 acknowledged

@@ -181,6 +181,7 @@ class PeerRefusalTest {
                                     -1,
                                     AckLevel.MEMORY,
                                     0,
+                                    0,
                                     "",
                                     ""));
                     channel.receive((buffer, offset, length) -> {}, 10_000);

@@ -34,7 +34,7 @@ class AgentConfigTest {
         assertThat(config.fence()).isEqualTo(new AgentConfig.Fence(List.of(), 30_000));
         assertThat(config.peers()).isEmpty();
         assertThat(config.vm("any"))
-                .isEqualTo(new AgentConfig.Vm(25, "auto", "lockstep", 0, List.of(), Map.of(), Map.of()));
+                .isEqualTo(new AgentConfig.Vm(25, "auto", "lockstep", 0, List.of(), List.of(), Map.of(), Map.of()));
     }
 
     @Test
@@ -66,6 +66,9 @@ class AgentConfigTest {
                 tracker = "soft-dirty"
                 standbyNetdevs = ["hostnet0", "tap,ifname=web1"]
                 standbyReplacements = ["/dev/vg0/web", "/dev/vg1/web"]
+                [vms."web.1".disks."/san/lun 0"]
+                shared = true
+                [vms."web.1".disks.virtio1]
                 """.formatted(FINGERPRINT_B));
 
         assertThat(config.listen().port()).isEqualTo(7501);
@@ -77,6 +80,7 @@ class AgentConfigTest {
                         "soft-dirty",
                         "lockstep",
                         0,
+                        List.of("/san/lun 0"),
                         List.of(),
                         Map.of("hostnet0", "tap,ifname=web1"),
                         Map.of("/dev/vg0/web", "/dev/vg1/web")));
@@ -94,6 +98,22 @@ class AgentConfigTest {
         refuses(
                 "[vms.\"a.b\"]\nstandbyCmd = []\n",
                 "agent.toml line 2, column 1: unknown key standbyCmd; the nearest is standbyCommand.");
+        refuses(
+                "[vms.web.disks.root]\nshare = true\n",
+                "agent.toml line 2, column 1: unknown key share; the nearest is shared.");
+    }
+
+    @Test
+    void shouldRefuseWhatIsNoTableOfADisk() {
+        refuses(
+                "[vms.web.disks.root]\nshared = 1\n",
+                "agent.toml line 2, column 1: shared is neither true nor false: 1.");
+        refuses(
+                "[vms.web]\ndisks = [\"root\"]\n",
+                "agent.toml line 2, column 1: vms.web.disks is a value, and must be a table [vms.web.disks].");
+        refuses(
+                "[vms.web.disks]\nroot = true\n",
+                "agent.toml line 2, column 1: vms.web.disks.root is a value, and must be a table [vms.web.disks.root].");
     }
 
     @Test

@@ -161,6 +161,7 @@ class LastWordsTest {
                 committedEpoch,
                 AckLevel.MEMORY,
                 0,
+                0,
                 status == HelloStatus.REFUSED ? "no" : "",
                 status == HelloStatus.REFUSED ? "because" : "");
         return new LinkListener(
@@ -188,11 +189,13 @@ class LastWordsTest {
                 2,
                 -1,
                 Long.MAX_VALUE,
+                0,
                 1000,
                 10_000,
                 0,
                 0,
                 List.of(new RamBlock(0, "pc.ram", 1 << 20, 4096, true)),
+                List.of(),
                 List.of(),
                 "vm",
                 "1",

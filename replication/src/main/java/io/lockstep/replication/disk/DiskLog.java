@@ -1,6 +1,7 @@
 package io.lockstep.replication.disk;
 
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -18,14 +19,27 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Invariants: A write that has been answered is in the log, or was before. Up to a soft limit guests' writes are taken at once; beyond it
  * they wait for the stream, but for those of a drain, which QEMU must be able to end: they have a reserve. While nobody takes, nothing waits:
- * writes are dropped, and {@link #lost()} says so.
+ * writes are dropped, and {@link #lost()} says so. What a copy has read never lands on a write that came after the reading began.
  *
- * <p>Threads: {@link #write}, {@link #zeroes} any; the rest is the taker's, one thread. Nothing is allocated per write.
+ * <p>Threads: {@link #write}, {@link #zeroes} any; {@link #beginCopy}, {@link #endCopy} one that copies; the rest is the taker's, one thread. Nothing is allocated per write.
  */
 final class DiskLog implements AutoCloseable {
     private static final int HEADER_BYTES = 24;
     /** What QEMU may have in flight to a disk when it drains, as a part of the log. */
     private static final int RESERVE_PART = 2;
+    /** A copy of what the disks hold leaves the rest of the log to the guests' writes. */
+    private static final int COPY_PART = 4;
+    /** Most that is copied at a time. */
+    static final int COPY_BYTES_MAX = 1 << 20;
+
+    static final int COPY_PAGE_BYTES = 4096;
+    private static final int SECTOR_BYTES = 512;
+    private static final int SECTORS = COPY_BYTES_MAX / SECTOR_BYTES;
+    /** Every other sector was written meanwhile: as many records as there can be. */
+    private static final int COPY_HEADERS_MAX = SECTORS / 2 * (HEADER_BYTES + Long.BYTES);
+    /** So much of a copy is worth a wake-up. */
+    private static final long COPY_TELL_BYTES = 1 << 20;
+
     /** A write that waits for room looks again after this long, should the taker have gone. */
     private static final long RECHECK_MS = 100;
 
@@ -33,6 +47,10 @@ final class DiskLog implements AutoCloseable {
     private static final int CONTENT = 4;
     private static final int OFFSET = 8;
     private static final int LENGTH = 16;
+
+    private static final int DATA = 0;
+    private static final int ZERO = 1;
+    private static final int NEWER = 2;
 
     private final ByteBuffer memory;
     private final long address;
@@ -45,6 +63,12 @@ final class DiskLog implements AutoCloseable {
     private volatile boolean taking;
     private volatile boolean draining;
     private volatile boolean lost;
+    /** What is being read of a disk, and which of its sectors were written since that began. Under the lock. */
+    private int copiedDisk = -1;
+
+    private long copiedOffset;
+    private int copiedBytes;
+    private final long[] newer = new long[SECTORS / Long.SIZE];
 
     /** Who takes the writes. */
     interface Taker {
@@ -90,23 +114,110 @@ final class DiskLog implements AutoCloseable {
                 }
                 return;
             }
-            long at = tail;
-            putInt(at + DISK, disk);
-            putInt(at + CONTENT, content);
-            putLong(at + OFFSET, offset);
-            putLong(at + LENGTH, length);
-            if (data != null) {
-                copyIn(data, at + HEADER_BYTES, content);
-                data.position(data.limit());
+            if (disk == copiedDisk) {
+                noteNewer(offset, length);
             }
-            tell = used() < capacity / 4 && used() + needed >= capacity / 4;
-            tail = at + needed;
+            long before = used();
+            put(disk, offset, length, data);
+            tell = before < capacity / 4 && used() >= capacity / 4;
         } finally {
             lock.unlock();
         }
         if (tell) {
             filling.run();
         }
+    }
+
+    private void put(int disk, long offset, long length, @Nullable ByteBuffer data) {
+        int content = data == null ? 0 : data.remaining();
+        long at = tail;
+        putInt(at + DISK, disk);
+        putInt(at + CONTENT, content);
+        putLong(at + OFFSET, offset);
+        putLong(at + LENGTH, length);
+        if (data != null) {
+            copyIn(data, at + HEADER_BYTES, content);
+            data.position(data.limit());
+        }
+        tail = at + HEADER_BYTES + aligned(content);
+    }
+
+    /** A range of a disk is about to be read: what is written there from now on is newer than what will be read. */
+    void beginCopy(int disk, long offset, int length) {
+        lock.lock();
+        try {
+            copiedDisk = disk;
+            copiedOffset = offset;
+            copiedBytes = length;
+            Arrays.fill(newer, 0);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void noteNewer(long offset, long length) {
+        long from = Math.max(offset, copiedOffset);
+        long end = Math.min(offset + length, copiedOffset + copiedBytes);
+        for (long at = from; at < end; at += SECTOR_BYTES) {
+            int sector = (int) ((at - copiedOffset) / SECTOR_BYTES);
+            newer[sector / Long.SIZE] |= 1L << sector;
+        }
+    }
+
+    /**
+     * Appends what was read since {@link #beginCopy}, but for what has been written meanwhile. Waits until the log has room for it.
+     *
+     * @param content as long as was said, from position on
+     * @param zeroPages a bit for each {@link #COPY_PAGE_BYTES} that hold zeros only
+     * @return false if nobody takes any more
+     */
+    boolean endCopy(ByteBuffer content, long[] zeroPages) throws InterruptedException {
+        boolean tell;
+        lock.lock();
+        try {
+            long needed = aligned(content.remaining()) + COPY_HEADERS_MAX;
+            while (taking && used() + needed > capacity / COPY_PART) {
+                filling.run();
+                room.await(RECHECK_MS, TimeUnit.MILLISECONDS);
+            }
+            int disk = copiedDisk;
+            copiedDisk = -1;
+            if (!taking) {
+                return false;
+            }
+            long before = used();
+            int base = content.position();
+            int sectors = (content.remaining() + SECTOR_BYTES - 1) / SECTOR_BYTES;
+            for (int from = 0; from < sectors; ) {
+                int kind = kind(from, zeroPages);
+                int end = from + 1;
+                while (end < sectors && kind(end, zeroPages) == kind) {
+                    end++;
+                }
+                int bytes = Math.min(end * SECTOR_BYTES, content.limit() - base) - from * SECTOR_BYTES;
+                if (kind != NEWER) {
+                    content.position(base + from * SECTOR_BYTES);
+                    ByteBuffer part = kind == ZERO ? null : content.slice().limit(bytes);
+                    put(disk, copiedOffset + (long) from * SECTOR_BYTES, bytes, part);
+                }
+                from = end;
+            }
+            tell = before < COPY_TELL_BYTES && used() >= COPY_TELL_BYTES;
+        } finally {
+            lock.unlock();
+        }
+        if (tell) {
+            filling.run();
+        }
+        return true;
+    }
+
+    private int kind(int sector, long[] zeroPages) {
+        if ((newer[sector / Long.SIZE] & 1L << sector) != 0) {
+            return NEWER;
+        }
+        int page = sector / (COPY_PAGE_BYTES / SECTOR_BYTES);
+        return (zeroPages[page / Long.SIZE] & 1L << page) != 0 ? ZERO : DATA;
     }
 
     private void awaitRoom(long needed) throws NbdException {
@@ -160,6 +271,7 @@ final class DiskLog implements AutoCloseable {
         lock.lock();
         try {
             head = tail;
+            copiedDisk = -1;
             lost = false;
             taking = true;
         } finally {

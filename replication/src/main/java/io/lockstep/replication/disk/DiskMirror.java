@@ -31,8 +31,12 @@ final class DiskMirror implements AutoCloseable {
         server = new NbdServer(socket, new Sink(number, disk, log), owner, CONNECTIONS_MAX);
     }
 
-    /** Starts copying, from the beginning. */
-    void start(QmpConnection qmp) throws LockstepException {
+    /**
+     * Starts it.
+     *
+     * @param all whether QEMU also copies what the disk holds, from the beginning
+     */
+    void start(QmpConnection qmp, boolean all) throws LockstepException {
         qmp.execute(
                 "blockdev-add",
                 Map.of(
@@ -62,17 +66,23 @@ final class DiskMirror implements AutoCloseable {
                         "target",
                         id,
                         "sync",
-                        "full",
+                        all ? "full" : "none",
                         "copy-mode",
                         "write-blocking"));
     }
 
-    /** How far it is. */
-    Progress progress(QmpConnection qmp) throws LockstepException {
-        for (JsonNode job : qmp.execute("query-block-jobs")) {
+    /**
+     * How far it is.
+     *
+     * @param jobs QEMU's answer to query-block-jobs
+     */
+    Progress progress(JsonNode jobs) {
+        for (JsonNode job : jobs) {
             if (job.path("device").asText().equals(id)) {
+                // Told by QEMU 8.2 and newer; a mirror that is ready and not paused is in sync before.
+                boolean synced = job.path("actively-synced").asBoolean(true);
                 return new Progress(
-                        job.path("ready").asBoolean(),
+                        job.path("ready").asBoolean() && synced,
                         job.path("offset").asLong(),
                         job.path("len").asLong());
             }

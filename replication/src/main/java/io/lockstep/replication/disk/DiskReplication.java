@@ -1,11 +1,9 @@
 package io.lockstep.replication.disk;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.lockstep.replication.LockstepException;
-import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.hypervisor.QmpConnection;
-import io.lockstep.replication.memory.PageBitmap;
-import io.lockstep.replication.pipeline.PageCodec;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import java.io.IOException;
@@ -13,53 +11,80 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.agrona.UnsafeApi;
+import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * The disks of one protected VM: their mirrors write into a log, from which the epochs take what belongs to them.
+ * The disks of one protected VM: their mirrors write into a log, from which the epochs take what belongs to them; what the peer does not have
+ * yet is read beside them, into the same log.
  *
  * <pre>
  *   guest's write -> blockdev-mirror, write-blocking -> NBD -> log --take--> pages of the epoch's stream -> the peer's raw image
- *                                                                ^ cut at the boundary: QEMU has drained by then
+ *   QEMU's NBD export <- read by DiskCopy ---------------------> |  ^ cut at the boundary: QEMU has drained by then
  * </pre>
  *
- * <p>Invariants: While the mirrors are intact ({@link #requireIntact}), every write that the guest saw done before a boundary is in the log before the mark of that boundary.
- * A page that the peer's image has never been given is zero there.
+ * <p>Invariants: While the mirrors are intact ({@link #requireIntact}), every write that the guest saw done before a boundary is in the log before
+ * the mark of that boundary. What the peer lacks of a disk is beyond what {@link CopyLedger} says, or in a bitmap of {@link BitmapTrail}, both of
+ * which outlive this process.
  *
- * <p>Threads: the capture thread; the servers have their own. Without disks every method does nothing.
+ * <p>Threads: the capture thread; the servers and the copy have their own. Without disks every method does nothing.
  */
 public final class DiskReplication implements AutoCloseable {
-    private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
+    private static final Logger LOG = LoggerFactory.getLogger(DiskReplication.class);
     private static final int LOG_BYTES = 64 << 20;
-    /** A first copy is looked at so often; QEMU answers in a fraction of a millisecond. */
-    private static final long POLL_NS = 20_000_000;
+    /** A copy is looked at so often. */
+    private static final long POLL_NS = 10_000_000;
     /** Taken in one go, so that the VM's death is noticed. */
     private static final long TAKE_BYTES = 8 << 20;
     /** More than this that waits is taken before the epoch ends. */
     private static final long WAITING_BYTES = 1 << 20;
-    /** Zero pages in one claim. */
-    private static final int CLAIM_PAGES = 64;
+    /** What was missed is no more than this: it travels in one epoch, and the peer keeps the one before until then. Half of the least journal. */
+    private static final long ONE_EPOCH_BYTES_MAX = 64 << 20;
+    /** What was written in so much time is read again after a restart of the agent. */
+    private static final long TRAIL_NS = 5_000_000_000L;
+    /** The jobs' state is looked at so often beside the events that QEMU sends of it. */
+    private static final long JOBS_NS = 1_000_000_000L;
+
+    private static final long NONE = -1;
 
     private final List<GuestDisk> disks;
-    private final int firstBlock;
     private final QmpConnection qmp;
-    private final PagePipeline pipeline;
     private final List<DiskMirror> mirrors = new ArrayList<>();
-    private final PageBitmap[] given;
     private final DiskLog log;
-    private final Pages pages = new Pages();
+    private final DiskPages pages;
+    private final BitmapTrail trail;
+    private final @Nullable CopyLedger ledger;
+    private final @Nullable DiskExports exports;
+    private final LongAdder readBytes = new LongAdder();
+    private volatile @Nullable DiskCopy copy;
+    private volatile @Nullable DiskCopy lastCopy;
     private boolean running;
-    private boolean ready;
+    private volatile boolean ready;
     private long nextPollNs;
+    private long nextJobsNs;
     private long mark;
-    private volatile long copiedBytes;
-    private volatile long totalBytes;
+    private long copiedEpoch = NONE;
+    private final long[] copiedEnds;
+    private long trailEpoch = NONE;
+    private long trailNumber;
+    private long nextTrailNs;
+    private long trailMark;
+    /** Whether the ledger says that all of each disk is with the peer. */
+    private boolean settled;
+
+    /** A copy did not end in time: it may still use the ledger. */
+    private boolean stuck;
+
+    private volatile long ledgerImages;
 
     /**
      * Nothing is touched but the directory of the sockets.
      *
      * @param firstBlock index of the first disk among the stream's blocks
-     * @param directory for the sockets, which is made if need be
+     * @param directory on tmpfs, for the sockets and what outlives this process; made if need be
+     * @param about the VM and its process: what an earlier life left of others is of no use
      * @param wake told when the log fills
      */
     public DiskReplication(
@@ -69,27 +94,38 @@ public final class DiskReplication implements AutoCloseable {
             ProcessOwner owner,
             PagePipeline pipeline,
             Path directory,
+            String about,
             Runnable wake)
             throws LockstepException, IOException {
         this.disks = List.copyOf(disks);
-        this.firstBlock = firstBlock;
         this.qmp = qmp;
-        this.pipeline = pipeline;
-        given = new PageBitmap[disks.size()];
+        pages = new DiskPages(this.disks, firstBlock, pipeline);
+        trail = new BitmapTrail(this.disks);
+        copiedEnds = new long[disks.size()];
         log = new DiskLog(disks.isEmpty() ? 1 << 12 : LOG_BYTES, wake);
-        if (!disks.isEmpty()) {
-            Files.createDirectories(directory);
+        if (disks.isEmpty()) {
+            ledger = null;
+            exports = null;
+            return;
         }
-        for (int i = 0; i < given.length; i++) {
-            // The bitmap counts in words.
-            given[i] = new PageBitmap((disks.get(i).disk().pageCount() + 63) & ~63);
+        Files.createDirectories(directory);
+        CopyLedger opened = new CopyLedger(directory.resolve("copied"), about + "\n" + disks, disks.size());
+        ledger = opened;
+        ledgerImages = opened.imagesId();
+        exports = new DiskExports(directory, opened);
+        for (int i = 0; i < disks.size(); i++) {
             mirrors.add(new DiskMirror(i, disks.get(i), log, directory, owner));
         }
     }
 
-    /** Takes away what an agent that died left in QEMU. */
+    /** Takes away the mirrors that an agent that died left in QEMU. Its bitmaps stay: they tell what it missed. */
     public static void removeLeftovers(QmpConnection qmp) throws LockstepException {
         DiskMirror.removeLeftovers(qmp);
+    }
+
+    /** Whether a job or node of QEMU is one of ours. */
+    public static boolean owns(String name) {
+        return DiskMirror.owns(name);
     }
 
     /** Whether the VM has disks to replicate. */
@@ -97,29 +133,87 @@ public final class DiskReplication implements AutoCloseable {
         return !disks.isEmpty();
     }
 
+    /** The peer's images of which it is known what they hold; 0 if there are none. Any thread. */
+    public long imagesId() {
+        return ledgerImages;
+    }
+
     /**
-     * A session begins: the disks are mirrored from their beginning.
+     * A session begins: from now on the guest's writes are mirrored, and what the peer lacks is copied.
      *
-     * @param fresh the peer's images are empty
+     * @param resumes whether the peer has a replica of this VM
+     * @param imagesId of the images that it has
+     * @return whether what the peer lacks travels in one epoch
      */
-    public void begin(boolean fresh) throws LockstepException {
-        if (!present()) {
-            return;
+    public boolean begin(boolean resumes, long imagesId) throws LockstepException {
+        if (ledger == null || exports == null) {
+            return true;
         }
         end();
-        if (fresh) {
-            for (PageBitmap each : given) {
-                each.clear();
-            }
-        }
+        exports.stop(qmp);
         DiskMirror.removeLeftovers(qmp);
+        trail.removeCollected(qmp);
+        boolean trailed = trail.present(qmp);
+        boolean same = imagesId != 0 && imagesId == ledger.imagesId();
+        boolean here = same && trailed;
+        DiskCopy.Known known =
+                here ? DiskCopy.Known.LEDGER : same || resumes ? DiskCopy.Known.NOTHING : DiskCopy.Known.EMPTY;
+        if (!here) {
+            trail.removeAll(qmp);
+            ledger.begin(imagesId);
+            ledgerImages = imagesId;
+            trail.add(qmp);
+        }
+        pages.assume(known == DiskCopy.Known.EMPTY);
         log.begin();
         running = true;
         ready = false;
+        copiedEpoch = NONE;
+        trailEpoch = NONE;
+        settled = false;
         nextPollNs = System.nanoTime();
+        nextTrailNs = nextPollNs;
+        nextJobsNs = nextPollNs + JOBS_NS;
         for (DiskMirror mirror : mirrors) {
-            mirror.start(qmp);
+            mirror.start(qmp, false);
         }
+        long missed = trail.collect(qmp);
+        long left = 0;
+        for (int i = 0; i < disks.size(); i++) {
+            left += disks.get(i).disk().lengthBytes() - ledger.copied(i);
+        }
+        LOG.info("disks: {}, {} bytes written since, {} bytes never copied", known, missed, left);
+        if (missed + left == 0) {
+            trail.removeCollected(qmp);
+            ready = true;
+        } else {
+            copy(exports, ledger, known);
+        }
+        return here && left == 0 && missed <= ONE_EPOCH_BYTES_MAX;
+    }
+
+    private void copy(DiskExports served, CopyLedger to, DiskCopy.Known known) throws LockstepException {
+        try {
+            served.start(qmp, disks);
+        } catch (LockstepException e) {
+            if (!e.code().equals("qmp-error")) {
+                throw e;
+            }
+            LOG.warn(
+                    "{} Somebody else uses QEMU's NBD server: the disks are copied from their beginning.",
+                    e.getMessage());
+            served.stop(qmp);
+            trail.removeCollected(qmp);
+            DiskMirror.removeLeftovers(qmp);
+            for (DiskMirror mirror : mirrors) {
+                mirror.start(qmp, true);
+            }
+            return;
+        }
+        DiskCopy started = new DiskCopy(disks, served.socket(), to, log, known, readBytes);
+        copy = started;
+        lastCopy = started;
+        started.start();
     }
 
     /** The session is over: QEMU's writes go nowhere until the next one. */
@@ -127,32 +221,54 @@ public final class DiskReplication implements AutoCloseable {
         log.end();
         running = false;
         ready = false;
+        DiskCopy under = copy;
+        copy = null;
+        if (under != null) {
+            under.close();
+            stuck |= !under.ended();
+        }
     }
 
-    /** Whether all that the disks hold is mirrored, and every write since. */
+    /** Whether all that the disks hold is in the log, and every write since. */
     public boolean ready(long nowNs) throws LockstepException {
         if (!present() || ready) {
             return true;
         }
         if (nowNs - nextPollNs >= 0) {
             nextPollNs = nowNs + POLL_NS;
-            long done = 0;
-            long total = 0;
-            boolean all = true;
-            for (DiskMirror mirror : mirrors) {
-                DiskMirror.Progress progress = mirror.progress(qmp);
-                if (progress.gone()) {
-                    throw broken("QEMU ended the first copy");
-                }
-                all &= progress.ready();
-                done += progress.done();
-                total += progress.total();
+            DiskCopy under = copy;
+            if (under == null) {
+                ready = jobsReady();
+            } else if (under.complete()) {
+                under.close();
+                copy = null;
+                stopServing();
+                ready = true;
+            } else if (under.failure() != null) {
+                throw broken("the copy ended: " + under.failure());
             }
-            copiedBytes = done;
-            totalBytes = total;
-            ready = all;
         }
         return ready;
+    }
+
+    private void stopServing() throws LockstepException {
+        if (exports != null) {
+            exports.stop(qmp);
+            trail.removeCollected(qmp);
+        }
+    }
+
+    private boolean jobsReady() throws LockstepException {
+        boolean all = true;
+        JsonNode jobs = qmp.execute("query-block-jobs");
+        for (DiskMirror mirror : mirrors) {
+            DiskMirror.Progress progress = mirror.progress(jobs);
+            if (progress.gone()) {
+                throw broken("QEMU ended its job");
+            }
+            all &= progress.ready();
+        }
+        return all;
     }
 
     /** When {@link #ready} looks again. */
@@ -162,7 +278,7 @@ public final class DiskReplication implements AutoCloseable {
 
     /** @throws PipelineException {@code disk-mirror-broken}, if a write may have been missed: the session must begin anew */
     public void requireIntact(String jobEnded) throws PipelineException {
-        if (present() && running && (log.lost() || DiskMirror.owns(jobEnded))) {
+        if (present() && running && (log.lost() || !jobEnded.isEmpty())) {
             throw broken(log.lost() ? "writes were dropped" : "QEMU's job " + jobEnded + " ended");
         }
     }
@@ -170,7 +286,43 @@ public final class DiskReplication implements AutoCloseable {
     private static PipelineException broken(String what) {
         return new PipelineException(
                 "disk-mirror-broken",
-                "the mirror of a disk broke: " + what + ". The disks are copied again; see QEMU's log for the cause");
+                "the mirror of a disk broke: " + what
+                        + ". What the peer missed is copied as soon as it can be; see QEMU's log for the cause");
+    }
+
+    /**
+     * What is due between two epochs, once the disks are whole: new bitmaps in place of those whose content the peer has, and a look at the jobs.
+     *
+     * @param epoch the one under way, whose boundary is still to come
+     * @param ackedEpoch the last that the peer has
+     */
+    public void keep(long epoch, long ackedEpoch, long nowNs) throws LockstepException {
+        if (ledger == null || !ready) {
+            return;
+        }
+        if (nowNs - nextJobsNs >= 0) {
+            nextJobsNs = nowNs + JOBS_NS;
+            if (!jobsReady()) {
+                throw broken("QEMU's mirror is not in sync any more");
+            }
+        }
+        if (trailEpoch != NONE && ackedEpoch >= trailEpoch) {
+            trailEpoch = NONE;
+            trail.removeBefore(qmp, trailNumber);
+            for (int i = 0; i < disks.size(); i++) {
+                ledger.copied(i, disks.get(i).disk().lengthBytes());
+            }
+            settled = true;
+            nextTrailNs = nowNs + TRAIL_NS;
+        } else if (trailEpoch == NONE && nowNs - nextTrailNs >= 0) {
+            if (settled && log.tail() == trailMark) {
+                nextTrailNs = nowNs + TRAIL_NS;
+                return;
+            }
+            trailMark = log.tail();
+            trailNumber = trail.add(qmp);
+            trailEpoch = epoch;
+        }
     }
 
     /** QEMU drains: the log must take what is in flight. */
@@ -181,6 +333,28 @@ public final class DiskReplication implements AutoCloseable {
     /** In a hold, behind the boundary: what has come by now is this epoch's. */
     public void mark() {
         mark = log.tail();
+    }
+
+    /** An epoch of a first copy ends: what has come by now is this epoch's, and what is copied by now is known to be so when it is acknowledged. */
+    public void markCopied(long epoch) {
+        DiskCopy under = copy;
+        if (copiedEpoch == NONE && under != null) {
+            for (int i = 0; i < copiedEnds.length; i++) {
+                copiedEnds[i] = under.position(i);
+            }
+            copiedEpoch = epoch;
+        }
+        mark();
+    }
+
+    /** The peer has the epoch and those before. */
+    public void acknowledged(long epoch) {
+        if (ledger != null && copiedEpoch != NONE && epoch >= copiedEpoch) {
+            copiedEpoch = NONE;
+            for (int i = 0; i < copiedEnds.length; i++) {
+                ledger.copied(i, copiedEnds[i]);
+            }
+        }
     }
 
     /** Whether so much waits that it should be taken now. */
@@ -210,14 +384,24 @@ public final class DiskReplication implements AutoCloseable {
         }
     }
 
-    /** Bytes of the disks that were copied so far; any thread. */
-    public long copiedBytes() {
-        return copiedBytes;
+    /** How each disk's copy stands, in the stream's order; any thread. */
+    public List<DiskProgress> progress() {
+        DiskCopy latest = lastCopy;
+        List<DiskProgress> list = new ArrayList<>();
+        for (int i = 0; i < disks.size(); i++) {
+            list.add(new DiskProgress(
+                    disks.get(i),
+                    ready,
+                    latest == null ? 0 : latest.doneBytes(i),
+                    latest == null ? 0 : latest.totalBytes(i),
+                    latest == null ? 0 : latest.tookNs(i)));
+        }
+        return list;
     }
 
-    /** Bytes of the disks to copy, as known now; any thread. */
-    public long totalBytes() {
-        return totalBytes;
+    /** Bytes read of the disks to copy them, since this protection began in this process; any thread. */
+    public long readBytes() {
+        return readBytes.sum();
     }
 
     /** The disks, in the stream's order. */
@@ -225,100 +409,38 @@ public final class DiskReplication implements AutoCloseable {
         return disks;
     }
 
-    /** Takes everything of ours out of QEMU; while it lives. */
-    public void remove() throws LockstepException {
-        if (present()) {
+    /**
+     * Takes everything of ours out of QEMU; while it lives.
+     *
+     * @param forGood if not, what a next life of the agent needs stays: the bitmaps
+     */
+    public void remove(boolean forGood) throws LockstepException {
+        if (exports != null) {
             end();
+            exports.stop(qmp);
             DiskMirror.removeLeftovers(qmp);
+            trail.removeCollected(qmp);
+            if (forGood) {
+                trail.removeAll(qmp);
+            }
         }
     }
 
-    /** Ends the servers; a QEMU that still mirrors goes on without. */
+    /** Protection is over: what would outlive this process goes. After {@link #close()}. */
+    public void forget() throws IOException {
+        if (ledger != null && !stuck) {
+            ledger.delete();
+        }
+    }
+
+    /** Ends the servers and the copy; a QEMU that still mirrors goes on without. */
     @Override
     public void close() {
+        end();
         log.close();
         mirrors.forEach(DiskMirror::close);
-    }
-
-    /** Writes become pages of the stream. */
-    private final class Pages implements DiskLog.Taker {
-        @Override
-        public void write(int disk, long offset, long contentAddress, int length) throws PipelineException {
-            long at = offset;
-            long from = contentAddress;
-            long end = offset + length;
-            while (at < end) {
-                int page = (int) (at / PAGE_BYTES);
-                int start = (int) (at % PAGE_BYTES);
-                if (start != 0 || end - at < PAGE_BYTES) {
-                    int part = (int) Math.min(PAGE_BYTES - start, end - at);
-                    part(disk, page, from, start, part);
-                    at += part;
-                    from += part;
-                } else {
-                    int count = whole(disk, page, from, (int) ((end - at) / PAGE_BYTES));
-                    at += (long) count * PAGE_BYTES;
-                    from += (long) count * PAGE_BYTES;
-                }
-            }
-        }
-
-        private void part(int disk, int page, long from, int start, int length) throws PipelineException {
-            if (from == 0 && !given[disk].get(page)) {
-                return;
-            }
-            long slot = pipeline.claim(1);
-            pipeline.describePart(slot, firstBlock + disk, page, from, start, length);
-            pipeline.publish(slot, slot);
-            given[disk].set(page, page + 1);
-        }
-
-        private int whole(int disk, int page, long from, int wanted) throws PipelineException {
-            int count = Math.min(wanted, CLAIM_PAGES);
-            long first = pipeline.claim(count);
-            for (int i = 0; i < count; i++) {
-                // SAFETY: the log holds count pages at from until they are taken, and the slots are ours until
-                // published.
-                UnsafeApi.copyMemory(from + (long) i * PAGE_BYTES, pipeline.address(first + i), PAGE_BYTES);
-                pipeline.describe(first + i, firstBlock + disk, page + i, PageCodec.FLAG_PASSING);
-            }
-            pipeline.publish(first, first + count - 1);
-            given[disk].set(page, page + count);
-            return count;
-        }
-
-        @Override
-        public void zeroes(int disk, long offset, long length) throws PipelineException {
-            long end = offset + length;
-            int firstWhole = (int) ((offset + PAGE_BYTES - 1) / PAGE_BYTES);
-            int endWhole = (int) (end / PAGE_BYTES);
-            if (end == disks.get(disk).disk().lengthBytes()) {
-                endWhole = disks.get(disk).disk().pageCount();
-            }
-            long head = Math.min(end, (long) firstWhole * PAGE_BYTES) - offset;
-            if (head > 0) {
-                part(disk, (int) (offset / PAGE_BYTES), 0, (int) (offset % PAGE_BYTES), (int) head);
-            }
-            zeroPages(disk, firstWhole, endWhole);
-            long tail = end - (long) endWhole * PAGE_BYTES;
-            if (tail > 0 && endWhole >= firstWhole) {
-                part(disk, endWhole, 0, 0, (int) tail);
-            }
-        }
-
-        private void zeroPages(int disk, int from, int end) throws PipelineException {
-            int page = from < end ? given[disk].nextSet(from) : -1;
-            while (page >= 0 && page < end) {
-                int runEnd = Math.min(Math.min(end, given[disk].nextClear(page)), page + CLAIM_PAGES);
-                long first = pipeline.claim(runEnd - page);
-                for (int i = page; i < runEnd; i++) {
-                    pipeline.describe(
-                            first + i - page, firstBlock + disk, i, PageCodec.FLAG_ZERO | PageCodec.FLAG_PASSING);
-                }
-                pipeline.publish(first, first + runEnd - page - 1);
-                given[disk].clear(page, runEnd);
-                page = given[disk].nextSet(runEnd);
-            }
+        if (ledger != null && !stuck) {
+            ledger.close();
         }
     }
 }

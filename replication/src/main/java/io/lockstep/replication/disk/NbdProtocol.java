@@ -65,6 +65,7 @@ final class NbdProtocol {
     static final int CHUNK_FLAG_DONE = 1;
     static final int CHUNK_NONE = 0;
     static final int CHUNK_OFFSET_DATA = 1;
+    static final int CHUNK_OFFSET_HOLE = 2;
     static final int CHUNK_BLOCK_STATUS = 5;
     static final int CHUNK_ERROR = 0x8001;
     static final int CHUNK_ERROR_OFFSET = 0x8002;

@@ -66,9 +66,14 @@ public final class QemuStandby implements Standby {
         qmp.listener(events);
         blocks = check();
         // So that the end of loading is told, not asked for again and again.
-        qmp.execute(
-                "migrate-set-capabilities",
-                Map.of("capabilities", List.of(Map.of("capability", "events", "state", true))));
+        qmp.execute("migrate-set-capabilities", Map.of("capabilities", capabilities(spec)));
+    }
+
+    /** Until the order to run, QEMU neither writes to a shared disk nor locks its image: the primary's has it. */
+    private static List<Map<String, Object>> capabilities(StandbySpec spec) {
+        return List.of(
+                Map.of("capability", "events", "state", true),
+                Map.of("capability", "late-block-activate", "state", spec.sharedDisks()));
     }
 
     /**

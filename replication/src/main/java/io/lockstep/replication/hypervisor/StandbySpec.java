@@ -17,6 +17,7 @@ import java.util.List;
  * @param devices the primary's, as {@link QemuFacts#pluggedDevices()}
  * @param machineType the primary's, resolved
  * @param version the primary's QEMU
+ * @param sharedDisks whether it has disks that the primary's QEMU has open: they are activated by the order to run, not before
  */
 public record StandbySpec(
         StandbyCommandLine commandLine,
@@ -28,7 +29,8 @@ public record StandbySpec(
         List<RamBlock> blocks,
         List<String> devices,
         String machineType,
-        QemuVersion version) {
+        QemuVersion version,
+        boolean sharedDisks) {
     public StandbySpec {
         memoryFiles = List.copyOf(memoryFiles);
         blocks = List.copyOf(blocks);

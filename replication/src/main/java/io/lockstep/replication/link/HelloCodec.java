@@ -61,7 +61,8 @@ public final class HelloCodec {
                 .agentRestartMs(hello.agentRestartMs())
                 .qemuUid(hello.qemuUid())
                 .qemuGid(hello.qemuGid())
-                .sameHostForTesting((short) (hello.host().sameHostForTesting() ? 1 : 0));
+                .sameHostForTesting((short) (hello.host().sameHostForTesting() ? 1 : 0))
+                .imagesId(hello.imagesId());
         HelloEncoder.RamBlocksEncoder blocks =
                 encoder.ramBlocksCount(hello.ramBlocks().size());
         for (RamBlock block : hello.ramBlocks()) {
@@ -105,6 +106,8 @@ public final class HelloCodec {
         encoder.putBootId(bootId, 0, bootId.length);
         byte[] uuid = MessageText.encode("product UUID", host.productUuid(), MessageText.NAME_BYTES_MAX);
         encoder.putProductUuid(uuid, 0, uuid.length);
+        byte[] shared = listBytes("shared disks", hello.sharedDisks());
+        encoder.putSharedDisks(shared, 0, shared.length);
         int length = MessageHeaderEncoder.ENCODED_LENGTH + encoder.encodedLength();
         if (length > FrameLayout.MESSAGE_BYTES_MAX) {
             throw new LockstepException(
@@ -125,6 +128,7 @@ public final class HelloCodec {
                 .committedEpoch(reply.committedEpoch())
                 .ackLevel(reply.ackLevel())
                 .promotionWindowMs(reply.promotionWindowMs())
+                .imagesId(reply.imagesId())
                 .putCode(code, 0, code.length)
                 .putCause(cause, 0, cause.length);
         return MessageHeaderEncoder.ENCODED_LENGTH + encoder.encodedLength();
@@ -157,18 +161,22 @@ public final class HelloCodec {
                 name("boot-id", decoder.bootIdLength(), decoder::getBootId),
                 name("product UUID", decoder.productUuidLength(), decoder::getProductUuid),
                 decoder.sameHostForTesting() == 1);
+        String shared = MessageText.decode(
+                "shared disks", decoder.sharedDisksLength(), MessageText.COMMAND_BYTES_MAX, decoder::getSharedDisks);
         return new SessionHello(
                 decoder.protocolVersion(),
                 decoder.vmIdHigh(),
                 decoder.vmIdLow(),
                 decoder.lastAckedEpoch(),
                 decoder.lastSentEpoch(),
+                id(decoder.imagesId(), HelloDecoder.imagesIdNullValue()),
                 decoder.failureTimeoutMs(),
                 decoder.agentRestartMs(),
                 decoder.qemuUid(),
                 decoder.qemuGid(),
                 blocks,
                 disks,
+                list("shared disks", shared),
                 vmName,
                 agent,
                 qemu,
@@ -194,6 +202,7 @@ public final class HelloCodec {
                 decoder.committedEpoch(),
                 decoder.ackLevel(),
                 decoder.promotionWindowMs(),
+                id(decoder.imagesId(), HelloReplyDecoder.imagesIdNullValue()),
                 code,
                 cause);
         // A refusal for the version's sake comes from a peer of another version: its words say more than ours.
@@ -201,6 +210,11 @@ public final class HelloCodec {
             ProtocolVersion.check(reply.protocolVersion());
         }
         return reply;
+    }
+
+    /** What an older version does not say. */
+    private static long id(long value, long none) {
+        return value == none ? 0 : value;
     }
 
     private static List<RamBlock> blocks(HelloDecoder.RamBlocksDecoder group) throws LinkException {

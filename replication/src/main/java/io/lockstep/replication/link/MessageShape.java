@@ -49,6 +49,7 @@ public final class MessageShape {
     static {
         hello();
         shape("HelloReply", HelloReplyDecoder.TEMPLATE_ID, HelloReplyDecoder.BLOCK_LENGTH, 2)
+                .before(HelloReplyDecoder.imagesIdSinceVersion(), HelloReplyDecoder.imagesIdEncodingOffset())
                 .values(HelloReplyDecoder.statusEncodingOffset(), HelloStatus.PROMOTED.value())
                 .values(HelloReplyDecoder.ackLevelEncodingOffset(), AckLevel.JOURNAL.value());
         shape("EpochBegin", EpochBeginDecoder.TEMPLATE_ID, EpochBeginDecoder.BLOCK_LENGTH, 0)
@@ -192,9 +193,9 @@ public final class MessageShape {
     }
 
     private static void hello() {
-        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 10)
+        MessageShape hello = shape("Hello", HelloDecoder.TEMPLATE_ID, HelloDecoder.BLOCK_LENGTH, 11)
                 .before(HelloDecoder.sameHostForTestingSinceVersion(), HelloDecoder.sameHostForTestingEncodingOffset());
-        // The digests of the machine's ids came last.
+        // The digests of the machine's ids came last, and the shared disks.
         hello.variableFieldsBefore = 7;
         hello.groups = List.of(
                 new Group(HelloDecoder.RamBlocksDecoder.sbeBlockLength(), 1),

@@ -12,12 +12,14 @@ import java.util.List;
  * @param vmIdLow the other half
  * @param lastAckedEpoch last epoch whose acknowledgement the primary saw; -1: none
  * @param lastSentEpoch last epoch that it began to send; -1: none
+ * @param imagesId of the peer's images whose content this primary knows, as a HelloReply named it; 0: none
  * @param failureTimeoutMs silence after which the peer may fence and promote
  * @param agentRestartMs how long the peer waits for a crashed agent
  * @param qemuUid user that QEMU runs as, 0 to 2^32-1
  * @param qemuGid its group
  * @param ramBlocks in the order of their index, 1 to {@link RamBlock#BLOCKS_MAX}
  * @param disks that the peer keeps images of; in the stream disk i is block {@code ramBlocks.size() + i}
+ * @param sharedDisks that both hosts see, as messages name them: nothing of them travels, and the other host is fenced before they are used
  * @param vmName QEMU's {@code -name}, or the agent's name of it
  * @param agentVersion the primary's lockstep
  * @param qemuVersion e.g. 7.2.22
@@ -33,12 +35,14 @@ public record SessionHello(
         long vmIdLow,
         long lastAckedEpoch,
         long lastSentEpoch,
+        long imagesId,
         long failureTimeoutMs,
         long agentRestartMs,
         long qemuUid,
         long qemuGid,
         List<RamBlock> ramBlocks,
         List<ReplicatedDisk> disks,
+        List<String> sharedDisks,
         String vmName,
         String agentVersion,
         String qemuVersion,
@@ -50,6 +54,7 @@ public record SessionHello(
     public SessionHello {
         ramBlocks = List.copyOf(ramBlocks);
         disks = List.copyOf(disks);
+        sharedDisks = List.copyOf(sharedDisks);
         commandLine = List.copyOf(commandLine);
         devices = List.copyOf(devices);
     }

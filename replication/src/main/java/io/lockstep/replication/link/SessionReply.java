@@ -11,6 +11,7 @@ import io.lockstep.replication.wire.HelloStatus;
  * @param committedEpoch the replica's epoch; -1: none
  * @param ackLevel what an acknowledgement will mean
  * @param promotionWindowMs silence of the primary after which this peer promotes no more by itself; 0: it never does on silence
+ * @param imagesId random, of the disks' images that the peer has: another one each time that they are made anew; 0 without disks
  * @param code stable name of the refusal, or empty
  * @param cause the refusal in words, with values and cure, or empty
  */
@@ -20,5 +21,6 @@ public record SessionReply(
         long committedEpoch,
         AckLevel ackLevel,
         long promotionWindowMs,
+        long imagesId,
         String code,
         String cause) {}

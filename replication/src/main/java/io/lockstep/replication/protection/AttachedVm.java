@@ -4,6 +4,7 @@ import io.lockstep.linux.FileRange;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.disk.DriveMedia;
 import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.HostRamBlock;
 import io.lockstep.replication.hypervisor.Preflight;
@@ -18,6 +19,7 @@ import io.lockstep.replication.memory.PageIndex;
 import io.lockstep.replication.network.NetDevice;
 import io.lockstep.replication.network.NetDevices;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -59,11 +61,21 @@ public final class AttachedVm implements AutoCloseable {
     }
 
     /**
-     * Examines a VM.
+     * Examines a VM whose disks are all its host's own.
      *
      * @throws LockstepException the refusal, with cause and cure
      */
     public static AttachedVm open(QemuProcess process) throws LockstepException {
+        return open(process, List.of());
+    }
+
+    /**
+     * Examines a VM.
+     *
+     * @param sharedDisks disks that both hosts see, each by device, node or file
+     * @throws LockstepException the refusal, with cause and cure
+     */
+    public static AttachedVm open(QemuProcess process, Collection<String> sharedDisks) throws LockstepException {
         Pidfd pidfd;
         try {
             pidfd = Pidfd.open(process.pid());
@@ -77,7 +89,9 @@ public final class AttachedVm implements AutoCloseable {
             QemuFacts facts = new Preflight(qmp, process.pid()).check();
             List<HostRamBlock> blocks = new RamBlockFinder(qmp, process.pid()).find();
             List<NetDevice> netDevices = NetDevices.find(qmp, process.pid(), process.commandLine());
-            AttachedVm vm = new AttachedVm(process, qmp, pidfd, facts, blocks, netDevices, GuestDisk.find(qmp));
+            List<GuestDisk> disks = GuestDisk.declareShared(GuestDisk.find(qmp), process.name(), sharedDisks);
+            DriveMedia.of(qmp).requireKnownTo(process.commandLine());
+            AttachedVm vm = new AttachedVm(process, qmp, pidfd, facts, blocks, netDevices, disks);
             done = true;
             return vm;
         } finally {
@@ -123,6 +137,16 @@ public final class AttachedVm implements AutoCloseable {
     /** Its writable disks. */
     public List<GuestDisk> disks() {
         return disks;
+    }
+
+    /** Those whose content travels. */
+    public List<GuestDisk> mirroredDisks() {
+        return disks.stream().filter(disk -> !disk.shared()).toList();
+    }
+
+    /** Those that the peer sees, too, and opens itself. */
+    public List<GuestDisk> sharedDisks() {
+        return disks.stream().filter(GuestDisk::shared).toList();
     }
 
     /** The flat numbering of its pages. */

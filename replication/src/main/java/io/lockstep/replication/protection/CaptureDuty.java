@@ -242,7 +242,11 @@ final class CaptureDuty implements Runnable {
     private void begin(SessionInbox.Established fresh, long nowNs) throws LockstepException, LinuxException {
         try {
             boolean resumes = loop.attach(
-                    fresh.channel(), fresh.reply().status(), fresh.reply().committedEpoch(), nowNs);
+                    fresh.channel(),
+                    fresh.reply().status(),
+                    fresh.reply().committedEpoch(),
+                    fresh.reply().imagesId(),
+                    nowNs);
             sessionUp = true;
             heldUntil.sessionBegan(fresh.reply().promotionWindowMs());
             if (resumes) {

@@ -2,6 +2,7 @@ package io.lockstep.replication.protection;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.disk.DriveMedia;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.network.OutputHold;
 import java.util.Map;
@@ -18,6 +19,7 @@ final class DeviceWatch {
 
     private final QmpConnection qmp;
     private final Set<String> known;
+    private final DriveMedia media;
     private int lastStateBytes = -1;
     private long lastLookNs;
 
@@ -25,12 +27,13 @@ final class DeviceWatch {
     DeviceWatch(QmpConnection qmp) throws LockstepException {
         this.qmp = qmp;
         this.known = devices();
+        this.media = DriveMedia.of(qmp);
     }
 
     /**
      * To be called outside of the pause with each new state, before its epoch is committed.
      *
-     * @throws LockstepException {@code vm-changed}, naming what was plugged or unplugged
+     * @throws LockstepException {@code vm-changed}, naming what was plugged, unplugged or put in
      */
     void check(int stateBytes, long nowNs) throws LockstepException {
         boolean due = stateBytes != lastStateBytes || nowNs - lastLookNs > LOOK_NS;
@@ -39,6 +42,9 @@ final class DeviceWatch {
             return;
         }
         lastLookNs = nowNs;
+        if (!media.files().isEmpty()) {
+            media.requireNothingNew(DriveMedia.of(qmp));
+        }
         Set<String> present = devices();
         if (!present.equals(known)) {
             TreeSet<String> added = new TreeSet<>(present);

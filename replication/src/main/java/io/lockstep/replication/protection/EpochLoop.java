@@ -65,6 +65,9 @@ final class EpochLoop {
     /** Between two passes of a first copy whose disks take longer than its memory. */
     private static final long SYNC_WAIT_NS = 50_000_000;
 
+    /** A copy of disks that takes longer than that of memory is acknowledged so often. */
+    private static final long SYNC_EPOCH_NS = 500_000_000L;
+
     /** More than epochs can be in flight. */
     private static final int BOUNDARIES_REMEMBERED = 16;
 
@@ -114,6 +117,8 @@ final class EpochLoop {
     private EpochKind kind = EpochKind.SYNC;
     private long firstConsistent = Long.MAX_VALUE;
     private boolean begun;
+    private boolean disksReady;
+    private long syncEndedNs;
     private boolean preCopied;
     private int preCopiedPages;
     private int overloads;
@@ -196,9 +201,10 @@ final class EpochLoop {
      * Starts with a new session.
      *
      * @param committedEpoch of the replica; -1 if none
+     * @param imagesId of the peer's images of the disks
      * @return whether it goes on from there, without a full copy
      */
-    boolean attach(FrameChannel newChannel, HelloStatus status, long committedEpoch, long nowNs)
+    boolean attach(FrameChannel newChannel, HelloStatus status, long committedEpoch, long imagesId, long nowNs)
             throws LockstepException, LinuxException {
         pipeline.attach(newChannel, ATTACH_TIMEOUT_MS);
         channel = newChannel;
@@ -208,11 +214,12 @@ final class EpochLoop {
         epoch = committedEpoch >= 0 ? committedEpoch + 1 : epoch;
         boolean resumes = status == HelloStatus.RESUME;
         events.forgetJobs();
-        disks.begin(!resumes);
+        boolean oneEpoch = disks.begin(resumes, imagesId);
         events.forgetJobs();
         passWhenAcked = Long.MAX_VALUE;
-        if (resumes && disks.present()) {
-            // What the disks missed is not known: until they are whole again there is no epoch to promote.
+        syncEndedNs = nowNs;
+        if (resumes && !oneEpoch) {
+            // Too much for one epoch: until the disks are whole again there is none to promote.
             kind = EpochKind.SYNC;
             firstConsistent = Long.MAX_VALUE;
             capture.resumeFrom(committedEpoch);
@@ -255,6 +262,7 @@ final class EpochLoop {
         if (acked > lastAcked && acked <= lastEnded) {
             lastAcked = acked;
             capture.acknowledged(acked);
+            disks.acknowledged(acked);
             if (acked >= passWhenAcked) {
                 // The peer has given its old epoch up, so nothing that leaves now contradicts a promotion, unless a new
                 // one is under way.
@@ -281,6 +289,9 @@ final class EpochLoop {
         }
         if (capture.pendingCount() > pagesHeldMax || disks.waits()) {
             return nowNs;
+        }
+        if (!disksReady) {
+            return disks.nextPollNs();
         }
         if (waitsForAcknowledgement()) {
             return nowNs + ACK_POLL_NS;
@@ -341,6 +352,8 @@ final class EpochLoop {
             syncCycle(nowNs);
         } else if (capture.pendingCount() > pagesHeldMax) {
             capture.copyRunning(PAGES_PER_CYCLE);
+        } else if (!disksReady(nowNs)) {
+            disks.take();
         } else if (!waitsForAcknowledgement()) {
             if (nowNs - dueNs() >= 0) {
                 boundary();
@@ -348,6 +361,15 @@ final class EpochLoop {
                 preCopy();
             }
         }
+    }
+
+    /** Whether the disks are whole, so that an epoch can have a boundary. */
+    private boolean disksReady(long nowNs) throws LockstepException {
+        disksReady = disks.ready(nowNs);
+        if (disksReady) {
+            disks.keep(epoch, lastAcked, nowNs);
+        }
+        return disksReady;
     }
 
     /** The first copy: arm, copy what is pending while the guest runs, until few enough pages are left for one hold. */
@@ -364,8 +386,10 @@ final class EpochLoop {
             return;
         }
         sync.passEnds();
-        if (!disks.ready(nowNs)) {
-            if (epoch == passWhenAcked) {
+        disksReady = disks.ready(nowNs);
+        if (!disksReady) {
+            // What is acknowledged of a copy is not copied again.
+            if (epoch == passWhenAcked || (nowNs - syncEndedNs > SYNC_EPOCH_NS && lastEnded == lastAcked)) {
                 syncEnds(nowNs);
             }
             return;
@@ -381,7 +405,10 @@ final class EpochLoop {
         }
     }
 
-    private void syncEnds(long nowNs) throws PipelineException {
+    private void syncEnds(long nowNs) throws LockstepException {
+        disks.markCopied(epoch);
+        disks.takeMarked();
+        syncEndedNs = nowNs;
         pipeline.epochEnd(epoch, EpochKind.SYNC, RunState.RUNNING, wallClock.time(), 0, 0);
         boundaryNs[slot(epoch)] = nowNs;
         lastEnded = epoch;

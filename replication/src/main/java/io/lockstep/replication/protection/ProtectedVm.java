@@ -3,6 +3,7 @@ package io.lockstep.replication.protection;
 import io.lockstep.linux.EventCounter;
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.disk.DiskProgress;
 import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
@@ -136,12 +137,13 @@ public final class ProtectedVm implements AutoCloseable {
                 statistics::released);
         EventCounter filling = wake;
         disks = new DiskReplication(
-                vm.disks(),
+                vm.mirroredDisks(),
                 vm.blocks().size(),
                 vm.qmp(),
                 ProcessOwner.of(vm.process().pid()),
                 pipeline,
                 settings.stateDirectory().resolve(ticket.vmName() + ".disks"),
+                ticket.vmId() + "\n" + vm.process().identity(),
                 filling::signal);
         inbox = new SessionInbox((epoch, nowNs) -> {
             output.acknowledged(epoch, nowNs);
@@ -292,7 +294,11 @@ public final class ProtectedVm implements AutoCloseable {
     /** What the peer must know; on the session's thread, anew for each session. */
     private SessionHello hello() {
         return ticket.hello(
-                vm, settings, Math.max(ackedBefore, duty.ackedEpoch()), Math.max(scannedBefore, duty.begunEpoch()));
+                vm,
+                settings,
+                Math.max(ackedBefore, duty.ackedEpoch()),
+                Math.max(scannedBefore, duty.begunEpoch()),
+                disks.imagesId());
     }
 
     /** Everything of ours leaves QEMU, unless the agent merely stops; on the capture thread, at its end. */
@@ -338,12 +344,19 @@ public final class ProtectedVm implements AutoCloseable {
     private void releaseDisks(ProtectionState state) {
         try {
             if (state != ProtectionState.VM_DIED && state != ProtectionState.HANDED_OVER) {
-                disks.remove();
+                disks.remove(state.terminal());
             }
         } catch (LockstepException e) {
             LOG.warn("{}: the mirrors of its disks: {}", ticket.vmName(), e.getMessage());
         } finally {
             disks.close();
+        }
+        if (state.terminal()) {
+            try {
+                disks.forget();
+            } catch (IOException e) {
+                LOG.warn("{}: cleaning up: {}", ticket.vmName(), e.getMessage());
+            }
         }
     }
 
@@ -540,6 +553,16 @@ public final class ProtectedVm implements AutoCloseable {
     /** How far the first copy is. */
     public SyncProgress sync() {
         return sync;
+    }
+
+    /** How the copies of its disks stand, those that travel. */
+    public List<DiskProgress> disks() {
+        return disks.progress();
+    }
+
+    /** Bytes read of its disks to copy them, since this agent began to protect it. */
+    public long diskBytesRead() {
+        return disks.readBytes();
     }
 
     /** What went over the link, by encoding. */

@@ -19,20 +19,24 @@ public record ProtectionTicket(String vmName, UUID vmId, String agentVersion) {
      *
      * @param lastAckedEpoch the replica must have this one, or it is copied anew; -1: any will do
      * @param lastSentEpoch the replica must have none after this one
+     * @param imagesId of the peer's images whose content is known; 0: none
      */
-    public SessionHello hello(AttachedVm vm, ProtectionSettings settings, long lastAckedEpoch, long lastSentEpoch) {
+    public SessionHello hello(
+            AttachedVm vm, ProtectionSettings settings, long lastAckedEpoch, long lastSentEpoch, long imagesId) {
         return new SessionHello(
                 ProtocolVersion.PROTOCOL_VERSION,
                 vmId.getMostSignificantBits(),
                 vmId.getLeastSignificantBits(),
                 lastAckedEpoch,
                 lastSentEpoch,
+                imagesId,
                 settings.failureTimeoutMs(),
                 settings.agentRestartMs(),
                 vm.process().uid(),
                 vm.process().gid(),
                 vm.blocks().stream().map(HostRamBlock::block).toList(),
-                vm.disks().stream().map(GuestDisk::disk).toList(),
+                vm.mirroredDisks().stream().map(GuestDisk::disk).toList(),
+                vm.sharedDisks().stream().map(GuestDisk::label).toList(),
                 vmName,
                 agentVersion,
                 vm.facts().version().toString(),

@@ -1,6 +1,7 @@
 package io.lockstep.replication.protection;
 
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.hypervisor.QmpEventListener;
@@ -77,14 +78,17 @@ final class VmEvents implements QmpEventListener {
     private void other(QmpEvent event) {
         switch (event.name()) {
             case "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_ERROR" -> {
-                jobEnded = event.data().path("device").asText();
-                LOG.info("{}: {} of {}", vmName, event.name(), jobEnded);
+                String job = event.data().path("device").asText();
+                LOG.info("{}: {} of {}", vmName, event.name(), job);
+                if (DiskReplication.owns(job)) {
+                    jobEnded = job;
+                }
             }
             default -> LOG.debug("{}: event {}", vmName, event.name());
         }
     }
 
-    /** The block job that ended or failed last, since {@link #forgetJobs}; empty if none did. */
+    /** The block job of ours that ended or failed last, since {@link #forgetJobs}; empty if none did. */
     String jobEnded() {
         return jobEnded;
     }

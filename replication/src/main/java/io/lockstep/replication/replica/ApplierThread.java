@@ -96,7 +96,7 @@ final class ApplierThread implements AppliedWait, AutoCloseable {
         } catch (LockstepException e) {
             fail(e);
         } catch (IOException | RuntimeException e) {
-            fail(new LockstepException("replica-io", "The replica cannot be written: " + e, e));
+            fail(ReplicaIo.failure(e));
         }
     }
 

@@ -110,7 +110,8 @@ final class EpochReceiver {
         } catch (LockstepException e) {
             throw new LinkException(Kind.REFUSED, e.code(), String.valueOf(e.getMessage()), e);
         } catch (IOException e) {
-            throw new LinkException(Kind.REFUSED, "replica-io", "The replica cannot be written: " + e, e);
+            LockstepException failure = ReplicaIo.failure(e);
+            throw new LinkException(Kind.REFUSED, failure.code(), String.valueOf(failure.getMessage()), e);
         }
     }
 

@@ -38,6 +38,8 @@ import org.slf4j.LoggerFactory;
 final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Replica.class);
 
+    private static final long STALLED_RETRY_NS = TimeUnit.SECONDS.toNanos(1);
+
     private final ReplicaEnvironment env;
     private final String vm;
     private final AppliedWait.Factory waits;
@@ -63,6 +65,10 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     private volatile DrillReport drillReport = new DrillReport(0, DrillReport.NONE, "");
     private volatile LastError lastError = new LastError("", "", 0);
     private volatile @Nullable AppliedWait wait;
+    /** There is no room to apply what is committed: it stays in the journal until there is. */
+    private @Nullable LockstepException stalled;
+
+    private long nextTryNs;
     private long nextFenceNs;
 
     private final AtomicReference<@Nullable LinkError> standbyFailure = new AtomicReference<>();
@@ -139,7 +145,11 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     synchronized SessionReply hello(SessionHello wanted, ReplicaSession opening, String fingerprint) {
         LockstepException failure = applyFailure;
         if (failure != null) {
-            lost(failure);
+            failed(failure);
+        }
+        LockstepException full = stalled;
+        if (full != null && !goesOn()) {
+            return refuse(full);
         }
         LockstepException unreadable = openFailure;
         if (unreadable != null) {
@@ -174,6 +184,13 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
 
     private SessionReply open(SessionHello wanted, ReplicaSession opening, String fingerprint)
             throws LockstepException, IOException {
+        if (!wanted.sharedDisks().isEmpty() && env.fence() == null) {
+            throw new LockstepException(
+                    "shared-disk-no-fence",
+                    "VM " + vm + " has disks that both hosts see, " + String.join(", ", wanted.sharedDisks())
+                            + ", and this peer has no fence command: nothing would keep two QEMUs from writing to them. Configure"
+                            + " [fence] command on the peer, or remove their `shared = true` so that they are copied.");
+        }
         ReplicaSession old = session;
         if (old != null) {
             session = null;
@@ -234,7 +251,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         if (known == null
                 || open == null
                 || !sameVm(known, wanted)
-                || !known.ramBlocks().equals(wanted.ramBlocks())) {
+                || !known.ramBlocks().equals(wanted.ramBlocks())
+                || !known.disks().equals(wanted.disks())) {
             return false;
         }
         EpochApplier running = Objects.requireNonNull(applier);
@@ -368,7 +386,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         session = null;
         LockstepException failure = applyFailure;
         if (failure != null) {
-            lost(failure);
+            failed(failure);
             return;
         }
         if (promotion.held()) {
@@ -386,7 +404,13 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     synchronized void tick(long nowNs) {
         LockstepException failure = applyFailure;
         if (failure != null && session == null) {
-            lost(failure);
+            failed(failure);
+        }
+        if (stalled != null && nowNs - nextTryNs >= 0) {
+            nextTryNs = nowNs + STALLED_RETRY_NS;
+            if (goesOn()) {
+                LOG.info("{}: there is room again", vm);
+            }
         }
         SessionHello known = hello;
         if (state == ReplicaState.AWAITING_AGENT
@@ -477,9 +501,9 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     /**
      * The operator's failover.
      *
-     * @param force without fencing, also of a released replica
+     * @param force without fencing, also of a released replica; with a shared disk nothing is promoted without fencing
      * @throws LockstepException {@code replica-not-consistent}, {@code primary-alive}, {@code replica-released}, {@code fence-missing},
-     *     {@code fence-failed}, and what the promotion throws
+     *     {@code fence-failed}, {@code shared-disk-not-fenced}, and what the promotion throws
      */
     PromotedVm failover(boolean force) throws LockstepException {
         synchronized (this) {
@@ -487,9 +511,24 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
             if (already != null) {
                 return already;
             }
+            LockstepException full = stalled;
+            if (full != null && !goesOn()) {
+                throw full;
+            }
             checkFailover(force);
         }
-        if (!force) {
+        List<String> shared = sharedDisks();
+        if (force && !shared.isEmpty()) {
+            Fence.Outcome outcome = runFence();
+            if (!outcome.fenced()) {
+                throw new LockstepException(
+                        "shared-disk-not-fenced",
+                        "VM " + vm + " is not promoted: " + outcome.detail() + ". Both hosts see its disks "
+                                + String.join(", ", shared)
+                                + ", and two QEMUs that write to them destroy them: not even --force goes on without the fence."
+                                + " Mend the fence command.");
+            }
+        } else if (!force) {
             Fence.Outcome outcome = runFence();
             if (!outcome.fenced()) {
                 throw new LockstepException(
@@ -533,6 +572,12 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                         "Replica " + vm + " holds no state to resume (" + state.label() + ": " + reason
                                 + "). Try again when the VM is protected.");
             }
+            if (!known.sharedDisks().isEmpty()) {
+                throw new LockstepException(
+                        "drill-shared-disk",
+                        "Both hosts see disks of " + vm + ", " + String.join(", ", known.sharedDisks())
+                                + ", and its primary writes to them: a second standby must not open them. Such a VM has no drills.");
+            }
             applying = waits;
             own = new Drill(env.config(), factory, known, open, running, () -> consistent);
             drill = own;
@@ -560,6 +605,9 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         if (running != null) {
             running.abandon();
         }
+    private List<String> sharedDisks() {
+        SessionHello known = hello;
+        return known == null ? List.of() : known.sharedDisks();
     }
 
     private void checkFailover(boolean force) throws LockstepException {
@@ -619,6 +667,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         drop();
         store.discard();
         promoted = null;
+        stalled = null;
         openFailure = null;
         lastError = new LastError("", "", 0);
         state(ReplicaState.EMPTY, now(), "discarded");
@@ -831,6 +880,49 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         wait = waits.create(vm, fresh, this::applyFailed);
     }
 
+    private void failed(LockstepException cause) {
+        if (cause.code().equals(ReplicaIo.FULL)) {
+            keeper.unwant();
+            drop();
+            stalled = cause;
+            nextTryNs = now() + STALLED_RETRY_NS;
+            state(ReplicaState.AWAITING_AGENT, now(), String.valueOf(cause.getMessage()));
+        } else {
+            lost(cause);
+        }
+    }
+
+    /** After a full disk: applies what the journal has, as after a restart, if there is room by now. */
+    private boolean goesOn() {
+        try {
+            boolean usable = store.open();
+            ReplicaMeta meta = store.meta();
+            if (usable && meta != null) {
+                begin(Objects.requireNonNull(store.content()));
+                stalled = null;
+                resumeAfterRestart(meta);
+                return true;
+            }
+            stalled = null;
+            lost(EpochApplier.lost("its files are gone"));
+            return true;
+        } catch (LockstepException e) {
+            stalled = null;
+            lost(e);
+            return true;
+        } catch (IOException e) {
+            drop();
+            LockstepException failure = ReplicaIo.failure(e);
+            if (failure.code().equals(ReplicaIo.FULL)) {
+                stalled = failure;
+                return false;
+            }
+            stalled = null;
+            lost(failure);
+            return true;
+        }
+    }
+
     private void lost(LockstepException cause) {
         keeper.unwant();
         drop();
@@ -895,8 +987,14 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                 epoch,
                 env.config().ackLevel(),
                 promotionWindowMs(Objects.requireNonNull(hello)),
+                imagesId(),
                 "",
                 "");
+    }
+
+    private long imagesId() {
+        ReplicaStore.Content open = content;
+        return open == null ? 0 : open.disks().id();
     }
 
     private SessionReply refuse(LockstepException cause) {
@@ -906,6 +1004,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                 HelloStatus.REFUSED,
                 -1,
                 env.config().ackLevel(),
+                0,
                 0,
                 cause.code(),
                 String.valueOf(cause.getMessage()));

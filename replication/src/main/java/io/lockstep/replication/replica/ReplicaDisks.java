@@ -3,6 +3,8 @@ package io.lockstep.replication.replica;
 import io.lockstep.linux.FileRange;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.link.SessionHello;
+import io.lockstep.replication.replica.ReplicaMarker.BootId;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -24,9 +26,11 @@ final class ReplicaDisks implements AutoCloseable {
     private final List<Path> paths;
     private final FileRange[] images;
     private @Nullable BeforeWrite before;
+    private final long id;
     private boolean closed;
 
-    private ReplicaDisks(List<ReplicatedDisk> disks, List<Path> paths, FileRange[] images) {
+    private ReplicaDisks(long id, List<ReplicatedDisk> disks, List<Path> paths, FileRange[] images) {
+        this.id = id;
         this.disks = disks;
         this.paths = paths;
         this.images = images;
@@ -38,12 +42,32 @@ final class ReplicaDisks implements AutoCloseable {
     }
 
     /** Makes empty images, which take no space, and gives them to QEMU's user. */
-    static ReplicaDisks create(Path directory, List<ReplicatedDisk> disks, int uid, int gid) throws IOException {
+    static ReplicaDisks create(Path directory, SessionHello hello, BootId boot) throws IOException {
+        ImagesRecord record = ImagesRecord.create(hello, boot);
+        long id = hello.disks().isEmpty() ? 0 : record.id();
+        ReplicaDisks made = create(directory, id, hello.disks(), (int) hello.qemuUid(), (int) hello.qemuGid());
+        boolean done = false;
+        try {
+            if (id != 0) {
+                record.store(directory);
+            }
+            done = true;
+            return made;
+        } finally {
+            if (!done) {
+                made.close();
+            }
+        }
+    }
+
+    /** Makes empty images of a number, which nobody remembers. */
+    static ReplicaDisks create(Path directory, long id, List<ReplicatedDisk> disks, int uid, int gid)
+            throws IOException {
         List<Path> paths = paths(directory, disks);
         for (Path path : paths) {
             Files.deleteIfExists(path);
         }
-        ReplicaDisks made = opened(paths, disks, true);
+        ReplicaDisks made = opened(id, paths, disks, true);
         boolean done = false;
         try {
             for (Path path : paths) {
@@ -65,13 +89,14 @@ final class ReplicaDisks implements AutoCloseable {
      * @throws IOException if one is missing or has another length
      */
     static ReplicaDisks open(Path directory, List<ReplicatedDisk> disks) throws IOException {
-        return opened(paths(directory, disks), disks, false);
+        ImagesRecord record = disks.isEmpty() ? null : ImagesRecord.load(directory);
+        return opened(record == null ? 0 : record.id(), paths(directory, disks), disks, false);
     }
 
-    private static ReplicaDisks opened(List<Path> paths, List<ReplicatedDisk> disks, boolean create)
+    private static ReplicaDisks opened(long id, List<Path> paths, List<ReplicatedDisk> disks, boolean create)
             throws IOException {
         FileRange[] images = new FileRange[disks.size()];
-        ReplicaDisks made = new ReplicaDisks(List.copyOf(disks), paths, images);
+        ReplicaDisks made = new ReplicaDisks(id, List.copyOf(disks), paths, images);
         boolean done = false;
         try {
             for (int i = 0; i < images.length; i++) {
@@ -95,6 +120,11 @@ final class ReplicaDisks implements AutoCloseable {
         return java.util.stream.IntStream.range(0, disks.size())
                 .mapToObj(i -> path(directory, i))
                 .toList();
+    }
+
+    /** Another one each time that the images are made anew; 0 if nobody knows. */
+    long id() {
+        return id;
     }
 
     /** The session's disks. */

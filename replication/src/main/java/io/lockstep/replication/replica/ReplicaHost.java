@@ -297,6 +297,7 @@ public final class ReplicaHost implements AutoCloseable {
                             -1,
                             env.config().ackLevel(),
                             0,
+                            0,
                             cause.code(),
                             String.valueOf(cause.getMessage())));
         } catch (LockstepException e) {

@@ -31,6 +31,8 @@ import org.slf4j.LoggerFactory;
 final class ReplicaStore implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ReplicaStore.class);
     private static final String STANDBY = "standby";
+    /** What a first copy writes in some milliseconds. */
+    private static final long IMAGES_FREE_MIN = 4 << 20;
 
     private final ReplicaConfig config;
     private final LongSupplier wallMs;
@@ -113,20 +115,22 @@ final class ReplicaStore implements AutoCloseable {
      */
     Content create(SessionHello hello, String fingerprint) throws LockstepException {
         try {
-            discardContent();
+            boolean images = imagesGoOn(hello);
+            discardContent(images);
             directories();
             checkDisk();
+            checkImages(hello);
             checkMemory(hello);
             ReplicaMeta fresh = new ReplicaMeta(ReplicaMeta.Role.REPLICA, -1, 0, 0, fingerprint, hello);
             fresh.store(stateDirectory);
             meta = fresh;
-            return createContent(hello);
+            return createContent(hello, images);
         } catch (IOException e) {
             throw new LockstepException("replica-io", "Replica " + memoryDirectory + " cannot be made: " + e, e);
         }
     }
 
-    private Content createContent(SessionHello hello) throws IOException, LockstepException {
+    private Content createContent(SessionHello hello, boolean images) throws IOException, LockstepException {
         FileRange promoted = PromotedRecord.create(stateDirectory);
         EpochJournal journal = null;
         ReplicaFiles files = null;
@@ -134,7 +138,7 @@ final class ReplicaStore implements AutoCloseable {
         try {
             journal = EpochJournal.open(journalDirectory(), config.journal(), wallMs);
             files = createFiles(hello);
-            disks = createDisks(hello);
+            disks = images ? ReplicaDisks.open(diskDirectory, hello.disks()) : createDisks(hello);
             ReplicaMarker marker = ReplicaMarker.create(memoryDirectory, hello.vmIdHigh(), hello.vmIdLow(), boot);
             Content made = new Content(new ReplicaPages(files, disks), marker, journal, promoted);
             content = made;
@@ -193,7 +197,7 @@ final class ReplicaStore implements AutoCloseable {
     /** Closes and removes everything. */
     void discard() throws LockstepException {
         try {
-            discardContent();
+            discardContent(false);
             Files.deleteIfExists(PromotedRecord.path(stateDirectory));
             Files.deleteIfExists(ReplicaMeta.path(stateDirectory));
             Files.deleteIfExists(stateDirectory);
@@ -270,7 +274,7 @@ final class ReplicaStore implements AutoCloseable {
 
     private ReplicaDisks createDisks(SessionHello hello) throws IOException, LockstepException {
         try {
-            return ReplicaDisks.create(diskDirectory, hello.disks(), (int) hello.qemuUid(), (int) hello.qemuGid());
+            return ReplicaDisks.create(diskDirectory, hello, boot);
         } catch (java.nio.file.FileSystemException e) {
             throw new LockstepException(
                     "peer-owner",
@@ -315,6 +319,17 @@ final class ReplicaStore implements AutoCloseable {
         }
     }
 
+    /** How much the images take is not known before: they are sparse. But without any room the first copy would only fail again and again. */
+    private void checkImages(SessionHello hello) throws IOException, LockstepException {
+        long free = Files.getFileStore(diskDirectory).getUsableSpace();
+        if (!hello.disks().isEmpty() && free < IMAGES_FREE_MIN) {
+            throw new LockstepException(
+                    ReplicaIo.FULL,
+                    "Free space in " + diskDirectory + " " + free + " < " + IMAGES_FREE_MIN
+                            + ": there is no room for the VM's disks. Free space on the peer.");
+        }
+    }
+
     private void directories() throws IOException {
         Files.createDirectories(stateDirectory);
         Files.createDirectories(memoryDirectory);
@@ -328,11 +343,39 @@ final class ReplicaStore implements AutoCloseable {
         Files.setPosixFilePermissions(stateDirectory, PosixFilePermissions.fromString("rwx------"));
     }
 
-    private void discardContent() throws IOException {
+    /**
+     * Whether the images of an interrupted first copy can be gone on with: all that was acknowledged is in them, because SYNC epochs are
+     * written before that. Of DELTA epochs some may be in the journal only, so that with one of them they cannot.
+     */
+    private boolean imagesGoOn(SessionHello hello) throws IOException {
+        if (hello.imagesId() == 0 || hello.disks().isEmpty() || !Files.exists(ReplicaMarker.path(memoryDirectory))) {
+            return false;
+        }
+        close();
+        try (ReplicaMarker marker = ReplicaMarker.open(memoryDirectory)) {
+            ImagesRecord record = ImagesRecord.load(diskDirectory);
+            boolean goOn = record != null
+                    && record.isKnownTo(hello, boot)
+                    && marker.matches(hello.vmIdHigh(), hello.vmIdLow(), boot)
+                    && !marker.is(ReplicaMarker.BASELINE)
+                    && !marker.is(ReplicaMarker.APPLYING);
+            if (goOn) {
+                ReplicaDisks.open(diskDirectory, hello.disks()).close();
+            }
+            return goOn;
+        } catch (IOException e) {
+            LOG.warn("the images in {} are made anew: {}", diskDirectory, e.getMessage());
+            return false;
+        }
+    }
+
+    private void discardContent(boolean keepDisks) throws IOException {
         close();
         Files.deleteIfExists(ReplicaMarker.path(memoryDirectory));
         remove(memoryDirectory);
-        if (meta != null && meta.role() == ReplicaMeta.Role.PROMOTED) {
+        if (keepDisks) {
+            LOG.info("{}: the interrupted copy of the disks goes on", diskDirectory);
+        } else if (meta != null && meta.role() == ReplicaMeta.Role.PROMOTED) {
             keepImages();
         } else {
             remove(diskDirectory);

@@ -110,7 +110,8 @@ final class Replica implements AutoCloseable {
                 blocks,
                 devices,
                 machineType,
-                qmp.version());
+                qmp.version(),
+                false);
     }
 
     /** Gives the standby what it does not map. */

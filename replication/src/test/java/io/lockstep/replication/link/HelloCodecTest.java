@@ -26,6 +26,7 @@ class HelloCodecTest {
                 -2,
                 41,
                 42,
+                -3,
                 300,
                 2000,
                 64055,
@@ -37,6 +38,7 @@ class HelloCodecTest {
                 List.of(
                         new ReplicatedDisk("virtio0", "/var/lib/vm/root.qcow2", "qcow2", 10L << 30),
                         new ReplicatedDisk("data", "data.raw", "raw", 512)),
+                List.of("shared0 (/san/lun 0)"),
                 vm,
                 "0.1.0",
                 "7.2.22",
@@ -67,7 +69,8 @@ class HelloCodecTest {
     @Test
     void shouldReturnTheSameReplyWhenEncodedAndDecoded() throws Exception {
         for (HelloStatus status : List.of(HelloStatus.RESUME, HelloStatus.FULL, HelloStatus.REFUSED)) {
-            SessionReply reply = new SessionReply(1, status, 7, AckLevel.JOURNAL, 11_000, "peer-shm-too-small", "why");
+            SessionReply reply = new SessionReply(
+                    1, status, 7, AckLevel.JOURNAL, 11_000, 0xfedcba9876543210L, "peer-shm-too-small", "why");
             int length = HelloCodec.encode(reply, buffer);
             assertThat(HelloCodec.decodeReply(buffer, 0, length)).isEqualTo(reply);
         }
@@ -90,10 +93,10 @@ class HelloCodecTest {
     @Test
     void shouldKeepThePeersWordsWhenItRefusesForTheVersionsSake() throws Exception {
         SessionReply reply =
-                new SessionReply(2, HelloStatus.REFUSED, -1, AckLevel.MEMORY, 0, "protocol-too-old", "1 < 2");
+                new SessionReply(2, HelloStatus.REFUSED, -1, AckLevel.MEMORY, 0, 0, "protocol-too-old", "1 < 2");
         int length = HelloCodec.encode(reply, buffer);
         assertThat(HelloCodec.decodeReply(buffer, 0, length)).isEqualTo(reply);
-        SessionReply other = new SessionReply(2, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, "", "");
+        SessionReply other = new SessionReply(2, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, 0, "", "");
         int otherLength = HelloCodec.encode(other, buffer);
         assertThatThrownBy(() -> HelloCodec.decodeReply(buffer, 0, otherLength))
                 .hasMessage("peer's protocol version 2 > 1. Upgrade lockstep on this host.");
@@ -116,19 +119,22 @@ class HelloCodecTest {
     @Test
     void shouldUnderstandAHelloOfVersion1WithoutItsMachine() throws Exception {
         int length = HelloCodec.encode(HELLO, buffer);
-        // Version 1: without the last byte of the block and the last three fields, which are "m", "" and "p".
+        // Version 1: without the end of the block and the last four fields: "m", "", "p" and the shared disk with its NUL.
         byte[] bytes = new byte[length];
         buffer.getBytes(0, bytes);
         int block = 8 + HelloDecoder.sameHostForTestingEncodingOffset();
         ExpandableArrayBuffer older = new ExpandableArrayBuffer();
         older.putBytes(0, bytes, 0, block);
-        int rest = length - block - 1 - 3 * 4 - 2;
-        older.putBytes(block, bytes, block + 1, rest);
+        int added = HelloDecoder.BLOCK_LENGTH - HelloDecoder.sameHostForTestingEncodingOffset();
+        int rest = length - block - added - 4 * 4 - 2 - HELLO.sharedDisks().get(0).length() - 1;
+        older.putBytes(block, bytes, block + added, rest);
         older.putShort(0, (short) HelloDecoder.sameHostForTestingEncodingOffset(), java.nio.ByteOrder.LITTLE_ENDIAN);
         older.putShort(6, (short) 1, java.nio.ByteOrder.LITTLE_ENDIAN);
 
         SessionHello hello = HelloCodec.decodeHello(older, 0, block + rest);
         assertThat(hello.host()).isEqualTo(HostIdentity.UNKNOWN);
+        assertThat(hello.imagesId()).isZero();
+        assertThat(hello.sharedDisks()).isEmpty();
         assertThat(hello.devices()).isEqualTo(HELLO.devices());
     }
 
@@ -140,10 +146,12 @@ class HelloCodecTest {
                 1,
                 -1,
                 -1,
+                0,
                 1,
                 1,
                 0,
                 0,
+                List.of(),
                 List.of(),
                 List.of(),
                 "vm",
@@ -175,7 +183,7 @@ class HelloCodecTest {
         assertNotSent(
                 hello(1, "pc.ram", "vm", List.of("x".repeat(1_048_575))),
                 "hello-too-long",
-                "Hello of VM vm has 1048920 bytes > 1048576: its command line has 1048576. Shorten it.");
+                "Hello of VM vm has 1048953 bytes > 1048576: its command line has 1048576. Shorten it.");
         assertNotSent(
                 hello(1, "pc.ram", "vm", List.of("a\0b")), "hello-value", "an element of command line holds a NUL");
     }

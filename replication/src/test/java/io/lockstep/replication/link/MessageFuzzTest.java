@@ -111,7 +111,7 @@ class MessageFuzzTest {
         UnsafeBuffer batch = TestMessages.batch(3, 100);
         channel.send(batch, 0, batch.capacity());
         HelloCodec.send(channel, HelloCodecTest.HELLO);
-        HelloCodec.send(channel, new SessionReply(1, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, "", ""));
+        HelloCodec.send(channel, new SessionReply(1, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, 0, "", ""));
         return channel;
     }
 

@@ -40,6 +40,7 @@ final class SimulatedPrimary {
     final byte[][] memory;
     final BitSet[] dirty;
     final SplittableRandom random;
+    List<String> sharedDisks = List.of();
     long epoch = -1;
     /** Disks of the guest, behind the blocks. */
     List<ReplicatedDisk> disks = List.of();
@@ -69,12 +70,14 @@ final class SimulatedPrimary {
                 88,
                 lastAcked,
                 lastSent,
+                0,
                 300,
                 2_000,
                 uid(),
                 gid(),
                 blocks,
                 disks,
+                sharedDisks,
                 "vm",
                 "0.1",
                 "7.2.22",

@@ -479,4 +479,50 @@ class WhoIsDeadTest {
         assertThat(connect(2, 3).status()).isEqualTo(HelloStatus.FULL);
         assertThat(peer.replica.status().promotable()).isFalse();
     }
+
+    @Test
+    void shouldRefuseASharedDiskWhenNoFenceIsConfigured() {
+        primary.sharedDisks = List.of("san (/san/lun0)");
+
+        SessionReply reply = connect(-1, -1);
+
+        assertThat(reply.status()).isEqualTo(HelloStatus.REFUSED);
+        assertThat(reply.code()).isEqualTo("shared-disk-no-fence");
+        assertThat(reply.cause())
+                .isEqualTo(
+                        "VM vm has disks that both hosts see, san (/san/lun0), and this peer has no fence command: nothing would"
+                                + " keep two QEMUs from writing to them. Configure [fence] command on the peer, or remove their"
+                                + " `shared = true` so that they are copied.");
+    }
+
+    @Test
+    void shouldFenceBeforeAForcedFailoverOfAVmWithASharedDisk() throws Exception {
+        fenced(false, "fence command exit code 1");
+        primary.sharedDisks = List.of("san (/san/lun0)");
+        protect();
+        tell(new Released(false, "by choice"));
+
+        assertThatThrownBy(() -> peer.replica.failover(true))
+                .isInstanceOf(LockstepException.class)
+                .hasMessage(
+                        "VM vm is not promoted: fence command exit code 1. Both hosts see its disks san (/san/lun0), and two"
+                                + " QEMUs that write to them destroy them: not even --force goes on without the fence. Mend the fence"
+                                + " command.");
+        assertThat(peer.replica.status().state()).isEqualTo(ReplicaState.RELEASED);
+        peer.fence = new Fence.Outcome(true, "fenced");
+        assertThat(peer.replica.failover(true).reason()).isEqualTo(PromotionReason.FORCED);
+        assertThat(peer.replica.status().totals().fenceRuns()).isEqualTo(2);
+    }
+
+    @Test
+    void shouldPromoteAVmWithASharedDiskWithoutTheFenceWhenItsQemuIsDead() throws Exception {
+        fenced(false, "fence command exit code 1");
+        primary.sharedDisks = List.of("san (/san/lun0)");
+        protect();
+
+        tell(new VmDied(1, "killed"));
+
+        assertThat(peer.replica.status().state()).isEqualTo(ReplicaState.PROMOTED);
+        assertThat(peer.replica.status().totals().fenceRuns()).isZero();
+    }
 }

@@ -1,14 +1,14 @@
-package io.lockstep.agent.config;
+package io.lockstep.replication;
 
 import java.util.Collection;
 import java.util.Locale;
 
 /** What the writer of a wrong name probably meant. */
-final class NearestName {
+public final class NearestName {
     private NearestName() {}
 
     /** The candidate with the fewest letters to insert, delete or change, case aside; the first of equals. */
-    static String of(String name, Collection<String> candidates) {
+    public static String of(String name, Collection<String> candidates) {
         String nearest = "";
         int least = Integer.MAX_VALUE;
         for (String candidate : candidates) {
