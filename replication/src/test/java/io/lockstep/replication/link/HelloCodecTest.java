@@ -119,14 +119,16 @@ class HelloCodecTest {
     @Test
     void shouldUnderstandAHelloOfVersion1WithoutItsMachine() throws Exception {
         int length = HelloCodec.encode(HELLO, buffer);
-        // Version 1: without the end of the block and the last four fields: "m", "", "p" and the shared disk with its NUL.
+        // Version 1: without the end of the block and the last four fields: "m", "", "p" and the shared disk with its
+        // NUL.
         byte[] bytes = new byte[length];
         buffer.getBytes(0, bytes);
         int block = 8 + HelloDecoder.sameHostForTestingEncodingOffset();
         ExpandableArrayBuffer older = new ExpandableArrayBuffer();
         older.putBytes(0, bytes, 0, block);
         int added = HelloDecoder.BLOCK_LENGTH - HelloDecoder.sameHostForTestingEncodingOffset();
-        int rest = length - block - added - 4 * 4 - 2 - HELLO.sharedDisks().get(0).length() - 1;
+        int rest =
+                length - block - added - 4 * 4 - 2 - HELLO.sharedDisks().get(0).length() - 1;
         older.putBytes(block, bytes, block + added, rest);
         older.putShort(0, (short) HelloDecoder.sameHostForTestingEncodingOffset(), java.nio.ByteOrder.LITTLE_ENDIAN);
         older.putShort(6, (short) 1, java.nio.ByteOrder.LITTLE_ENDIAN);

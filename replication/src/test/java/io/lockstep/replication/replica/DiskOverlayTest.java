@@ -29,7 +29,8 @@ class DiskOverlayTest {
     private ReplicaDisks images() throws Exception {
         int uid = (Integer) Files.getAttribute(Path.of("/proc/self"), "unix:uid");
         int gid = (Integer) Files.getAttribute(Path.of("/proc/self"), "unix:gid");
-        return ReplicaDisks.create(directory, 1, List.of(new ReplicatedDisk("d", "d.raw", "raw", DISK_BYTES)), uid, gid);
+        return ReplicaDisks.create(
+                directory, 1, List.of(new ReplicatedDisk("d", "d.raw", "raw", DISK_BYTES)), uid, gid);
     }
 
     private void apply(ReplicaDisks images, int number) throws Exception {
