@@ -605,6 +605,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
         if (running != null) {
             running.abandon();
         }
+    }
+
     private List<String> sharedDisks() {
         SessionHello known = hello;
         return known == null ? List.of() : known.sharedDisks();
