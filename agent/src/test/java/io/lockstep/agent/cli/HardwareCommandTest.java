@@ -97,8 +97,8 @@ class HardwareCommandTest {
                         "corrected error on memory of controller 0 channel 0: memory failed over to its mirror (mce)\n");
         assertThat(run(ExitCode.OK, "hardware", "decode", "9c2040000000011b", "--ipid", "9600350f00", "--json"))
                 .isEqualTo(
-                        "{\"kind\":\"memory_error\",\"severity\":\"corrected\",\"component\":\"memory of channel 3, rank 0\","
-                                + "\"line\":\"corrected error on memory of channel 3, rank 0: DRAM ECC error in the memory controller"
+                        "{\"kind\":\"memory_error\",\"severity\":\"corrected\",\"component\":\"DIMM channel 3 slot 0, rank 0\","
+                                + "\"line\":\"corrected error on DIMM channel 3 slot 0, rank 0: DRAM ECC error in the memory controller"
                                 + " (mce)\"}\n");
         assertThat(run(ExitCode.USAGE, "hardware", "decode", "xyz"))
                 .isEqualTo(
