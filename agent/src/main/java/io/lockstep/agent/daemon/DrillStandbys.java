@@ -67,7 +67,8 @@ final class DrillStandbys implements DrillFactory {
                         hello.ramBlocks(),
                         hello.devices(),
                         hello.machineType(),
-                        QemuVersion.parse(hello.qemuVersion())),
+                        QemuVersion.parse(hello.qemuVersion()),
+                        false),
                 DrillCommandLine.of(standby, disks));
     }
 
