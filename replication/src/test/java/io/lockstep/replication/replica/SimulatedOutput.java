@@ -320,8 +320,9 @@ final class SimulatedOutput implements AutoCloseable {
                 sessionUp = false;
                 pair.left().close();
                 endDisk();
-                deliver();
             }
+            // Also the end of a connection that was given up before.
+            deliver();
         }
     }
 
