@@ -110,12 +110,12 @@ public final class FaultMerger {
         fault.counts.merge(event.source(), event.count(), Long::sum);
         HardwareEvent before = fault.best;
         fault.best = isNew ? event : better(before, event);
-        boolean worse = !isNew && event.immediate() && worse(before, event);
-        if (event.immediate()) {
+        if (fault.best.immediate()) {
             boolean counts = fault.count() > fault.handed;
+            boolean nearer = !fault.best.component().equals(before.component());
             if (counts) {
                 hand(fault, nowMs);
-            } else if (worse) {
+            } else if (!isNew && (worse(before, event) || nearer)) {
                 sink.fault(fault.best.times(1), true);
             }
         }
@@ -211,10 +211,10 @@ public final class FaultMerger {
         Component component = telling.component();
         if (one.component() instanceof Component.Memory first && other.component() instanceof Component.Memory second) {
             component = first.mayBe(second) ? first.filledFrom(second) : component;
-        } else if (other.component() instanceof Component.Memory) {
-            component = other.component();
-        } else if (one.component() instanceof Component.Memory) {
-            component = one.component();
+        } else if (other.component() instanceof Component.Memory named && !named.equals(Component.Memory.ANYWHERE)) {
+            component = named;
+        } else if (one.component() instanceof Component.Memory named && !named.equals(Component.Memory.ANYWHERE)) {
+            component = named;
         }
         return new HardwareEvent(
                 one.wallMs(),

@@ -125,7 +125,8 @@ public final class CperLog {
         switch (name) {
             case "event severity" -> section.severity = severity(value, section.severity);
             case "fru_text" -> section.fru = value;
-            case "section_type" -> type(section, value);
+            // With a space where the kernel does not know the section.
+            case "section_type", "section type" -> type(section, value);
             case "physical_address" -> {
                 long address = Sysfs.parse(value, HardwareEvent.NO_ADDRESS);
                 section.address = address < 0 ? HardwareEvent.NO_ADDRESS : address;

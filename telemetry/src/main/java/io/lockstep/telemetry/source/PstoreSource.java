@@ -58,6 +58,11 @@ public final class PstoreSource implements EventSource {
             state = SourceState.absent(pstore.root() + " is not there", "");
             return 0;
         }
+        if (!mounted()) {
+            state = SourceState.absent(
+                    "pstore is not mounted at " + pstore.root(), "mount -t pstore pstore " + pstore.root());
+            return 0;
+        }
         long before = events;
         List<String> names = pstore.names("", "mce-erst-.*");
         for (String name : names) {
@@ -91,6 +96,15 @@ public final class PstoreSource implements EventSource {
         }
         state = SourceState.present(names.size() + " machine checks of earlier lives", events);
         return (int) (events - before);
+    }
+
+    /** The kernel makes the directory; who sees sysfs itself there sees no records. */
+    private boolean mounted() {
+        try {
+            return !Files.getFileStore(pstore.root()).type().equals("sysfs");
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     private void remember(List<String> names) {

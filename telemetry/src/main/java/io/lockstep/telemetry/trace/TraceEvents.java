@@ -130,13 +130,23 @@ final class TraceEvents {
         return new HardwareEvent(
                 wallMs,
                 EventKind.VENDOR,
-                CperMemory.severity((int) record.number("sev")),
+                firmwareSeverity((int) record.number("sev")),
                 new Component.Host(fru),
                 HardwareEvent.NO_ADDRESS,
                 1,
                 "vendor",
                 "record in the vendor's own form",
                 new Raw.Text("section " + hex(record.bytes("sec_type")) + " data " + hex(record.bytes("buf"))));
+    }
+
+    /** As the kernel orders them, not as the firmware's record does: {@code GHES_SEV_*} of {@code include/acpi/ghes.h}. */
+    private static Severity firmwareSeverity(int number) {
+        return switch (number) {
+            case 1 -> Severity.CORRECTED;
+            case 2 -> Severity.RECOVERABLE;
+            case 3 -> Severity.FATAL;
+            default -> Severity.INFORMATIONAL;
+        };
     }
 
     private static HardwareEvent arm(TraceRecord record, long wallMs) {

@@ -11,11 +11,13 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 
-/** Events of the kernel's tracepoints, as they come. The record of truth: other sources may tell of the same faults. */
+/** Events of the kernel's tracepoints, in the order of their own times. The record of truth: other sources may tell of the same faults. */
 public final class TraceSource implements EventSource {
     /** Header and data of a ring's page; a kernel with other sub-buffers says so in events/header_page. */
     private static final int PAGE_BYTES = 4096;
@@ -23,23 +25,40 @@ public final class TraceSource implements EventSource {
     /** Pages of one CPU in one turn, so that a storm there cannot starve the other CPUs. */
     private static final int PAGES_PER_TURN = 64;
 
+    /** Events that are put in order at one time, of some 300 bytes each; in a storm beyond it they are handed on as they come. */
+    private static final int ORDERED_MAX = 8192;
+
+    /** Turns of one poll that wait for events which came while another CPU's ring was read. */
+    private static final int TURNS_MAX = 3;
+
     private static final long NS_PER_MS = 1_000_000;
 
+    /** An event that waits for those of other CPUs which came before it. */
+    private record Timed(long timestampNs, HardwareEvent event) {}
+
     private final List<ReadableFile> rings = new ArrayList<>();
+    private final List<Timed> waiting = new ArrayList<>();
     private final TraceInstance instance;
     private final boolean keep;
     private final TraceDecoder decoder;
     private final LongSupplier monotonicNs;
+    private final LongConsumer delayNs;
     private volatile SourceState state;
     private long events;
     private long lost;
     private boolean losing;
 
-    private TraceSource(TraceInstance instance, boolean keep, TraceDecoder decoder, LongSupplier monotonicNs) {
+    private TraceSource(
+            TraceInstance instance,
+            boolean keep,
+            TraceDecoder decoder,
+            LongSupplier monotonicNs,
+            LongConsumer delayNs) {
         this.instance = instance;
         this.keep = keep;
         this.decoder = decoder;
         this.monotonicNs = monotonicNs;
+        this.delayNs = delayNs;
         this.state = SourceState.present("", 0);
     }
 
@@ -52,6 +71,7 @@ public final class TraceSource implements EventSource {
      * @param events as group/name; those that the kernel lacks are passed over
      * @param decoder of those events
      * @param monotonicNs CLOCK_MONOTONIC, by which the ring's times count
+     * @param delayNs gets, for each event, the nanoseconds from the tracepoint's own time to the decoded event
      */
     static EventSource open(
             Path tracefs,
@@ -59,13 +79,15 @@ public final class TraceSource implements EventSource {
             boolean keep,
             List<String> events,
             TraceDecoder decoder,
-            LongSupplier monotonicNs) {
+            LongSupplier monotonicNs,
+            LongConsumer delayNs) {
         if (!Files.isDirectory(tracefs.resolve("instances"))) {
             return new AbsentSource(SourceState.absent(
                     tracefs + " has no instances: tracefs is not mounted there", "mount -t tracefs nodev " + tracefs));
         }
         try {
-            TraceSource source = new TraceSource(TraceInstance.open(tracefs, name, events), keep, decoder, monotonicNs);
+            TraceSource source =
+                    new TraceSource(TraceInstance.open(tracefs, name, events), keep, decoder, monotonicNs, delayNs);
             for (Path ring : source.instance.rings()) {
                 source.rings.add(new ReadableFile(ring, PAGE_BYTES));
             }
@@ -86,7 +108,7 @@ public final class TraceSource implements EventSource {
      * @param keep whether the instance stays when the source is closed, and keeps events for the next life
      */
     public static EventSource open(Path tracefs, String name, boolean keep) {
-        return open(tracefs, name, keep, TraceInstance.EVENTS, TraceEvents::decode, System::nanoTime);
+        return open(tracefs, name, keep, TraceInstance.EVENTS, TraceEvents::decode, System::nanoTime, ns -> {});
     }
 
     private record AbsentSource(SourceState state) implements EventSource {
@@ -116,25 +138,61 @@ public final class TraceSource implements EventSource {
         long offsetNs = wallMs * NS_PER_MS - monotonicNs.getAsLong();
         long before = events;
         long lostBefore = lost;
-        for (ReadableFile ring : rings) {
-            PageHandler handler = new PageHandler(ring, offsetNs, sink);
-            try {
-                for (int pages = 0; pages < PAGES_PER_TURN; pages++) {
-                    int bytes = ring.read();
-                    if (bytes <= 0) {
-                        break;
-                    }
-                    RingPage.read(ring.buffer(), bytes, handler);
-                }
-            } catch (LinuxException e) {
-                state = new SourceState(Status.DEAF, e.toString(), "", events, lost);
-                return (int) (events - before);
+        try {
+            for (int turn = 1; turn == 1 || (turn <= TURNS_MAX && !waiting.isEmpty()); turn++) {
+                long nowNs = monotonicNs.getAsLong();
+                read(offsetNs, sink);
+                // What is younger may have elders in a ring that was read before they came.
+                handOn(nowNs, sink);
             }
+        } catch (LinuxException e) {
+            handOn(Long.MAX_VALUE, sink);
+            state = new SourceState(Status.DEAF, e.toString(), "", events, lost);
+            return (int) (events - before);
         }
+        handOn(Long.MAX_VALUE, sink);
         if (events != before || lost != lostBefore) {
             publish();
         }
         return (int) (events - before);
+    }
+
+    private void read(long offsetNs, Consumer<HardwareEvent> sink) throws LinuxException {
+        for (ReadableFile ring : rings) {
+            PageHandler handler = new PageHandler(ring, offsetNs, sink);
+            for (int pages = 0; pages < PAGES_PER_TURN; pages++) {
+                int bytes = ring.read();
+                if (bytes <= 0) {
+                    break;
+                }
+                RingPage.read(ring.buffer(), bytes, handler);
+            }
+        }
+    }
+
+    /** Hands on what happened up to a time, in order. */
+    private void handOn(long untilNs, Consumer<HardwareEvent> sink) {
+        if (waiting.isEmpty()) {
+            return;
+        }
+        waiting.sort(Comparator.comparingLong(Timed::timestampNs));
+        int count = 0;
+        while (count < waiting.size() && waiting.get(count).timestampNs <= untilNs) {
+            count++;
+        }
+        List<Timed> due = List.copyOf(waiting.subList(0, count));
+        waiting.subList(0, count).clear();
+        int done = 0;
+        try {
+            while (done < due.size()) {
+                Timed timed = due.get(done++);
+                delayNs.accept(monotonicNs.getAsLong() - timed.timestampNs);
+                sink.accept(timed.event);
+            }
+        } finally {
+            // One that the sink does not understand must neither come again nor take the others with it.
+            waiting.addAll(due.subList(done, due.size()));
+        }
     }
 
     private void publish() {
@@ -192,7 +250,10 @@ public final class TraceSource implements EventSource {
                     named.event(), new TraceRecord(named.format(), ring.buffer(), offset, length), wallMs);
             if (event != null) {
                 events++;
-                sink.accept(event);
+                waiting.add(new Timed(timestampNs, event));
+                if (waiting.size() >= ORDERED_MAX) {
+                    handOn(Long.MAX_VALUE, sink);
+                }
             }
         }
 

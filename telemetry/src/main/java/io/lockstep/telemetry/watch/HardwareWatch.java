@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -44,6 +45,10 @@ public final class HardwareWatch implements AutoCloseable {
     private static final long DRAIN_NS = 100_000_000;
 
     private static final long SAVE_MS = 60_000;
+
+    /** What calls for action is saved at once; the next such not before this, so that a flood of them does not write without end. */
+    private static final long URGENT_MS = 200;
+
     private static final long CLOSE_MS = 2_000;
 
     private final HostSources sources;
@@ -53,6 +58,7 @@ public final class HardwareWatch implements AutoCloseable {
     private final EventLog log = new EventLog();
     private final FaultMerger merger = new FaultMerger(this::fault);
     private final CountDownLatch closed = new CountDownLatch(1);
+    private final Semaphore urgent = new Semaphore(0);
     private final List<Thread> threads;
     private volatile boolean dirty;
     private volatile long savedMs;
@@ -166,6 +172,9 @@ public final class HardwareWatch implements AutoCloseable {
         }
         book.record(known, refined, System.currentTimeMillis());
         dirty = true;
+        if (known.immediate()) {
+            urgent.release();
+        }
     }
 
     private void awaken() {
@@ -189,16 +198,28 @@ public final class HardwareWatch implements AutoCloseable {
 
     private void ask() {
         try {
-            do {
+            while (closed.getCount() > 0) {
                 read(sources.polled());
-                book.tick(System.currentTimeMillis());
                 long nowMs = System.currentTimeMillis();
+                book.tick(nowMs);
                 if (dirty && nowMs - savedMs >= SAVE_MS) {
                     save(nowMs);
                 }
-            } while (!closed.await(POLL_MS, TimeUnit.MILLISECONDS));
+                await(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(POLL_MS));
+            }
         } catch (InterruptedException e) {
             // Only close() interrupts this thread; it ends here either way.
+        }
+    }
+
+    /** Waits, but saves what must survive if this process is killed the next moment. */
+    private void await(long untilNs) throws InterruptedException {
+        while (closed.getCount() > 0 && urgent.tryAcquire(untilNs - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+            urgent.drainPermits();
+            save(System.currentTimeMillis());
+            if (closed.await(URGENT_MS, TimeUnit.MILLISECONDS)) {
+                return;
+            }
         }
     }
 
@@ -237,6 +258,7 @@ public final class HardwareWatch implements AutoCloseable {
     @Override
     public void close() {
         closed.countDown();
+        urgent.release();
         for (Thread thread : threads) {
             try {
                 thread.join(CLOSE_MS);

@@ -53,6 +53,21 @@ class FaultMergerTest {
     }
 
     @Test
+    void shouldSayWhichModuleLostDataWhenOnlyTheFirmwareKnowsAndTellsItLast() {
+        Component page = new Component.PhysicalAddress(0x5003000, 4096);
+        merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, 0x5003000, 1), 0);
+        merger.offer(
+                event("mce", EventKind.FIRMWARE, Severity.RECOVERABLE, Component.Memory.ANYWHERE, 0x5003000, 1), 10);
+        merger.offer(event("ghes", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, MODULE, 0x5003000, 1), 120);
+        assertThat(told)
+                .containsExactly(
+                        "uncorrected error, action optional on memory at physical address 0x5003000 (4096 bytes) at address"
+                                + " 0x5003000: trouble (memory-failure)",
+                        "refined uncorrected error, action optional on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5003000:"
+                                + " trouble (ghes)");
+    }
+
+    @Test
     void shouldHandOnAtOnceWhatCallsForActionAndOnlyOnce() {
         merger.offer(event("mce", EventKind.MEMORY_SCRUB, Severity.ACTION_OPTIONAL, CHANNEL, 0x7000000, 1), 0);
         assertThat(told).hasSize(1);

@@ -69,7 +69,7 @@ class CperLogTest {
                 3,
                 "  error_type: 3, multi-bit ECC",
                 " Error 1, type: corrected",
-                "  section_type: unknown, deadbeef-0001");
+                "  section type: unknown, deadbeef-0001");
         log.end(events::add);
         assertThat(events)
                 .extracting(HardwareEvent::line)

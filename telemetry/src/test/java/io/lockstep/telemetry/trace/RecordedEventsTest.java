@@ -104,11 +104,11 @@ class RecordedEventsTest {
 
     @Test
     void shouldDecodeVendorRecordsArmAndThermalTrips() {
-        page.put(8, (byte) 0xab).put(44, (byte) 0);
+        page.put(8, (byte) 0xab).put(44, (byte) 1);
         text(40, "riser 2");
         bytes(52, new byte[] {1, 2, (byte) 0xff});
         HardwareEvent vendor = decode("ras/non_standard_event", RecordedFormats.NON_STANDARD);
-        assertThat(vendor.line()).isEqualTo("uncorrected error on riser 2: record in the vendor's own form (vendor)");
+        assertThat(vendor.line()).isEqualTo("corrected error on riser 2: record in the vendor's own form (vendor)");
         assertThat(vendor.raw().words()).startsWith("section ab00").endsWith("data 0102ff");
         page.putLong(8, 0x80000000L);
         HardwareEvent arm = decode("ras/arm_event", RecordedFormats.ARM);

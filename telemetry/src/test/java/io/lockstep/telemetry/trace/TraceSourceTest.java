@@ -69,7 +69,7 @@ class TraceSourceTest {
     }
 
     private EventSource open() {
-        return TraceSource.open(tracefs, NAME, true, MARKER, TraceSourceTest::marker, System::nanoTime);
+        return TraceSource.open(tracefs, NAME, true, MARKER, TraceSourceTest::marker, System::nanoTime, ns -> {});
     }
 
     private void write(String text) throws IOException {
@@ -99,6 +99,22 @@ class TraceSourceTest {
             assertThat(poll(source)).containsExactlyInAnyOrderElementsOf(written);
             assertThat(source.state().events()).isEqualTo(500);
             assertThat(source.state().lost()).isZero();
+        }
+    }
+
+    @Test
+    void shouldHandOnInOrderWhateverCpuItHappenedOn() throws Exception {
+        Path marker = tracefs.resolve("instances").resolve(NAME).resolve("trace_marker");
+        int cpus = Runtime.getRuntime().availableProcessors();
+        try (EventSource source = open()) {
+            List<String> written = new ArrayList<>();
+            for (int i = 0; i < 24; i++) {
+                run("taskset", "-c", Integer.toString(i % cpus), "sh", "-c", "printf 'event " + i + "' >" + marker);
+                written.add("event " + i);
+            }
+            List<HardwareEvent> events = new ArrayList<>();
+            source.poll(System.currentTimeMillis(), events::add);
+            assertThat(events.stream().map(HardwareEvent::what)).containsExactlyElementsOf(written);
         }
     }
 

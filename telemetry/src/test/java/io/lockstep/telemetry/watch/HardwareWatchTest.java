@@ -9,12 +9,15 @@ import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.health.ComponentHealth;
+import io.lockstep.telemetry.health.HealthBook;
+import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.Tree;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -106,6 +109,24 @@ class HardwareWatchTest {
         try (HardwareWatch watch = start()) {
             assertThat(watch.state()).isEqualTo(HealthState.HEALTHY);
         }
+    }
+
+    @Test
+    void shouldHaveKeptWhatCallsForActionWhenItIsKilledTheNextMoment() {
+        Path file = directory.resolve("health");
+        try (HardwareWatch watch = start()) {
+            source.events.add(event(EventKind.POISON, 1));
+            await().atMost(Duration.ofSeconds(30)).until(() -> kept(file) == 1);
+            source.events.add(event(EventKind.POISON, 1).on(Component.Memory.ANYWHERE.at(-1, -1, 3, -1)));
+            await().atMost(Duration.ofSeconds(30)).until(() -> kept(file) == 2);
+            assertThat(watch.health()).hasSize(2);
+        }
+    }
+
+    private static int kept(Path file) throws IOException {
+        HealthBook book = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        HealthFile.load(book, file, System.currentTimeMillis());
+        return book.all().size();
     }
 
     @Test
