@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Builds the guests of the demo and of the tests:   build.sh [--micro] [DIR]
-# into DIR (default: ~/.cache/lockstep/guests) as micro.elf, vmlinuz and initrd.gz, and prints DIR. With --micro only micro.elf.
-# Does nothing when they are there and their sources are the same. Needs gcc, and for the linux guest libc6-dev, busybox-static, cpio and apt,
-# which downloads the distribution's cloud kernel once; after that it works offline. It installs nothing.
+# Builds the guests of the demo and of the tests:   build.sh [--micro | --hardware] [DIR]
+# into DIR (default: ~/.cache/lockstep/guests) as micro.elf, vmlinuz and initrd.gz, and prints DIR. With --micro only micro.elf; with --hardware
+# only the guest of the hardware tests, as hardware.vmlinuz and hardware.cpio.
+# Does nothing when they are there and their sources are the same. Needs gcc, and for the linux guests libc6-dev, busybox-static, cpio and apt,
+# which downloads the distribution's cloud kernel once (for --hardware its full kernel, 70 MB); after that it works offline. It installs nothing.
 set -euo pipefail
 umask 022
 
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lockstep}
 wanted=all
-if [ "${1:-}" = --micro ]; then wanted=micro; shift; fi
+case ${1:-} in
+    --micro | --hardware) wanted=${1#--}; shift ;;
+esac
 dir=${1:-$cache/guests}
 mkdir -p "$dir" "$cache"
 dir=$(cd "$dir" && pwd)
@@ -19,6 +22,8 @@ flock 9
 # Modules that the linux guest loads, in this order; what a kernel has built in, or has not got, is left out.
 modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net virtio_blk
  nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci efivarfs crc16 mbcache crc32c_generic jbd2 ext4"
+# The hardware guest's: what raises errors, and the way to the management controller.
+hardware_modules="mce-inject hwpoison-inject aer_inject ipmi_msghandler ipmi_devintf ipmi_si"
 
 fail() {
     echo "build.sh: $*" >&2
@@ -33,32 +38,36 @@ build_micro() {
     mv "$dir/micro.elf.new" "$dir/micro.elf"
 }
 
-# Prints the name of the newest small kernel that apt knows: Debian's cloud kernel, else Ubuntu's for virtual machines.
+# Prints the name of the newest kernel that apt knows of the first of some metapackages that there is.
 kernel_version() {
     local meta version
-    for meta in "linux-image-cloud-$(dpkg --print-architecture)" linux-image-kvm linux-image-virtual; do
+    for meta in "$@"; do
         version=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: linux-image-\([0-9]\)/\1/p' | head -n 1)
         if [ -n "$version" ]; then
             echo "$version"
             return
         fi
     done
-    fail "apt knows no linux-image-cloud-amd64, linux-image-kvm or linux-image-virtual; run: apt-get update"
+    fail "apt knows none of $*; run: apt-get update"
 }
 
-# Downloads and unpacks a kernel into the cache, or finds the one that is there.
+# Usage: kernel NAME METAPACKAGE...; downloads and unpacks a kernel into the cache as NAME, or finds the one that is there.
 kernel() {
-    local unpacked="$cache/kernel" version package
+    local unpacked="$cache/$1" version package more=linux-modules
+    # Ubuntu keeps the modules in packages of their own, most drivers in a second one.
+    [ "$1" = kernel ] || more="linux-modules linux-modules-extra"
+    shift
     [ ! -e "$unpacked/version" ] || return 0
-    version=$(kernel_version)
+    version=$(kernel_version "$@")
     rm -rf "$unpacked.new"
     mkdir -p "$unpacked.new/packages"
     (
         cd "$unpacked.new/packages"
         # As root apt would download as a user of its own, who may not write here.
         apt-get download -q -o APT::Sandbox::User=root "linux-image-$version" >&2 || fail "cannot download linux-image-$version; run: apt-get update"
-        # Ubuntu keeps the modules in a package of their own.
-        if apt-cache show "linux-modules-$version" >/dev/null 2>&1; then apt-get download -q -o APT::Sandbox::User=root "linux-modules-$version" >&2; fi
+        for package in $more; do
+            if apt-cache show "$package-$version" >/dev/null 2>&1; then apt-get download -q -o APT::Sandbox::User=root "$package-$version" >&2; fi
+        done
         for package in *.deb; do dpkg -x "$package" ..; done
     )
     rm -rf "$unpacked.new/packages"
@@ -69,36 +78,62 @@ kernel() {
     mv "$unpacked.new" "$unpacked"
 }
 
-add_module() {
-    local name=$1 found
-    found=$(find "$cache/kernel/lib/modules/" \( -name "$name.ko" -o -name "$name.ko.xz" -o -name "$name.ko.zst" \) | head -n 1)
-    case $found in
-        '') return ;;
-        *.xz) xz -dc "$found" >"$root/mod/$name.ko" ;;
-        *.zst) zstd -dcq "$found" >"$root/mod/$name.ko" ;;
-        *) cp "$found" "$root/mod/$name.ko" ;;
-    esac
-    echo "$name.ko" >>"$root/mod/order"
+# Usage: add_modules KERNEL NAME...; puts modules into the guest under $root, and their order beside them.
+add_modules() {
+    local name found unpacked="$cache/$1"
+    shift
+    : >"$root/mod/order"
+    for name in "$@"; do
+        found=$(find "$unpacked/lib/modules/" \( -name "$name.ko" -o -name "$name.ko.xz" -o -name "$name.ko.zst" \) | head -n 1)
+        case $found in
+            '') continue ;;
+            *.xz) xz -dc "$found" >"$root/mod/$name.ko" ;;
+            *.zst) zstd -dcq "$found" >"$root/mod/$name.ko" ;;
+            *) cp "$found" "$root/mod/$name.ko" ;;
+        esac
+        echo "$name.ko" >>"$root/mod/order"
+    done
 }
 
-build_linux() {
-    local root="$dir/root.new" program module
-    kernel
-    cp "$cache/kernel/boot/vmlinuz-$(cat "$cache/kernel/version")" "$dir/vmlinuz.new"
-    chmod 644 "$dir/vmlinuz.new"
+# Usage: add_programs FOLDER NAME...; the guest's busybox, its first process and its own programs.
+add_programs() {
+    local from="$here/$1" program
+    shift
     rm -rf "$root"
     mkdir -p "$root"/{bin,proc,sys,dev,tmp,mod,log}
     cp "$(command -v busybox)" "$root/bin/busybox"
-    for program in chain load server; do
-        gcc -O2 -static -std=gnu11 -Wall -Wextra -Werror -o "$root/bin/$program" "$here/linux/$program.c"
+    for program in "$@"; do
+        gcc -O2 -static -std=gnu11 -Wall -Wextra -Werror -o "$root/bin/$program" "$from/$program.c"
     done
-    install -m 755 "$here/linux/init" "$root/init"
-    : >"$root/mod/order"
-    for module in $modules; do add_module "$module"; done
-    (cd "$root" && find . -print0 | sort -z | cpio --null --quiet -o -H newc -R 0:0 | gzip -n -1) >"$dir/initrd.gz.new"
+    install -m 755 "$from/init" "$root/init"
+}
+
+pack() { (cd "$root" && find . -print0 | sort -z | cpio --null --quiet -o -H newc -R 0:0); }
+
+build_linux() {
+    local root="$dir/root.new"
+    kernel kernel "linux-image-cloud-$(dpkg --print-architecture)" linux-image-kvm linux-image-virtual
+    install -m 644 "$cache/kernel/boot/vmlinuz-$(cat "$cache/kernel/version")" "$dir/vmlinuz.new"
+    add_programs linux chain load server
+    # shellcheck disable=SC2086
+    add_modules kernel $modules
+    pack | gzip -n -1 >"$dir/initrd.gz.new"
     rm -rf "$root"
     mv "$dir/vmlinuz.new" "$dir/vmlinuz"
     mv "$dir/initrd.gz.new" "$dir/initrd.gz"
+}
+
+build_hardware() {
+    local root="$dir/hardware.new"
+    kernel full-kernel "linux-image-$(dpkg --print-architecture)" linux-image-generic
+    install -m 644 "$cache/full-kernel/boot/vmlinuz-$(cat "$cache/full-kernel/version")" "$dir/hardware.vmlinuz.new"
+    add_programs hardware bmc page
+    # shellcheck disable=SC2086
+    add_modules full-kernel $hardware_modules
+    pack >"$dir/hardware.cpio.new"
+    rm -rf "$root"
+    mv "$dir/hardware.vmlinuz.new" "$dir/hardware.vmlinuz"
+    mv "$dir/hardware.cpio.new" "$dir/hardware.cpio"
 }
 
 # Runs a build when its result is missing or was built from other sources.
@@ -111,6 +146,12 @@ once() {
     echo "$sources" >"$dir/$what.sources"
 }
 
-once micro micro.elf
-[ "$wanted" = micro ] || once linux initrd.gz
+case $wanted in
+    micro) once micro micro.elf ;;
+    hardware) once hardware hardware.cpio ;;
+    all)
+        once micro micro.elf
+        once linux initrd.gz
+        ;;
+esac
 echo "$dir"

@@ -1,0 +1,65 @@
+package io.lockstep.telemetry.guest;
+
+import io.lockstep.telemetry.health.HealthRules;
+import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.SourceState;
+import io.lockstep.telemetry.trace.TimedTrace;
+import io.lockstep.telemetry.watch.HardwareWatch;
+import io.lockstep.telemetry.watch.HostSources;
+import io.lockstep.telemetry.watch.SeenEvent;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Watches the guest's hardware as the agent watches a host's, and prints what it finds, until it is killed:
+ * {@code event}, as {@link Seen}; {@code source NAME STATUS EVENTS LOST DETAIL} when a source's state changed; {@code health STATE COMPONENT}; at the
+ * start {@code state STATE} of the host;
+ * {@code delay NANOSECONDS} from a tracepoint's own time to its typed event.
+ */
+final class GuestWatchMain {
+    private static final int EVENTS_PER_TURN = 1000;
+    private static final long TURN_MS = 20;
+
+    private GuestWatchMain() {}
+
+    public static void main(String[] arguments) throws InterruptedException {
+        Path state = Path.of(arguments[0]);
+        HostSources host = HostSources.ofThisHost(state, "untimed", false);
+        List<EventSource> waking = new ArrayList<>(host.waking());
+        waking.get(0).close();
+        waking.set(0, TimedTrace.open("lockstep", ns -> say("delay\t" + ns)));
+        HardwareWatch watch = HardwareWatch.start(
+                new HostSources(waking, host.polled(), host.edac()),
+                HealthRules.DEFAULT,
+                state.resolve("health"),
+                Optional::empty,
+                (health, before) -> say(
+                        "health\t" + health.state() + "\t" + health.component().words()));
+        say("watching");
+        say("state\t" + watch.state());
+        Map<String, SourceState> told = new HashMap<>();
+        long sequence = 0;
+        while (true) {
+            for (SeenEvent seen : watch.events(sequence, EVENTS_PER_TURN)) {
+                sequence = seen.sequence();
+                say(Seen.line(seen));
+            }
+            watch.sourceStates().forEach((name, now) -> {
+                if (!now.equals(told.put(name, now))) {
+                    say("source\t" + name + "\t" + now.status() + "\t" + now.events() + "\t" + now.lost() + "\t"
+                            + now.detail());
+                }
+            });
+            Thread.sleep(TURN_MS);
+        }
+    }
+
+    private static synchronized void say(String line) {
+        System.out.println(line);
+        System.out.flush();
+    }
+}
