@@ -3,6 +3,8 @@ package io.lockstep.telemetry.fault;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -39,6 +41,7 @@ public final class FaultMerger {
 
     private final Map<Object, Fault> faults = new LinkedHashMap<>();
     private final Map<ToldPlace, Told> told = new LinkedHashMap<>();
+    private final Deque<Reading> readings = new ArrayDeque<>();
     private final FaultSink sink;
 
     /** A fault whose address nobody told: its place and kind stand for it. */
@@ -71,6 +74,9 @@ public final class FaultMerger {
     /** Where something was told: a counter of what was lost is not answered by what was repaired. */
     private record ToldPlace(Component component, boolean lost) {}
 
+    /** A counter's growth, which waits: the kernel counts first and tells then, and in between lies what it prints. */
+    private record Reading(HardwareEvent event, long atMs) {}
+
     private static final class Told {
         long count;
         long lastMs;
@@ -87,8 +93,15 @@ public final class FaultMerger {
      * @param nowMs the clock, milliseconds; never goes back
      */
     public void offer(HardwareEvent event, long nowMs) {
-        if (COUNTERS.contains(event.source()) || event.kind() == EventKind.GUEST_MEMORY) {
+        if (event.kind() == EventKind.GUEST_MEMORY) {
             counted(event, nowMs);
+            return;
+        }
+        if (COUNTERS.contains(event.source())) {
+            readings.addLast(new Reading(event, nowMs));
+            if (readings.size() > FAULTS_MAX) {
+                counted(readings.removeFirst().event(), nowMs);
+            }
             return;
         }
         Object key = event.address() == HardwareEvent.NO_ADDRESS
@@ -138,12 +151,17 @@ public final class FaultMerger {
                 all.remove();
             }
         }
+        while (!readings.isEmpty() && nowMs - readings.getFirst().atMs() >= HOLD_MS) {
+            counted(readings.removeFirst().event(), nowMs);
+        }
         told.values().removeIf(t -> nowMs - t.lastMs > COUNTED_MS);
     }
 
     /** Hands on everything: no more will come. */
     public void end(long nowMs) {
         faults.values().forEach(fault -> hand(fault, nowMs));
+        readings.forEach(reading -> counted(reading.event(), nowMs));
+        readings.clear();
         faults.clear();
     }
 

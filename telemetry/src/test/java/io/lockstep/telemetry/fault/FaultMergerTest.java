@@ -47,8 +47,10 @@ class FaultMergerTest {
                         "corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000040, 3 times: trouble"
                                 + " (mce)");
         merger.offer(corrected("edac-counters", Component.Memory.ANYWHERE.at(-1, 0, 1, 0), -1, 3), 4000);
+        merger.drain(4000 + FaultMerger.HOLD_MS);
         assertThat(told).hasSize(1);
         merger.offer(corrected("edac-counters", Component.Memory.ANYWHERE.at(-1, 0, 1, 0), -1, 5), 6000);
+        merger.drain(6000 + FaultMerger.HOLD_MS);
         assertThat(events.get(1).count()).isEqualTo(5);
     }
 
@@ -100,6 +102,7 @@ class FaultMergerTest {
         merger.offer(corrected("edac", MODULE, 0x5000000, 3), 0);
         merger.offer(event("edac-counters", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, MODULE, -1, 1), 100);
         merger.offer(corrected("edac-counters", MODULE, -1, 3), 100);
+        merger.drain(100 + FaultMerger.HOLD_MS);
         assertThat(told)
                 .containsExactly(
                         "corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000000, 3 times: trouble (edac)",
@@ -154,6 +157,16 @@ class FaultMergerTest {
         merger.offer(event("aer-counters", EventKind.PCIE, Severity.CORRECTED, one, -1, 1), 100);
         merger.end(1000);
         assertThat(events).extracting(HardwareEvent::component).containsExactly(one, other);
+    }
+
+    @Test
+    void shouldCountOnceWhatACounterShowsBeforeTheKernelTellsOfIt() {
+        Component device = new Component.Pcie(0, 1, 0, 0);
+        merger.offer(event("aer-counters", EventKind.PCIE, Severity.CORRECTED, device, -1, 1), 0);
+        merger.offer(event("aer", EventKind.PCIE, Severity.CORRECTED, device, -1, 1), 50);
+        merger.drain(50 + FaultMerger.HOLD_MS);
+        merger.end(2000);
+        assertThat(told).containsExactly("corrected error on PCIe device 0000:01:00.0: trouble (aer)");
     }
 
     @Test

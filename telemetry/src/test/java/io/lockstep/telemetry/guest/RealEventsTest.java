@@ -239,7 +239,7 @@ class RealEventsTest {
         long spare = pages.next();
         guest.firmware(Firmware.memory(Firmware.SPARING, spare, true, "DIMM_D1"));
         guest.startWatch();
-        guest.awaitSaid("state\tFAILING"::equals);
+        guest.awaitSaid("state\tFAILED"::equals);
         one(before + 0x1000, event -> true);
         one(spare, event -> event.kind() == EventKind.MEMORY_SPARE);
         guest.inject(0, 7, 0x9c00004000010090L, before + 0x2000, 0x8c);
