@@ -48,6 +48,7 @@ public final class ConfigurationReference {
         return switch (key.type) {
             case INTEGER -> key.min + " to " + key.max;
             case TEXTS -> "a list of texts";
+            case BOOLEAN -> "`true`, `false`";
             case TEXT ->
                 key.choices.isEmpty()
                         ? "a text"
