@@ -69,8 +69,8 @@ class LatencySectionTest {
     @Test
     void shouldAddWhatALatePauseHidWhenEpochsWaitedBehindIt() {
         Map<Long, long[]> epochs = new TreeMap<>();
-        epochs.put(1L, steps(0, MS, 0, 0, 0));
-        epochs.put(2L, steps(0, 100 * MS, 0, 0, 0));
+        epochs.put(1L, steps(MS, MS, 0, 0, 0));
+        epochs.put(2L, steps(26 * MS, 100 * MS, 0, 0, 0));
         Histogram histogram =
                 LatencySection.histogram(LatencySection.Part.PAUSE, new Trace.Recorded(epochs, List.of()));
         // 100, and the 75, 50 and 25 ms of three epochs of 25 ms that could not begin.
