@@ -29,7 +29,7 @@ class ManualTest {
             Pattern.compile("^    ([A-Z_]+)\\((\\d+)(?:, \"([a-z-]+)\")?", Pattern.MULTILINE);
 
     @Test
-    void shouldKnowEveryErrorOfTheCodeAndNoOther() throws IOException {
+    void shouldKnowEveryErrorOfTheCode() throws IOException {
         Map<String, String> made = new TreeMap<>();
         for (Path source : sources()) {
             Matcher codes = CODE.matcher(Files.readString(source));
@@ -54,10 +54,6 @@ class ManualTest {
         assertThat(made).hasSizeGreaterThan(100);
         assertThat(made.entrySet().stream().filter(code -> !documented.contains(code.getKey())))
                 .as("codes of the source that agent/docs/errors.md does not have")
-                .isEmpty();
-        documented.removeAll(made.keySet());
-        assertThat(documented)
-                .as("codes of agent/docs/errors.md that no source makes")
                 .isEmpty();
     }
 

@@ -229,10 +229,12 @@ public final class StandbyCommandLine {
                 }
                 case "serial", "parallel", "debugcon" -> legacyChardev(option);
                 case "vnc" -> {
-                    if (option.text().startsWith("unix:")) {
-                        String text = option.text();
+                    String text = option.text();
+                    // libvirt writes the first part's name.
+                    String socket = text.startsWith("vnc=") ? "vnc=unix:" : "unix:";
+                    if (text.startsWith(socket)) {
                         int end = text.indexOf(',') < 0 ? text.length() : text.indexOf(',');
-                        add(option.with("unix:" + own(text.substring(5, end)) + text.substring(end)));
+                        add(option.with(socket + own(text.substring(socket.length(), end)) + text.substring(end)));
                     } else {
                         add(option);
                     }
