@@ -45,7 +45,7 @@ public final class FaultMerger {
     private final FaultSink sink;
 
     /** A fault whose address nobody told: its place and kind stand for it. */
-    private record Place(Component component, EventKind kind) {}
+    private record Place(Component component, EventKind kind, boolean lost) {}
 
     /** Errors of one page; what was lost there is another fault than what was repaired before. */
     private record Page(long number, boolean lost) {}
@@ -106,7 +106,7 @@ public final class FaultMerger {
         }
         Object key = event.address() == HardwareEvent.NO_ADDRESS
                         || (!event.kind().memory() && event.kind() != EventKind.FIRMWARE)
-                ? new Place(event.component(), event.kind())
+                ? new Place(event.component(), event.kind(), event.severity().uncorrected())
                 : new Page(event.address() >>> PAGE_SHIFT, event.severity().uncorrected());
         Fault fault = faults.get(key);
         if (fault != null && nowMs - fault.lastMs > SAME_MS) {

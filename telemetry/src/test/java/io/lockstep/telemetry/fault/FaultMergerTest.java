@@ -170,6 +170,19 @@ class FaultMergerTest {
     }
 
     @Test
+    void shouldTellAFatalAndACorrectedErrorOfOneDeviceEachByItself() {
+        Component device = new Component.Pcie(0, 1, 0, 0);
+        merger.offer(event("aer", EventKind.PCIE, Severity.FATAL, device, -1, 1), 0);
+        merger.offer(event("aer", EventKind.PCIE, Severity.CORRECTED, device, -1, 1), 50);
+        merger.offer(event("aer-counters", EventKind.PCIE, Severity.CORRECTED, device, -1, 1), 100);
+        merger.end(2000);
+        assertThat(told)
+                .containsExactly(
+                        "fatal error on PCIe device 0000:01:00.0: trouble (aer)",
+                        "corrected error on PCIe device 0000:01:00.0: trouble (aer)");
+    }
+
+    @Test
     void shouldNameTheModuleWithSizeAndSerialNumber() {
         Optional<String> none = Optional.empty();
         Inventory.Dimm dimm = new Inventory.Dimm(
