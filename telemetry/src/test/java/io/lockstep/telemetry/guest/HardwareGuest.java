@@ -212,7 +212,8 @@ final class HardwareGuest implements AutoCloseable {
             }
             if (System.nanoTime() > deadline || !qemu.isAlive()) {
                 StringBuilder text = new StringBuilder("not seen: " + what + "; seen:");
-                seen.forEach(event -> text.append("\n  ").append(event.line()).append(" | ").append(event.raw()));
+                seen.forEach(event ->
+                        text.append("\n  ").append(event.line()).append(" | ").append(event.raw()));
                 throw new AssertionError(text + "\n" + console());
             }
             watch.awaitMore(lines, Duration.ofSeconds(1));
