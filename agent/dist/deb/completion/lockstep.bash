@@ -177,6 +177,7 @@ function _complete_lockstep() {
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware events" ];    then _picocli_lockstep_hardware; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware clear" ];    then _picocli_lockstep_hardware; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware decode" ];    then _picocli_lockstep_hardware; return $?; fi
+  if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware replay" ];    then _picocli_lockstep_hardware; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} config check" ];    then _picocli_lockstep_config; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} config default" ];    then _picocli_lockstep_config; return $?; fi
 
@@ -205,11 +206,13 @@ function _complete_lockstep() {
   local cmds21=(hardware events)
   local cmds22=(hardware clear)
   local cmds23=(hardware decode)
-  local cmds24=(config check)
-  local cmds25=(config default)
+  local cmds24=(hardware replay)
+  local cmds25=(config check)
+  local cmds26=(config default)
 
-  if CompWordsContainsArray "${cmds25[@]}"; then _picocli_lockstep_config_default; return $?; fi
-  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_config_check; return $?; fi
+  if CompWordsContainsArray "${cmds26[@]}"; then _picocli_lockstep_config_default; return $?; fi
+  if CompWordsContainsArray "${cmds25[@]}"; then _picocli_lockstep_config_check; return $?; fi
+  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_hardware_replay; return $?; fi
   if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
   if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
   if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
@@ -770,7 +773,7 @@ function _picocli_lockstep_hardware() {
   local curr_word=${COMP_WORDS[COMP_CWORD]}
   local prev_word=${COMP_WORDS[COMP_CWORD-1]}
 
-  local commands="events clear decode"
+  local commands="events clear decode replay"
   local flag_opts="'--json' '-h' '--help' '-V' '--version'"
   local arg_opts="'--root'"
 
@@ -1086,6 +1089,43 @@ function _picocli_lockstep_hardware_decode() {
     COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )
   else
     local positionals=""
+    local IFS=$'\n'
+    COMPREPLY=( $(compgen -W "${commands// /$'\n'}${IFS}${positionals}" -- "${curr_word}") )
+  fi
+}
+
+# Generates completions for the options and subcommands of the `replay` subcommand.
+function _picocli_lockstep_hardware_replay() {
+  # Get completion data
+  local curr_word=${COMP_WORDS[COMP_CWORD]}
+  local prev_word=${COMP_WORDS[COMP_CWORD-1]}
+
+  local commands=""
+  local flag_opts="'--agent' '--json' '-h' '--help' '-V' '--version'"
+  local arg_opts="'--root'"
+
+  type compopt &>/dev/null && compopt +o default
+
+  case ${prev_word} in
+    '--root')
+      local IFS=$'\n'
+      type compopt &>/dev/null && compopt -o filenames
+      COMPREPLY=( $( compgen -f -- "${curr_word}" ) ) # files
+      return $?
+      ;;
+  esac
+
+  if [[ "${curr_word}" == -* ]]; then
+    COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )
+  else
+    local positionals=""
+    local currIndex
+    currIndex=$(currentPositionalIndex "replay" "${arg_opts}" "${flag_opts}")
+    if (( currIndex >= 0 && currIndex <= 0 )); then
+      local IFS=$'\n'
+      type compopt &>/dev/null && compopt -o filenames
+      positionals=$( compgen -f -- "${curr_word}" ) # files
+    fi
     local IFS=$'\n'
     COMPREPLY=( $(compgen -W "${commands// /$'\n'}${IFS}${positionals}" -- "${curr_word}") )
   fi

@@ -96,10 +96,11 @@ complete -c lockstep -n '__fish_seen_subcommand_from journal' -l json
 complete -c lockstep -n '__fish_seen_subcommand_from journal' -l limit
 complete -c lockstep -n '__fish_seen_subcommand_from journal' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from journal' -l version
-complete -c lockstep -n __fish_use_subcommand -a hardware -d 'Show how the hardware of this host fares: its parts, the evidence, the sources of events.'
+complete -c lockstep -n __fish_use_subcommand -a hardware -d 'Show how the hardware of this host fares: its modules, what happened, the evidence, what followed.'
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -a events
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -a clear
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -a decode
+complete -c lockstep -n '__fish_seen_subcommand_from hardware' -a replay
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -l root
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -l json
 complete -c lockstep -n '__fish_seen_subcommand_from hardware' -l help

@@ -6,6 +6,7 @@ import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.HostView;
 import io.lockstep.agent.view.JournalEpoch;
@@ -110,6 +111,16 @@ public interface VmOperations {
 
     /** How the hardware of this host fares. */
     HardwareView hardware();
+
+    /** What of it matters to the VMs here. */
+    HardwareSummary hardwareSummary();
+
+    /**
+     * Feeds recorded hardware events as if they happened now: a drill. What follows is real, but no page and no CPU goes out of use.
+     *
+     * @param name of the recording, to be shown
+     */
+    HardwareView.Drill hardwareDrill(String name, byte[] recording) throws LockstepException;
 
     /**
      * The newest events of this host's hardware after a sequence number, oldest first.

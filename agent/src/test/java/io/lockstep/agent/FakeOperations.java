@@ -13,6 +13,7 @@ import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ErrorView;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.HostView;
 import io.lockstep.agent.view.InitialSync;
@@ -90,13 +91,14 @@ public class FakeOperations implements VmOperations {
 
     @Override
     public List<PeerView> peers() {
-        return List.of(new PeerView("b", "host-b:7500", FINGERPRINT, true));
+        return List.of(new PeerView("b", "host-b:7500", FINGERPRINT, true, "healthy"));
     }
 
     @Override
     public HardwareView hardware() {
         return new HardwareView(
                 "failing",
+                new HardwareView.Drill("mirror.jsonl", 500, 3),
                 List.of(new HardwareView.Part(
                         "DIMM CPU0 channel 1 slot 0 (A2), 32 GiB, serial 12AB",
                         "failing",
@@ -106,10 +108,41 @@ public class FakeOperations implements VmOperations {
                         1,
                         List.of("memory failed over to its mirror"),
                         "Replace it.")),
-                List.of("DIMM CPU0 channel 1 slot 0 (A2), 32 GiB, serial 12AB", "DIMM B2, 32 GiB"),
+                List.of(
+                        new HardwareView.Module(
+                                "DIMM CPU0 channel 1 slot 0 (A2), 32 GiB, serial 12AB",
+                                "A2",
+                                0,
+                                -1,
+                                1,
+                                0,
+                                32L << 30,
+                                "12AB",
+                                "failing",
+                                7,
+                                1),
+                        new HardwareView.Module(
+                                "DIMM B2, 32 GiB", "B2", -1, -1, -1, -1, 32L << 30, "", "healthy", 0, 0)),
                 List.of(new HardwareView.Source("trace", "deaf", "no events", "Boot another kernel.", 3, 2)),
-                "dry-run",
-                List.of(new HardwareView.Action(0, "would switch web1 over to its peer")));
+                new HardwareView.Policy("dry-run", "failing", "dry-run", "off", "off", "off"),
+                List.of(ACTION));
+    }
+
+    private static final HardwareView.Action ACTION = new HardwareView.Action(
+            0, "switchover", "web1", "dry-run", "would switch web1 over to b, which is healthy: DIMM A2 is failing");
+
+    @Override
+    public HardwareSummary hardwareSummary() {
+        HardwareView view = hardware();
+        return new HardwareSummary(view.state(), view.drill(), view.parts(), view.actions());
+    }
+
+    @Override
+    public HardwareView.Drill hardwareDrill(String name, byte[] recording) throws LockstepException {
+        if (name.equals("empty")) {
+            throw new LockstepException("drill-empty", "empty holds no event.");
+        }
+        return new HardwareView.Drill(name, 1_000, recording.length);
     }
 
     @Override
@@ -151,7 +184,7 @@ public class FakeOperations implements VmOperations {
         return List.of(new ReplicaView(
                 "db1",
                 new StateView(2, "standing-by", 1_000, "epoch 7 committed"),
-                new PeerView("b", "host-b:7500", FINGERPRINT, true),
+                new PeerView("b", "host-b:7500", FINGERPRINT, true, "healthy"),
                 1L << 30,
                 7,
                 6,
@@ -256,7 +289,7 @@ public class FakeOperations implements VmOperations {
                 4711,
                 Role.PRIMARY,
                 new StateView(2, "protected", 1_000, "epoch 1 acknowledged"),
-                new PeerView("b", "host-b:7500", FINGERPRINT, true),
+                new PeerView("b", "host-b:7500", FINGERPRINT, true, "healthy"),
                 "userfaultfd-wp",
                 256L << 20,
                 6,

@@ -2,7 +2,7 @@ package io.lockstep.linux;
 
 import java.util.BitSet;
 
-/** Where and how urgently the calling thread runs; sched_setaffinity(2), setpriority(2). */
+/** Where and how urgently threads run; sched_setaffinity(2), setpriority(2). */
 public final class Scheduling {
     /** CPUs that a mask can name. */
     private static final int CPUS_MAX = 1024;
@@ -13,23 +13,43 @@ public final class Scheduling {
 
     /** CPUs that the calling thread may use. */
     public static BitSet affinity() throws LinuxException {
+        return affinity(0);
+    }
+
+    /**
+     * CPUs that a thread may use.
+     *
+     * @param tid as Linux numbers threads; 0: the calling one
+     * @throws LinuxException ESRCH if there is no such thread
+     */
+    public static BitSet affinity(int tid) throws LinuxException {
         NativeBlock mask = new NativeBlock(CPUS_MAX / 8);
         // SAFETY: the kernel writes at most the block's length.
-        if (Libc.sched_getaffinity(0, mask.length(), mask.address()) < 0) {
-            throw new LinuxException("sched_getaffinity(" + mask.length() + ")", Libc.errno());
+        if (Libc.sched_getaffinity(tid, mask.length(), mask.address()) < 0) {
+            throw new LinuxException("sched_getaffinity(" + tid + ")", Libc.errno());
         }
         return BitSet.valueOf(mask.buffer());
     }
 
     /** Restricts the calling thread, and what it starts from now on, to these CPUs. */
     public static void setAffinity(BitSet cpus) throws LinuxException {
+        setAffinity(0, cpus);
+    }
+
+    /**
+     * Restricts a thread, and what it starts from now on, to these CPUs.
+     *
+     * @param tid as Linux numbers threads; 0: the calling one
+     * @throws LinuxException ESRCH if there is no such thread, EINVAL if none of the CPUs is on line and of its cpuset, EPERM if it is another user's
+     */
+    public static void setAffinity(int tid, BitSet cpus) throws LinuxException {
         if (cpus.length() > CPUS_MAX) {
             throw new LinuxException("sched_setaffinity(CPU " + (cpus.length() - 1) + ")", Errno.EINVAL);
         }
         NativeBlock mask = new NativeBlock(CPUS_MAX / 8);
         mask.buffer().put(0, cpus.toByteArray());
         // SAFETY: the kernel reads the block's length.
-        if (Libc.sched_setaffinity(0, mask.length(), mask.address()) != 0) {
+        if (Libc.sched_setaffinity(tid, mask.length(), mask.address()) != 0) {
             throw new LinuxException("sched_setaffinity(" + cpus + ")", Libc.errno());
         }
     }

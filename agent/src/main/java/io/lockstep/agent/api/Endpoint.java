@@ -76,7 +76,8 @@ enum Endpoint {
             "Remove a replica that nobody wants any more.",
             "Its primary is not connected, the VM does not run here."),
     FLOOR("POST", "vms/VM/floor", "Measure the least pause of a VM.", "The VM runs here unprotected."),
-    HARDWARE_CLEAR("POST", "hardware/clear", "Forget what happened to parts that were replaced.");
+    HARDWARE_CLEAR("POST", "hardware/clear", "Forget what happened to parts that were replaced."),
+    HARDWARE_DRILL("POST", "hardware/drill", "Feed recorded hardware events as if they happened now.");
 
     final String method;
     final List<String> template;

@@ -4,6 +4,7 @@ import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.doctor.Doctor;
 import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.JobView;
 import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.ProtectRequest;
@@ -13,6 +14,7 @@ import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -45,7 +47,7 @@ final class Routes {
     record Answer(int status, Object body, @Nullable String tag) {}
 
     /** Everything that is replicated to or from here. */
-    record Status(List<ProtectionStatus> protections, List<ReplicaView> replicas) {}
+    record Status(List<ProtectionStatus> protections, List<ReplicaView> replicas, HardwareSummary hardware) {}
 
     /** What a verb's request says besides its path. */
     record Wish(
@@ -137,6 +139,9 @@ final class Routes {
             return ok(
                     Map.of("cleared", operations.clearHardware(body.get("part").text())));
         }
+        if (endpoint == Endpoint.HARDWARE_DRILL) {
+            return ok(operations.hardwareDrill(body.get("name").text(), recording(body)));
+        }
         String vm = path.get(1);
         Jobs.Verb run = verb(endpoint, vm, body);
         String verb = path.get(2);
@@ -152,6 +157,14 @@ final class Routes {
         }
         return new Answer(
                 202, jobs.start(verb, name, run, wish.idempotencyKey, wish.text).view(), null);
+    }
+
+    private static byte[] recording(JsonTree body) throws BadRequestException {
+        try {
+            return Base64.getDecoder().decode(body.get("recording").text());
+        } catch (IllegalArgumentException e) {
+            throw new BadRequestException("recording is not base64: " + e.getMessage() + ".");
+        }
     }
 
     private Jobs.Verb verb(Endpoint endpoint, String vm, JsonTree body) throws LockstepException {
@@ -206,19 +219,30 @@ final class Routes {
     /** @param vm only that one, by its name or its pid; null: all */
     private Status status(@Nullable String vm) throws LockstepException {
         if (vm == null) {
-            return new Status(operations.protections(), operations.replicas());
+            return new Status(operations.protections(), operations.replicas(), operations.hardwareSummary());
         }
         Status status = new Status(
                 operations.protections().stream()
                         .filter(p -> p.vm().equals(vm) || Long.toString(p.pid()).equals(vm))
                         .toList(),
-                operations.replicas().stream().filter(r -> r.vm().equals(vm)).toList());
+                operations.replicas().stream().filter(r -> r.vm().equals(vm)).toList(),
+                hardware(vm));
         if (status.protections().isEmpty() && status.replicas().isEmpty()) {
             throw new LockstepException(
                     "not-replicated",
                     "no VM " + vm + " is replicated to or from this host. 'lockstep status' lists those that are.");
         }
         return status;
+    }
+
+    /** With what was done to one VM alone. */
+    private HardwareSummary hardware(String vm) {
+        HardwareSummary all = operations.hardwareSummary();
+        return new HardwareSummary(
+                all.state(),
+                all.drill(),
+                all.parts(),
+                all.actions().stream().filter(a -> a.subject().equals(vm)).toList());
     }
 
     private Answer vm(String name) throws LockstepException {

@@ -43,7 +43,7 @@ final class EventsCommand extends AgentCall {
                 long lost = event.get("lost").integer();
                 return "gap lost:" + (lost < 0 ? "unknown" : Long.toString(lost));
             }
-            return HardwareCommand.time(event.get("wallMs").integer()) + " "
+            return MachinePicture.time(event.get("wallMs").integer()) + " "
                     + event.get("id").text() + " " + event.get("kind").text() + " vm:"
                     + event.get("subject").text() + " state:"
                     + event.get("state").text() + " "

@@ -36,11 +36,14 @@ final class HardwareDecodeCommand implements Callable<Integer> {
 
     @Option(
             names = "--cpuid",
-            converter = Hexadecimal.class,
+            converter = Hexadecimal32.class,
             description = "EAX of CPUID leaf 1, e.g. 50654: without it no code of a processor model is known.")
     long cpuid;
 
-    @Option(names = "--bank", description = "Bank, decimal.")
+    @Option(
+            names = "--bank",
+            converter = Bank.class,
+            description = "Bank, decimal, or hexadecimal with 0x: 0 to 255; 128 is thermal, 255 from firmware.")
     int bank;
 
     @Option(names = "--synd", converter = Hexadecimal.class, description = "MCA_SYND of AMD's processors.")
@@ -61,9 +64,8 @@ final class HardwareDecodeCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        int vendor = ipid != 0 ? MachineCheck.AMD : MachineCheck.INTEL;
         HardwareEvent event = MachineCheckDecoder.decode(new MachineCheck(
-                0, vendor, (int) cpuid, -1, -1, bank, 0, mcgCap, mcgStatus, status, addr, misc, synd, ipid, 0, 0));
+                0, vendor(), (int) cpuid, -1, -1, bank, 0, mcgCap, mcgStatus, status, addr, misc, synd, ipid, 0, 0));
         String kind = event.kind().name().toLowerCase(Locale.ROOT);
         String severity = event.severity().name().toLowerCase(Locale.ROOT);
         spec.commandLine()
@@ -71,10 +73,50 @@ final class HardwareDecodeCommand implements Callable<Integer> {
                 .println(
                         json
                                 ? "{\"kind\":\"" + kind + "\",\"severity\":\"" + severity + "\",\"component\":"
-                                        + AgentCall.quoted(event.component().words()) + ",\"line\":"
+                                        + AgentCall.quoted(event.component().words())
+                                        + (event.address() == HardwareEvent.NO_ADDRESS
+                                                ? ""
+                                                : ",\"address\":\"0x" + Long.toHexString(event.address()) + "\"")
+                                        + ",\"count\":" + event.count() + ",\"immediate\":" + event.immediate()
+                                        + ",\"line\":"
                                         + AgentCall.quoted(event.line()) + "}"
                                 : event.line());
         return ExitCode.OK;
+    }
+
+    /** AMD's families begin above Intel's, and only its processors have MCA_IPID and MCA_SYND. */
+    private int vendor() {
+        long base = cpuid >>> 8 & 0xf;
+        long family = base == 0xf ? base + (cpuid >>> 20 & 0xff) : base;
+        return ipid != 0 || synd != 0 || family > 0xf ? MachineCheck.AMD : MachineCheck.INTEL;
+    }
+
+    /** 0 to 255. */
+    static final class Bank implements ITypeConverter<Integer> {
+        @Override
+        public Integer convert(String text) {
+            boolean hexadecimal = text.matches("0[xX][0-9a-fA-F]{1,2}");
+            if (!hexadecimal && !text.matches("[0-9]{1,3}")) {
+                throw new TypeConversionException("'" + text + "' is not a number in 0..255");
+            }
+            int bank = hexadecimal ? Integer.parseInt(text.substring(2), 16) : Integer.parseInt(text);
+            if (bank > 255) {
+                throw new TypeConversionException("'" + text + "' is not a number in 0..255");
+            }
+            return bank;
+        }
+    }
+
+    /** Hexadecimal of at most 32 bits. */
+    static final class Hexadecimal32 implements ITypeConverter<Long> {
+        @Override
+        public Long convert(String text) {
+            String digits = text.replaceFirst("^0[xX]", "");
+            if (!digits.matches("0*[0-9a-fA-F]{1,8}")) {
+                throw new TypeConversionException("'" + text + "' is not a hexadecimal number of 32 bits");
+            }
+            return Long.parseUnsignedLong(digits, 16);
+        }
     }
 
     /** Hexadecimal of at most 64 bits. */

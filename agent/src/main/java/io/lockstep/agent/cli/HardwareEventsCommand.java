@@ -5,7 +5,9 @@ import io.lockstep.agent.client.AgentClient.Response;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
+import java.time.Instant;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -16,21 +18,25 @@ import picocli.CommandLine.Option;
         description = "List what happened to the hardware of this host, oldest first.")
 final class HardwareEventsCommand extends AgentCall {
     private static final long FOLLOW_NS = 200_000_000;
-    private static final long MS_PER_SECOND = 1000;
 
     @Option(names = "--follow", description = "Go on with new ones as they come, until interrupted.")
     boolean follow;
 
-    @Option(names = "--since", paramLabel = "SECONDS", description = "Only those of the last so many seconds.")
-    long sinceSeconds;
+    @Option(
+            names = "--since",
+            paramLabel = "WHEN",
+            converter = Since.class,
+            description = "Only those since then: " + Since.ACCEPTED + ".")
+    @Nullable
+    Instant since;
 
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
-        long fromMs = sinceSeconds > 0 ? System.currentTimeMillis() - sinceSeconds * MS_PER_SECOND : 0;
+        long fromMs = since == null ? 0 : since.toEpochMilli();
         long after = 0;
         while (true) {
             Response response = get(client, "/v1/hardware/events?after=" + after + "&limit=10000");
-            if (json && !follow && sinceSeconds <= 0) {
+            if (json && !follow && since == null) {
                 out().println(response.body());
                 return ExitCode.OK;
             }
@@ -49,7 +55,7 @@ final class HardwareEventsCommand extends AgentCall {
     }
 
     private static String line(JsonTree event) {
-        return HardwareCommand.time(event.get("wallMs").integer()) + "  "
+        return MachinePicture.time(event.get("wallMs").integer()) + "  "
                 + (event.get("refined").bool() ? "(more on that) " : "")
                 + event.get("line").text();
     }

@@ -66,6 +66,7 @@ final class StatusCommand extends AgentCall {
         List<JsonTree> replicas = status.get("replicas").elements();
         protections.forEach(protection -> out().print(StatusText.protection(protection)));
         replicas.forEach(replica -> out().print(StatusText.replica(replica)));
+        out().print(StatusText.hardware(status.get("hardware")));
         if (protections.isEmpty() && replicas.isEmpty()) {
             out().println("Nothing is replicated to or from this host. 'lockstep vms' lists its VMs.");
         }

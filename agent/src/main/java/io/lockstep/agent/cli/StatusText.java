@@ -1,6 +1,7 @@
 package io.lockstep.agent.cli;
 
 import io.lockstep.agent.client.JsonTree;
+import java.util.List;
 import java.util.Locale;
 
 /** A paragraph of {@code key:value} for each protection and replica. */
@@ -19,10 +20,11 @@ final class StatusText {
         JsonTree peer = p.get("peer");
         line(
                 text,
-                "  peer:%s address:%s connected:%s",
+                "  peer:%s address:%s connected:%s hardware:%s",
                 peer.get("name").text(),
                 peer.get("address").text(),
-                peer.get("connected").bool() ? "yes" : "no");
+                peer.get("connected").bool() ? "yes" : "no",
+                peer.get("health").text());
         line(
                 text,
                 "  epoch:%s acked:%s epochs of %s p99 %s  pause p50 %s p99 %s max %s  ack p50 %s p99 %s",
@@ -98,10 +100,11 @@ final class StatusText {
         JsonTree primary = r.get("primary");
         line(
                 text,
-                "  primary:%s address:%s connected:%s",
+                "  primary:%s address:%s connected:%s hardware:%s",
                 primary.get("name").text(),
                 primary.get("address").text(),
-                primary.get("connected").bool() ? "yes" : "no");
+                primary.get("connected").bool() ? "yes" : "no",
+                primary.get("health").text());
         line(
                 text,
                 "  committed:%s applied:%s standby:%s journal: %s epochs, %s",
@@ -163,6 +166,32 @@ final class StatusText {
         return size + ", " + done + " of " + Text.bytes(disk.get("bytesTotal").number()) + " copied, "
                 + Text.bytes(disk.get("bytesPerSecond").number()) + "/s"
                 + (remainingMs < 0 ? "" : ", " + Text.duration(remainingMs) + " left");
+    }
+
+    /** What of the hardware matters to the VMs; empty if all is well and nothing followed. */
+    static String hardware(JsonTree hardware) {
+        List<JsonTree> actions = hardware.get("actions").elements();
+        List<JsonTree> parts = hardware.get("parts").elements();
+        if (parts.isEmpty() && actions.isEmpty() && !hardware.get("drill").present()) {
+            return "";
+        }
+        StringBuilder text = new StringBuilder();
+        line(text, "this-host role:hardware state:%s", hardware.get("state").text());
+        if (hardware.get("drill").present()) {
+            line(text, "  %s", MachinePicture.drillWords(hardware.get("drill")));
+        }
+        for (JsonTree part : parts) {
+            line(
+                    text,
+                    "  %s: %s, %s corrected and %s other errors",
+                    part.get("component").text(),
+                    part.get("state").text(),
+                    part.get("corrected").text(),
+                    part.get("uncorrected").text());
+            part.get("evidence").elements().forEach(evidence -> line(text, "    evidence: %s", evidence.text()));
+        }
+        actions.forEach(action -> line(text, "  action: %s", MachinePicture.actionWords(action)));
+        return text.append('\n').toString();
     }
 
     private static String state(JsonTree view) {

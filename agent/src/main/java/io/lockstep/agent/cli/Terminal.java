@@ -6,6 +6,18 @@ import java.io.Console;
 final class Terminal {
     private Terminal() {}
 
+    /** Whether colours are wanted: on a terminal that can show them, unless NO_COLOR says otherwise (no-color.org). */
+    static boolean colours() {
+        return colours(
+                attached(),
+                System.getenv().getOrDefault("NO_COLOR", ""),
+                System.getenv().getOrDefault("TERM", ""));
+    }
+
+    static boolean colours(boolean attached, String noColor, String term) {
+        return attached && noColor.isEmpty() && !term.equals("dumb");
+    }
+
     /** From JDK 22 on there is a console even where there is no terminal, and a method that tells; before, there is none. */
     @SuppressWarnings("SystemConsoleNull")
     static boolean attached() {

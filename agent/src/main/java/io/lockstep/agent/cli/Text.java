@@ -21,6 +21,32 @@ final class Text {
                 : String.format(Locale.ROOT, "%.1f %s", value, units[unit]);
     }
 
+    /** Lines of at most so many columns, broken between words where there are any; those after the first are indented as told. */
+    static String wrapped(String text, int columns, String indent) {
+        String body = text.stripLeading();
+        StringBuilder all = new StringBuilder();
+        StringBuilder line = new StringBuilder(text.substring(0, text.length() - body.length()));
+        boolean begun = false;
+        for (String word : body.split(" ", -1)) {
+            if (begun && line.length() + 1 + word.length() > columns) {
+                all.append(line).append('\n');
+                line = new StringBuilder(indent);
+                begun = false;
+            }
+            line.append(begun ? " " : "");
+            String rest = word;
+            while (line.length() + rest.length() > columns) {
+                int room = columns - line.length();
+                all.append(line).append(rest, 0, room).append('\n');
+                rest = rest.substring(room);
+                line = new StringBuilder(indent);
+            }
+            line.append(rest);
+            begun = true;
+        }
+        return all.append(line).append('\n').toString();
+    }
+
     static String ms(double ms) {
         return String.format(Locale.ROOT, ms >= 100 ? "%.0f ms" : "%.1f ms", ms);
     }

@@ -81,11 +81,28 @@ public record AgentConfig(
     /**
      * What follows from the health of this host's hardware.
      *
-     * @param switchover {@code on}, {@code off} or {@code dry-run}
-     * @param switchoverState from which on VMs are moved
+     * <p>The actions are {@code on}, {@code off} or {@code dry-run} each.
+     *
+     * @param switchover of protected VMs to their peers
+     * @param switchoverState from which on VMs are moved, and new ones refused
+     * @param refuseNew VMs and replicas
+     * @param offlinePages that wear out
+     * @param offlineCpus that degrade
+     * @param runCommand whether {@code command} is run
+     * @param command program and arguments; empty: none
+     * @param commandTimeoutMs longest run of it
      * @param rules when corrected errors are too many
      */
-    public record Hardware(String switchover, HealthState switchoverState, HealthRules rules) {}
+    public record Hardware(
+            String switchover,
+            HealthState switchoverState,
+            String refuseNew,
+            String offlinePages,
+            String offlineCpus,
+            String runCommand,
+            List<String> command,
+            int commandTimeoutMs,
+            HealthRules rules) {}
 
     /**
      * What is served besides the management socket.

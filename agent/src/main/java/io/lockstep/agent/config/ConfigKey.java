@@ -246,7 +246,45 @@ enum ConfigKey {
             "switchoverState",
             "failing",
             List.of("degrading", "failing"),
-            "The state of a part from which on VMs are moved. Lost data and lost redundancy make a part failing at once."),
+            "The state of a part from which on VMs are moved and new ones refused. Lost data and lost redundancy make a part failing at"
+                    + " once."),
+    HARDWARE_REFUSE_NEW(
+            "hardware",
+            "refuseNew",
+            "dry-run",
+            List.of("on", "off", "dry-run"),
+            "Whether a host in switchoverState refuses VMs that it does not have yet: to protect one, and to take a VM's first replica."),
+    HARDWARE_OFFLINE_PAGES(
+            "hardware",
+            "offlinePages",
+            "dry-run",
+            List.of("on", "off", "dry-run"),
+            "Whether a page with pageErrorsMax corrected errors is taken out of use, its content moved, and one whose data is lost, too, unless"
+                    + " it is a VM's."),
+    HARDWARE_OFFLINE_CPUS(
+            "hardware",
+            "offlineCpus",
+            "dry-run",
+            List.of("on", "off", "dry-run"),
+            "Whether a degrading or failing CPU is taken off line and QEMU's threads kept off it; half of the CPUs stay."),
+    HARDWARE_RUN_COMMAND(
+            "hardware",
+            "runCommand",
+            "dry-run",
+            List.of("on", "off", "dry-run"),
+            "Whether command is run when data or redundancy is lost or a part fares worse."),
+    HARDWARE_COMMAND(
+            "hardware",
+            "command",
+            "Program and arguments that get the event as JSON on their standard input, with PATH and nothing else in their environment; one"
+                    + " runs at a time, 64 wait, more are dropped and told."),
+    HARDWARE_COMMAND_TIMEOUT_MS(
+            "hardware",
+            "commandTimeoutMs",
+            30_000,
+            10,
+            600_000,
+            "The command is killed, and has failed, after this, milliseconds."),
     HARDWARE_PAGE_ERRORS_MAX(
             "hardware",
             "pageErrorsMax",

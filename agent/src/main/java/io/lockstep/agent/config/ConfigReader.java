@@ -127,6 +127,12 @@ final class ConfigReader {
         return new AgentConfig.Hardware(
                 common.text(ConfigKey.HARDWARE_SWITCHOVER),
                 state,
+                common.text(ConfigKey.HARDWARE_REFUSE_NEW),
+                common.text(ConfigKey.HARDWARE_OFFLINE_PAGES),
+                common.text(ConfigKey.HARDWARE_OFFLINE_CPUS),
+                common.text(ConfigKey.HARDWARE_RUN_COMMAND),
+                common.texts(ConfigKey.HARDWARE_COMMAND),
+                common.integer(ConfigKey.HARDWARE_COMMAND_TIMEOUT_MS),
                 new HealthRules(
                         common.integer(ConfigKey.HARDWARE_PAGE_ERRORS_MAX),
                         common.integer(ConfigKey.HARDWARE_ROW_ERRORS_MAX),
@@ -301,6 +307,12 @@ final class ConfigReader {
                     place(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MIN),
                     "cpuMillivoltsMin " + millivoltsMin + " >= cpuMillivoltsMax " + millivoltsMax
                             + ": every voltage would pass a limit");
+        }
+        if (common.text(ConfigKey.HARDWARE_RUN_COMMAND).equals("on")
+                && common.texts(ConfigKey.HARDWARE_COMMAND).isEmpty()) {
+            throw wrong(
+                    place(ConfigKey.HARDWARE_RUN_COMMAND),
+                    "runCommand is \"on\" and command is empty: name a program, or set runCommand to \"off\"");
         }
         long segmentBytes = common.bytes(ConfigKey.JOURNAL_SEGMENT_BYTES);
         long bytesMax = common.bytes(ConfigKey.JOURNAL_BYTES_MAX);

@@ -4,11 +4,19 @@ import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
+import io.lockstep.agent.policy.ActionLog;
+import io.lockstep.agent.policy.HardwarePolicy;
+import io.lockstep.agent.policy.HostHealth;
+import io.lockstep.agent.policy.MovableVm;
 import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.health.ComponentHealth;
+import io.lockstep.telemetry.health.HealthListener;
+import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.source.GuestSource;
 import io.lockstep.telemetry.watch.HardwareWatch;
 import io.lockstep.telemetry.watch.HostSources;
@@ -17,43 +25,53 @@ import io.lockstep.telemetry.watch.SeenEvent;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
-/** The hardware of this host, as the daemon watches it and shows it. Any thread. */
+/** The hardware of this host, as the daemon watches it, acts on it and shows it. Any thread. */
 final class Hardware implements AutoCloseable {
-    private final AgentConfig config;
-    private final HardwarePolicy policy;
-    private final LazyInventory inventory = new LazyInventory();
-    private final HardwareWatch watch;
+    /** Parts and actions in the summary. */
+    private static final int PARTS_MAX = 8;
 
-    /**
-     * Starts to watch.
-     *
-     * @param state directory of our own that outlives restarts; must exist
-     * @param sources which are closed with this
-     * @param policy which is closed with this
-     * @param events where changes of health are published
-     */
-    Hardware(AgentConfig config, Path state, HostSources sources, HardwarePolicy policy, EventLog events) {
-        this.config = config;
-        this.policy = policy;
-        watch = HardwareWatch.start(
-                sources, config.hardware().rules(), state.resolve("health"), inventory, (health, before) -> {
-                    events.publish(
-                            AgentEvent.HARDWARE,
-                            health.component().words(),
-                            health.state().words(),
-                            health.evidence().isEmpty()
-                                    ? ""
-                                    : health.evidence().get(health.evidence().size() - 1));
-                    policy.changed(health, before);
-                });
+    private static final int ACTIONS_MAX = 16;
+
+    private final AgentConfig.Hardware settings;
+    private final ActionLog log;
+    private final HardwarePolicy policy;
+    private final HardwareDrill drill;
+    private final LazyInventory inventory = new LazyInventory();
+    private volatile @Nullable HardwareWatch watch;
+
+    private Hardware(
+            AgentConfig config,
+            Path state,
+            HostHealth health,
+            ActionLog log,
+            Supplier<? extends List<? extends MovableVm>> vms) {
+        settings = config.hardware();
+        this.log = log;
+        drill = new HardwareDrill(state);
+        policy = new HardwarePolicy(config, Path.of("/sys"), health, log, this::health, vms);
     }
 
-    /** Watches the host that this runs on. */
+    /**
+     * Watches the host that this runs on.
+     *
+     * @param health is kept up to date
+     * @param vms those that run here and are protected now
+     */
     static Hardware ofThisHost(
-            AgentPaths paths, AgentConfig config, HardwarePolicy policy, GuestSource guests, EventLog events)
+            AgentPaths paths,
+            AgentConfig config,
+            HostHealth health,
+            ActionLog log,
+            Supplier<? extends List<? extends MovableVm>> vms,
+            GuestSource guests,
+            EventLog events)
             throws LockstepException {
         Path state = paths.state().resolve("hardware");
         try {
@@ -67,32 +85,62 @@ final class Hardware implements AutoCloseable {
         String instance = installed
                 ? "lockstep"
                 : "lockstep-" + Integer.toHexString(paths.root().hashCode());
-        return new Hardware(
-                config,
-                state,
+        Hardware hardware = new Hardware(config, state, health, log, vms);
+        hardware.watch = HardwareWatch.start(
                 HostSources.ofThisHost(state, instance, installed, config.sensors())
                         .and(guests),
-                policy,
-                events);
+                config.hardware().rules(),
+                state.resolve("health"),
+                hardware.inventory,
+                new Listener(events, hardware.policy));
+        // The health of an earlier life counts, too.
+        hardware.policy.refresh();
+        return hardware;
+    }
+
+    /** Publishes changes of health, and hands all on. */
+    private record Listener(EventLog events, HealthListener next) implements HealthListener {
+        @Override
+        public void changed(ComponentHealth health, HealthState before) {
+            events.publish(
+                    AgentEvent.HARDWARE,
+                    health.component().words(),
+                    health.state().words(),
+                    health.evidence().isEmpty()
+                            ? ""
+                            : health.evidence().get(health.evidence().size() - 1));
+            next.changed(health, before);
+        }
+
+        @Override
+        public void noticed(HardwareEvent event, ComponentHealth health, HealthState before, boolean pageWorn) {
+            next.noticed(event, health, before, pageWorn);
+        }
+    }
+
+    private List<ComponentHealth> health() {
+        HardwareWatch started = watch;
+        return started == null ? List.of() : started.health();
+    }
+
+    private HardwareWatch watch() {
+        HardwareWatch started = watch;
+        if (started == null) {
+            throw new IllegalStateException("the watch has not started");
+        }
+        return started;
     }
 
     /** How it fares. */
     HardwareView view() {
+        HardwareWatch now = watch();
+        List<ComponentHealth> health = now.health();
         return new HardwareView(
-                watch.state().words(),
-                watch.health().stream()
-                        .map(h -> new HardwareView.Part(
-                                h.component().words(),
-                                h.state().words(),
-                                h.sinceMs(),
-                                h.lastMs(),
-                                h.corrected(),
-                                h.uncorrected(),
-                                h.evidence(),
-                                h.action()))
-                        .toList(),
-                watch.modules().stream().map(Component.Memory::words).toList(),
-                watch.sourceStates().entrySet().stream()
+                now.state().words(),
+                drill.present(),
+                health.stream().map(Hardware::part).toList(),
+                modules(now.modules(), health),
+                now.sourceStates().entrySet().stream()
                         .map(s -> new HardwareView.Source(
                                 s.getKey(),
                                 s.getValue().status().name().toLowerCase(Locale.ROOT),
@@ -101,13 +149,79 @@ final class Hardware implements AutoCloseable {
                                 s.getValue().events(),
                                 s.getValue().lost()))
                         .toList(),
-                config.hardware().switchover(),
-                policy.actions());
+                new HardwareView.Policy(
+                        settings.switchover(),
+                        settings.switchoverState().words(),
+                        settings.refuseNew(),
+                        settings.offlinePages(),
+                        settings.offlineCpus(),
+                        settings.runCommand()),
+                log.actions());
+    }
+
+    /** What of it matters to the VMs; costs next to nothing. */
+    HardwareSummary summary() {
+        List<HardwareView.Action> actions = log.actions();
+        return new HardwareSummary(
+                watch().state().words(),
+                drill.present(),
+                health().stream()
+                        .filter(part -> part.state() != HealthState.HEALTHY)
+                        .limit(PARTS_MAX)
+                        .map(Hardware::part)
+                        .toList(),
+                actions.subList(Math.max(0, actions.size() - ACTIONS_MAX), actions.size()));
+    }
+
+    private static HardwareView.Part part(ComponentHealth h) {
+        return new HardwareView.Part(
+                h.component().words(),
+                h.state().words(),
+                h.sinceMs(),
+                h.lastMs(),
+                h.corrected(),
+                h.uncorrected(),
+                h.evidence(),
+                h.action());
+    }
+
+    /** The modules that are known, and those to which something happened. */
+    static List<HardwareView.Module> modules(List<Component.Memory> known, List<ComponentHealth> health) {
+        Map<Component, @Nullable ComponentHealth> all = new LinkedHashMap<>();
+        known.forEach(module -> all.put(module, null));
+        for (ComponentHealth part : health) {
+            if (part.component() instanceof Component.Memory memory && memory.oneModule()) {
+                all.put(memory, part);
+            }
+        }
+        return all.entrySet().stream()
+                .map(entry -> module((Component.Memory) entry.getKey(), entry.getValue()))
+                .toList();
+    }
+
+    private static HardwareView.Module module(Component.Memory m, @Nullable ComponentHealth health) {
+        return new HardwareView.Module(
+                m.words(),
+                m.label(),
+                m.socket(),
+                m.controller(),
+                m.channel(),
+                m.dimm(),
+                m.bytes(),
+                m.serial(),
+                (health == null ? HealthState.HEALTHY : health.state()).words(),
+                health == null ? 0 : health.corrected(),
+                health == null ? 0 : health.uncorrected());
+    }
+
+    /** Feeds recorded events as if they happened now. */
+    HardwareView.Drill drill(String name, byte[] recording) throws LockstepException {
+        return drill.run(watch(), name, recording);
     }
 
     /** The newest events after a sequence number, oldest first. */
     List<HardwareEventView> events(long after, int limit) {
-        return watch.events(after, limit).stream().map(Hardware::view).toList();
+        return watch().events(after, limit).stream().map(Hardware::view).toList();
     }
 
     private static HardwareEventView view(SeenEvent seen) {
@@ -126,15 +240,20 @@ final class Hardware implements AutoCloseable {
                 seen.refined());
     }
 
-    /** Forgets the parts whose name holds a text; how many. */
+    /** Forgets the parts whose name holds a text, and with all of them the drill; how many. */
     int clear(String part) {
-        return watch.clear(component -> component.words().contains(part));
+        int cleared = watch().clear(component -> component.words().contains(part));
+        if (part.isEmpty()) {
+            drill.clear();
+        }
+        policy.cleared();
+        return cleared;
     }
 
     @Override
     public void close() {
         policy.close();
-        watch.close();
+        watch().close();
         inventory.close();
     }
 }

@@ -24,7 +24,7 @@ final class HostViews {
                 line("/proc/sys/kernel/random/boot_id"),
                 line("/sys/class/dmi/id/product_uuid"),
                 hardware.state(),
-                hardware.modules());
+                hardware.modules().stream().map(HardwareView.Module::component).toList());
     }
 
     private static String line(String file) {

@@ -6,6 +6,9 @@ import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
+import io.lockstep.agent.policy.ActionLog;
+import io.lockstep.agent.policy.HostHealth;
+import io.lockstep.agent.policy.NewVms;
 import io.lockstep.agent.supervisor.ProgressSource;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.journal.JournalLimits;
@@ -17,7 +20,6 @@ import io.lockstep.replication.link.LinkTimeouts;
 import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.replica.Fence;
 import io.lockstep.replication.replica.FenceCommand;
-import io.lockstep.replication.replica.HostCondition;
 import io.lockstep.replication.replica.PromotedVm;
 import io.lockstep.replication.replica.ReplicaConfig;
 import io.lockstep.replication.replica.ReplicaHost;
@@ -70,8 +72,11 @@ final class LockstepDaemon implements Daemon {
         Identity identity = Identity.openOrCreate(paths.identity());
         LinkDialer dialer = new LinkDialer(identity, LinkTimeouts.DEFAULT);
         Standbys standbys = new Standbys(config, paths.run().resolve("standby"));
+        HostHealth health = new HostHealth();
+        ActionLog actions = new ActionLog(events);
+        NewVms newVms = new NewVms(config, health, actions);
         HostIdentity host = HostIdentity.current(sameHostForTesting);
-        Protections protections = new Protections(paths, config, dialer, events, host);
+        Protections protections = new Protections(paths, config, dialer, events, host, health);
         protections.takeUp();
         Path drillDirectory = paths.run().resolve("drill");
         ReplicaHost replicas = new ReplicaHost(
@@ -80,11 +85,18 @@ final class LockstepDaemon implements Daemon {
                 new DrillStandbys(config, drillDirectory),
                 fence(config),
                 new ReplicaLog(events),
-                HostCondition.UNKNOWN);
+                newVms);
         Drills drills = new Drills(config.drill(), paths.state(), replicas, protections, events);
         Hardware hardware = null;
         try {
-            hardware = Hardware.ofThisHost(paths, config, policy(config, protections), protections.guests(), events);
+            hardware = Hardware.ofThisHost(
+                    paths,
+                    config,
+                    health,
+                    actions,
+                    () -> Movable.all(protections.active()),
+                    protections.guests(),
+                    events);
             Set<String> fingerprints = config.peers().values().stream()
                     .map(AgentConfig.Peer::fingerprint)
                     .collect(Collectors.toUnmodifiableSet());
@@ -112,6 +124,7 @@ final class LockstepDaemon implements Daemon {
                             drills,
                             drillDirectory,
                             hardware,
+                            newVms,
                             events,
                             startedMs));
         } catch (LockstepException | RuntimeException e) {
@@ -123,22 +136,6 @@ final class LockstepDaemon implements Daemon {
             replicas.close();
             throw e;
         }
-    }
-
-    /** Moves VMs as a planned switchover does. */
-    private static HardwarePolicy policy(AgentConfig config, Protections protections) {
-        return new HardwarePolicy(
-                config,
-                () -> protections.active().stream()
-                        .map(vm -> vm.ticket().vmName())
-                        .toList(),
-                name -> {
-                    for (ProtectedVm vm : protections.active()) {
-                        if (vm.ticket().vmName().equals(name)) {
-                            Operations.await(vm.switchover());
-                        }
-                    }
-                });
     }
 
     private static ReplicaConfig replicaConfig(AgentPaths paths, AgentConfig config, HostIdentity host) {

@@ -6,12 +6,15 @@ import io.lockstep.agent.Progress;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.events.EventLog;
+import io.lockstep.agent.policy.HostHealth;
+import io.lockstep.agent.policy.NewVms;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DifferingPage;
 import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.HostView;
 import io.lockstep.agent.view.JournalEpoch;
@@ -35,6 +38,7 @@ import io.lockstep.replication.hypervisor.PauseFloor;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.Identity;
+import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerProbe;
 import io.lockstep.replication.network.NetDevices;
@@ -47,14 +51,15 @@ import java.lang.management.ManagementFactory;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What the management interface can ask of the daemon. */
@@ -74,6 +79,7 @@ final class Operations implements VmOperations {
     private final Drills drills;
     private final VmSearch search;
     private final Hardware hardware;
+    private final NewVms newVms;
     private final EventLog events;
     private final long startedMs;
     private final double startMs;
@@ -89,6 +95,7 @@ final class Operations implements VmOperations {
             Drills drills,
             Path drillDirectory,
             Hardware hardware,
+            NewVms newVms,
             EventLog events,
             long startedMs) {
         this.paths = paths;
@@ -101,6 +108,7 @@ final class Operations implements VmOperations {
         this.drills = drills;
         this.search = new VmSearch(protections, replicas, standbys.directory(), drillDirectory);
         this.hardware = hardware;
+        this.newVms = newVms;
         this.events = events;
         this.startedMs = startedMs;
         this.startMs = System.currentTimeMillis()
@@ -139,19 +147,22 @@ final class Operations implements VmOperations {
 
     @Override
     public List<PeerView> peers() {
-        Set<String> reached = new HashSet<>();
-        protections().stream()
-                .filter(p -> p.peer().connected())
-                .forEach(p -> reached.add(p.peer().fingerprint()));
-        replicas().stream()
-                .filter(r -> r.primary().connected())
-                .forEach(r -> reached.add(r.primary().fingerprint()));
+        Map<String, String> reached = new HashMap<>();
+        Stream.concat(
+                        protections().stream().map(ProtectionStatus::peer),
+                        replicas().stream().map(ReplicaView::primary))
+                .filter(PeerView::connected)
+                .forEach(peer -> reached.merge(
+                        peer.fingerprint(),
+                        peer.health(),
+                        (one, other) -> one.equals(HostHealth.words(ReportedHealth.UNKNOWN)) ? other : one));
         return config.peers().entrySet().stream()
                 .map(e -> new PeerView(
                         e.getKey(),
                         e.getValue().host() + ":" + e.getValue().port(),
                         e.getValue().fingerprint(),
-                        reached.contains(e.getValue().fingerprint())))
+                        reached.containsKey(e.getValue().fingerprint()),
+                        reached.getOrDefault(e.getValue().fingerprint(), HostHealth.words(ReportedHealth.UNKNOWN))))
                 .toList();
     }
 
@@ -193,6 +204,7 @@ final class Operations implements VmOperations {
         QemuProcess process = search.process(request.vm());
         protections.checkFree(process);
         String name = Protections.vmName(process);
+        newVms.requireWelcome(name);
         try (AttachedVm vm = AttachedVm.open(process, config.vm(name).sharedDisks())) {
             if (!request.allowUnheldOutput()
                     && asked(request, config.vm(name)).protection().equals("lockstep")) {
@@ -252,6 +264,8 @@ final class Operations implements VmOperations {
             throws LockstepException, InterruptedException {
         String peer = protections.peerName(request.peer());
         QemuProcess process = search.process(request.vm());
+        protections.checkFree(process);
+        newVms.requireWelcome(Protections.vmName(process));
         AgentConfig.Vm vm = config.vm(Protections.vmName(process));
         ProtectedVm started = protections.protect(process, peer, asked(request, vm));
         FirstCopy copy = new FirstCopy(started);
@@ -381,6 +395,16 @@ final class Operations implements VmOperations {
     @Override
     public HardwareView hardware() {
         return hardware.view();
+    }
+
+    @Override
+    public HardwareSummary hardwareSummary() {
+        return hardware.summary();
+    }
+
+    @Override
+    public HardwareView.Drill hardwareDrill(String name, byte[] recording) throws LockstepException {
+        return hardware.drill(name, recording);
     }
 
     @Override

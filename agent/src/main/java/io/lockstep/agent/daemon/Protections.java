@@ -5,13 +5,13 @@ import io.lockstep.agent.AgentVersion;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
+import io.lockstep.agent.policy.HostHealth;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkDialer;
-import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.network.NetDevices;
 import io.lockstep.replication.protection.AttachedVm;
@@ -40,6 +40,7 @@ final class Protections implements AutoCloseable {
     private final LinkDialer dialer;
     private final EventLog events;
     private final HostIdentity host;
+    private final HostHealth health;
     private final ProtectionStore store;
     private final Map<String, Held> held = new ConcurrentHashMap<>();
     private final GuestSource guests = new GuestSource();
@@ -48,8 +49,15 @@ final class Protections implements AutoCloseable {
     /** A protection and what is written down of it. */
     record Held(ProtectedVm vm, ProtectionStore.Entry entry) {}
 
-    Protections(AgentPaths paths, AgentConfig config, LinkDialer dialer, EventLog events, HostIdentity host)
+    Protections(
+            AgentPaths paths,
+            AgentConfig config,
+            LinkDialer dialer,
+            EventLog events,
+            HostIdentity host,
+            HostHealth health)
             throws LockstepException {
+        this.health = health;
         this.events = events;
         this.paths = paths;
         this.config = config;
@@ -206,7 +214,7 @@ final class Protections implements AutoCloseable {
                 vm,
                 new PeerAddress(entry.peer(), new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()),
                 dialer,
-                () -> ReportedHealth.UNKNOWN,
+                health::code,
                 settings(Asked.of(entry)),
                 new Diary(entry));
         held.put(entry.vmName(), new Held(started, entry));

@@ -1,5 +1,6 @@
 package io.lockstep.agent.daemon;
 
+import io.lockstep.agent.policy.HostHealth;
 import io.lockstep.agent.view.DiskView;
 import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.EncodingBytes;
@@ -59,7 +60,8 @@ final class Views {
                         vm.peer().fingerprint(),
                         vm.state() == ProtectionState.PROTECTED
                                 || vm.state() == ProtectionState.SYNCING
-                                || vm.state() == ProtectionState.SWITCHING_OVER),
+                                || vm.state() == ProtectionState.SWITCHING_OVER,
+                        HostHealth.words(vm.peerHealth())),
                 vm.trackerName(),
                 vm.vm().ramBytes(),
                 vm.vm().blocks().size(),
@@ -160,7 +162,12 @@ final class Views {
         return new ReplicaView(
                 status.vm(),
                 state(status, drill),
-                new PeerView(primaryName, address, status.fingerprint(), status.linkSilentNs() >= 0),
+                new PeerView(
+                        primaryName,
+                        address,
+                        status.fingerprint(),
+                        status.linkSilentNs() >= 0,
+                        HostHealth.words(status.primaryHealth())),
                 status.ramBytes(),
                 status.committedEpoch(),
                 status.appliedEpoch(),

@@ -23,6 +23,9 @@ public record AgentEvent(long id, long wallMs, String kind, String subject, Stri
     /** A part of this host fares otherwise. */
     public static final String HARDWARE = "hardware";
 
+    /** Something followed from how the hardware fares, or would have: the state is the outcome. */
+    public static final String HARDWARE_ACTION = "hardware-action";
+
     /** A verb began or ended. */
     public static final String JOB = "job";
 

@@ -10,6 +10,7 @@ import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DryRun;
 import io.lockstep.agent.view.Floor;
 import io.lockstep.agent.view.HardwareEventView;
+import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.HostView;
 import io.lockstep.agent.view.JobView;
@@ -127,7 +128,10 @@ final class OpenApi {
                         List.of("protection", "replica"));
             case STATUS ->
                 object(
-                        Map.of("protections", array(ProtectionStatus.class), "replicas", array(ReplicaView.class)),
+                        Map.of(
+                                "protections", array(ProtectionStatus.class),
+                                "replicas", array(ReplicaView.class),
+                                "hardware", schema(HardwareSummary.class)),
                         List.of());
             case JOURNAL -> {
                 ObjectNode page = list("epochs", JournalEpoch.class);
@@ -144,6 +148,7 @@ final class OpenApi {
             case OPENAPI -> MAPPER.createObjectNode().put("type", "object");
             case HARDWARE_CLEAR ->
                 object(Map.of("cleared", MAPPER.createObjectNode().put("type", "integer")), List.of());
+            case HARDWARE_DRILL -> schema(HardwareView.Drill.class);
             default -> schema(JobView.class);
         };
     }

@@ -63,7 +63,7 @@ class MainTest {
         assertThat(run("status")).isEqualTo(ExitCode.OK);
         assertThat(out).hasToString("""
                 web1 role:primary state:protected pid:4711 tracker:userfaultfd-wp
-                  peer:b address:host-b:7500 connected:yes
+                  peer:b address:host-b:7500 connected:yes hardware:healthy
                   epoch:41 acked:40 epochs of 25.1 ms p99 26.2 ms  pause p50 3.4 ms p99 4.5 ms max 9.9 ms  ack p50 1.1 ms p99 2.2 ms
                   memory:256 MiB in 6 blocks  dirty p50 120 max 500 pages an epoch  sent 123 MiB
                   full copy: 256 MiB in 0.6 s, 400 MiB/s, 3 passes
@@ -74,11 +74,17 @@ class MainTest {
                   since: epoch 1 acknowledged
 
                 db1 role:replica state:standing-by
-                  primary:b address:host-b:7500 connected:yes
+                  primary:b address:host-b:7500 connected:yes hardware:healthy
                   committed:7 applied:6 standby:ready pid:99 journal: 8 epochs, 4.0 KiB
                   drill:passed last:1970-01-01T00:00:01Z took:813ms due:1970-01-01T02:30:00Z
                   since: epoch 7 committed
                   last error: link-corrupt: frame 3: checksum 1 != 2.
+
+                this-host role:hardware state:failing
+                  DRILL: 3 events of mirror.jsonl were replayed at 1970-01-01T00:00:00.500Z and did not happen; 'lockstep hardware clear' ends it
+                  DIMM CPU0 channel 1 slot 0 (A2), 32 GiB, serial 12AB: failing, 7 corrected and 1 other errors
+                    evidence: memory failed over to its mirror
+                  action: 1970-01-01T00:00:00Z switchover dry-run: would switch web1 over to b, which is healthy: DIMM A2 is failing
 
                 """);
         assertThat(run("status", "db1")).isEqualTo(ExitCode.OK);

@@ -43,6 +43,11 @@ class ManualCommandsTest {
             Map.entry(
                     "lockstep status --watch",
                     List.of("agent/src/test/java/io/lockstep/agent/cli/MainTest.java", "\"--watch\"")),
+            Map.entry(
+                    "lockstep hardware decode",
+                    List.of(
+                            "agent/src/test/java/io/lockstep/agent/cli/HardwareCommandTest.java",
+                            "\"hardware\", \"decode\", failover")),
             Map.entry("mvn package", List.of("lockstep", "-DskipTests -f \"$project/pom.xml\" package")),
             Map.entry(
                     "apt-get install ./lockstep",

@@ -47,6 +47,7 @@ public final class HealthBook {
     public synchronized void record(HardwareEvent event, boolean refined, long nowMs) {
         Account account = account(coarse(event.component()), nowMs);
         HealthState before = account.state;
+        boolean pageWorn = false;
         account.lastMs = nowMs;
         if (event.kind() == EventKind.REDUNDANCY_RESTORED) {
             restore(account, nowMs);
@@ -58,18 +59,22 @@ public final class HealthBook {
                     ? "Move the VMs away; replace " + account.component.words() + "."
                     : "Move the VMs away; have " + account.component.words() + " repaired.";
         } else {
-            corrected(account, event, refined, nowMs);
+            pageWorn = corrected(account, event, refined, nowMs);
         }
         tell(account, before);
+        if (pageWorn || event.immediate() || account.state.compareTo(before) > 0) {
+            listener.noticed(event, account.view(), before, pageWorn);
+        }
     }
 
-    private void corrected(Account account, HardwareEvent event, boolean refined, long nowMs) {
+    /** Returns whether its page should be taken out of use. */
+    private boolean corrected(Account account, HardwareEvent event, boolean refined, long nowMs) {
         HealthState least = least(event.kind());
         if (least != HealthState.HEALTHY) {
             account.worsen(least, nowMs, event.line());
         }
         if (event.severity() != Severity.CORRECTED || refined) {
-            return;
+            return false;
         }
         account.corrected += event.count();
         account.slow.add(nowMs, event.count());
@@ -82,8 +87,9 @@ public final class HealthBook {
             account.saidMs = nowMs;
             sums(account, nowMs);
         }
+        boolean page = false;
         if (event.component() instanceof Component.Memory memory) {
-            boolean page = patterns.follow(
+            page = patterns.follow(
                     event, memory, nowMs, say ? reason -> account.worsen(HealthState.DEGRADING, nowMs, reason) : null);
             if (page && account.action.isEmpty()) {
                 account.action = "Take the page at 0x" + Long.toHexString(event.address()) + " out of use.";
@@ -93,6 +99,7 @@ public final class HealthBook {
         if (account.state == HealthState.DEGRADING && say) {
             account.action = "Move the VMs away soon; replace " + account.component.words() + " at the next chance.";
         }
+        return page && say;
     }
 
     private void sums(Account account, long nowMs) {

@@ -5,6 +5,7 @@ import io.lockstep.telemetry.fault.FaultMerger;
 import io.lockstep.telemetry.fault.MemoryIdentity;
 import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthBook;
+import io.lockstep.telemetry.health.HealthListener;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
 import java.io.IOException;
@@ -43,7 +44,7 @@ public final class Replay {
         this.rules = rules;
         this.identity = identity;
         this.steps = steps;
-        book = new HealthBook(rules, this::changed);
+        book = new HealthBook(rules, new Listener());
     }
 
     /**
@@ -168,7 +169,18 @@ public final class Replay {
         worst = host.compareTo(worst) > 0 ? host : worst;
     }
 
-    private void changed(ComponentHealth health, HealthState before) {
-        steps.accept(new ReplayResult.Changed(nowMs, health, before));
+    /** What the book tells, as steps. */
+    private final class Listener implements HealthListener {
+        @Override
+        public void changed(ComponentHealth health, HealthState before) {
+            steps.accept(new ReplayResult.Changed(nowMs, health, before));
+        }
+
+        @Override
+        public void noticed(HardwareEvent event, ComponentHealth health, HealthState before, boolean pageWorn) {
+            if (pageWorn) {
+                steps.accept(new ReplayResult.Worn(event));
+            }
+        }
     }
 }

@@ -78,6 +78,23 @@ public record ReplayResult(
     }
 
     /**
+     * A page has had so many corrected errors that it should be taken out of use.
+     *
+     * @param event the last of them
+     */
+    public record Worn(HardwareEvent event) implements Step {
+        @Override
+        public long wallMs() {
+            return event.wallMs();
+        }
+
+        @Override
+        public String line() {
+            return "the page at 0x" + Long.toHexString(event.address()) + " wears out: " + event.line();
+        }
+    }
+
+    /**
      * What could not be read.
      *
      * @param line from 1; of a binary recording the record

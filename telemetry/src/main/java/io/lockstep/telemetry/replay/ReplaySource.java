@@ -93,6 +93,11 @@ public final class ReplaySource implements EventSource {
         return (int) (events - before);
     }
 
+    /** Whether all of it was handed on, or no more of it can be read. For the thread that polls. */
+    public boolean ended() {
+        return reader == null && read.isEmpty();
+    }
+
     /** Takes the next event if its time has come. */
     private @Nullable HardwareEvent due(long wallMs) {
         HardwareEvent next = read.peek();

@@ -87,8 +87,29 @@ public final class MachineCheckSettings {
         return found;
     }
 
+    /** Other readers' rings that fill: their owners tell nothing of what is in them. Our own are read by whoever asks. */
     private static void deaf(Sysfs tracefs, List<Hindrance> found) {
-        String instance = "instances/rasdaemon";
+        for (String name : tracefs.names("instances", "(?!lockstep).*")) {
+            String instance = "instances/" + name;
+            boolean hardware = name.equals("rasdaemon")
+                    || enabled(tracefs.read(instance + "/events/mce/enable"))
+                    || enabled(tracefs.read(instance + "/events/ras/enable"));
+            long waiting = hardware ? waiting(tracefs, instance) : 0;
+            if (waiting > 0) {
+                found.add(new Hindrance(
+                        name.equals("rasdaemon") ? "rasdaemon" : "trace-reader",
+                        name + " has " + waiting + " events that it has not read: it waits for its ring to fill",
+                        "echo 0 > /sys/kernel/tracing/" + instance + "/buffer_percent"));
+            }
+        }
+    }
+
+    /** 1: all events of the group; X: some of them. */
+    private static boolean enabled(String enable) {
+        return enable.equals("1") || enable.equals("X");
+    }
+
+    private static long waiting(Sysfs tracefs, String instance) {
         long waiting = 0;
         for (String cpu : tracefs.names(instance + "/per_cpu", "cpu\\d{1,5}")) {
             for (String line :
@@ -98,11 +119,6 @@ public final class MachineCheckSettings {
                         : 0;
             }
         }
-        if (waiting > 0) {
-            found.add(new Hindrance(
-                    "rasdaemon",
-                    "rasdaemon has " + waiting + " events that it has not read: it waits for its ring to fill",
-                    "echo 0 > /sys/kernel/tracing/instances/rasdaemon/buffer_percent"));
-        }
+        return waiting;
     }
 }

@@ -72,18 +72,7 @@ public final class HardwareWatch implements AutoCloseable {
         this.sources = sources;
         this.healthFile = healthFile;
         this.inventory = inventory;
-        book = new HealthBook(rules, (health, before) -> {
-            dirty = true;
-            LOG.info(
-                    "{}: {} -> {}: {}",
-                    health.component().words(),
-                    before.words(),
-                    health.state().words(),
-                    health.evidence().isEmpty()
-                            ? "calm"
-                            : health.evidence().get(health.evidence().size() - 1));
-            listener.changed(health, before);
-        });
+        book = new HealthBook(rules, new Listener(listener));
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
 
@@ -149,6 +138,48 @@ public final class HardwareWatch implements AutoCloseable {
         dirty = true;
         save(System.currentTimeMillis());
         return count;
+    }
+
+    /**
+     * Reads a source that is not one of this watch's, e.g. a drill, in the caller's thread: what is due now.
+     *
+     * @return events handed on
+     */
+    public int feed(EventSource source) {
+        long nowMs = System.nanoTime() / 1_000_000;
+        int events = source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+        synchronized (merger) {
+            merger.drain(nowMs);
+        }
+        return events;
+    }
+
+    /** Writes down what the book tells, and hands it on. */
+    private final class Listener implements HealthListener {
+        private final HealthListener next;
+
+        Listener(HealthListener next) {
+            this.next = next;
+        }
+
+        @Override
+        public void changed(ComponentHealth health, HealthState before) {
+            dirty = true;
+            LOG.info(
+                    "{}: {} -> {}: {}",
+                    health.component().words(),
+                    before.words(),
+                    health.state().words(),
+                    health.evidence().isEmpty()
+                            ? "calm"
+                            : health.evidence().get(health.evidence().size() - 1));
+            next.changed(health, before);
+        }
+
+        @Override
+        public void noticed(HardwareEvent event, ComponentHealth health, HealthState before, boolean pageWorn) {
+            next.noticed(event, health, before, pageWorn);
+        }
     }
 
     private List<EventSource> all() {

@@ -1,0 +1,21 @@
+package io.lockstep.agent.policy;
+
+import io.lockstep.replication.LockstepException;
+
+/** A protected VM that runs here, as the policy sees it. Every method tells how it is now; any thread. */
+public interface MovableVm {
+    /** Its name. */
+    String name();
+
+    /** Name of the peer that holds its replica. */
+    String peer();
+
+    /** Empty if it can be moved now, else what it waits for. */
+    String obstacle();
+
+    /** How the peer's hardware fares, as in {@link io.lockstep.replication.link.ReportedHealth}. */
+    int peerHealth();
+
+    /** Moves it to the peer; returns once it runs there. */
+    void move() throws LockstepException, InterruptedException;
+}
