@@ -1,10 +1,9 @@
 package io.lockstep.agent.api;
 
+import io.lockstep.agent.ModestThread;
+import io.lockstep.agent.PassedSocket;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.doctor.Doctor;
-import io.lockstep.linux.Descriptors;
-import io.lockstep.linux.LinuxException;
-import io.lockstep.linux.Scheduling;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -20,7 +19,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.eclipse.jetty.http.UriCompliance;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -45,20 +43,12 @@ public final class ApiServer implements AutoCloseable {
     /** Acceptor, selector, and some requests at a time: none of them takes long. */
     private static final int THREADS_MAX = 12;
 
-    /** The threads of VMs and of replication go first. */
-    private static final int NICE = 10;
-
     private static final int CONNECTIONS_MAX = 256;
     private static final int IDLE_TIMEOUT_MS = 10_000;
     static final int HEADER_BYTES_MAX = 8 << 10;
 
     /** A client that sends slower than this is cut off. */
     private static final int REQUEST_BYTES_PER_SECOND_MIN = 64;
-
-    private static final int STDIN = 0;
-
-    /** SD_LISTEN_FDS_START. */
-    private static final int LISTEN_FDS_START = 3;
 
     private static final long STOP_TIMEOUT_MS = 1_000;
 
@@ -103,7 +93,7 @@ public final class ApiServer implements AutoCloseable {
             throws LockstepException {
         Jobs jobs = new Jobs(operations.events());
         QueuedThreadPool threads =
-                new QueuedThreadPool(THREADS_MAX, 3, IDLE_TIMEOUT_MS, -1, null, null, ApiServer::modestThread);
+                new QueuedThreadPool(THREADS_MAX, 3, IDLE_TIMEOUT_MS, -1, null, null, ModestThread::new);
         Server server = new Server(threads);
         server.setStopTimeout(STOP_TIMEOUT_MS);
         EventStreams streams = new EventStreams(operations.events());
@@ -136,22 +126,6 @@ public final class ApiServer implements AutoCloseable {
         return api;
     }
 
-    /** A thread that gives way. */
-    static Thread modestThread(Runnable work) {
-        Thread thread = new Thread(
-                () -> {
-                    try {
-                        Scheduling.setNice(NICE);
-                    } catch (LinuxException e) {
-                        LOG.debug("an API thread keeps its priority: {}", e.getMessage());
-                    }
-                    work.run();
-                },
-                "api");
-        thread.setDaemon(true);
-        return thread;
-    }
-
     private void serveMetrics(InetSocketAddress address) throws LockstepException {
         ServerConnector connector = new ServerConnector(server, 1, 1, new HttpConnectionFactory(http()));
         connector.setName(METRICS);
@@ -176,8 +150,8 @@ public final class ApiServer implements AutoCloseable {
     @SuppressWarnings("checkstyle:IllegalThrows")
     private boolean inherit() throws Exception {
         // Asking for it closes standard output and error: only where somebody says that there is one.
-        if (isPassed(System.getenv())) {
-            Descriptors.replace(STDIN, LISTEN_FDS_START);
+        if (PassedSocket.isPassed(System.getenv())) {
+            PassedSocket.becomeStandardInput();
         } else if (!"stdin".equals(System.getenv("LOCKSTEP_SOCKET"))) {
             return false;
         }
@@ -190,14 +164,6 @@ public final class ApiServer implements AutoCloseable {
         connector.setInheritChannel(true);
         connector.start();
         return true;
-    }
-
-    /** Whether this process was given sockets as sd_listen_fds(3) says: the first of them is taken. */
-    static boolean isPassed(Map<String, String> environment) {
-        return environment.getOrDefault("LISTEN_FDS", "").matches("[1-9][0-9]{0,3}")
-                && environment
-                        .getOrDefault("LISTEN_PID", "")
-                        .equals(Long.toString(ProcessHandle.current().pid()));
     }
 
     private UnixDomainServerConnector connector(String name, @Nullable String group) {

@@ -1,6 +1,7 @@
 package io.lockstep.agent.api;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import io.lockstep.agent.ModestThread;
 import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
 import io.lockstep.replication.LockstepException;
@@ -36,7 +37,7 @@ final class EventStreams implements AutoCloseable {
     private final List<Stream> streams = new CopyOnWriteArrayList<>();
     private final Semaphore signal = new Semaphore(0);
     private final Runnable follower = signal::release;
-    private final Thread thread = ApiServer.modestThread(this::run);
+    private final Thread thread = new ModestThread(this::run);
     private volatile boolean closed;
 
     EventStreams(EventLog events) {

@@ -7,6 +7,7 @@ import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.policy.HostHealth;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.hypervisor.QmpEvent;
@@ -22,7 +23,9 @@ import io.lockstep.replication.protection.ProtectionSettings;
 import io.lockstep.replication.protection.ProtectionState;
 import io.lockstep.replication.protection.ProtectionTicket;
 import io.lockstep.telemetry.source.GuestSource;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -209,6 +212,7 @@ final class Protections implements AutoCloseable {
             vm.close();
             throw e;
         }
+        makeLedgers(vm);
         ProtectedVm started = ProtectedVm.start(
                 new ProtectionTicket(entry.vmName(), entry.vmId(), AgentVersion.TEXT),
                 vm,
@@ -220,6 +224,23 @@ final class Protections implements AutoCloseable {
         held.put(entry.vmName(), new Held(started, entry));
         var unused = started.ended().thenAccept(state -> ended(entry.vmName(), state));
         return started;
+    }
+
+    /** Where what outlives this agent, but not the host, is kept; sockets that QEMU opens, too. */
+    private Path ledgers() {
+        return config.replica().directory().resolve("ledgers");
+    }
+
+    private void makeLedgers(AttachedVm vm) throws LockstepException {
+        try {
+            PassableDirectory.create(config.replica().directory(), ledgers());
+        } catch (IOException e) {
+            vm.close();
+            throw new LockstepException(
+                    "replica-io",
+                    "The directory " + ledgers() + " cannot be made: " + e + ". See [replica] directory.",
+                    e);
+        }
     }
 
     /** The record as it is now: the mode may have been switched since. */
@@ -288,7 +309,7 @@ final class Protections implements AutoCloseable {
                 pipeline.scanThreads(),
                 epoch.preCopy(),
                 asked.tracker,
-                config.replica().directory().resolve("ledgers"),
+                ledgers(),
                 host);
     }
 

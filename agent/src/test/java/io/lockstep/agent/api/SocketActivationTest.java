@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.AgentProcess;
+import io.lockstep.agent.PassedSocket;
 import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.client.AgentClient.Response;
 import java.nio.file.Files;
@@ -65,12 +66,12 @@ class SocketActivationTest {
     @Test
     void shouldTakeNoSocketThatWasPassedToAnotherProcess() {
         String own = Long.toString(ProcessHandle.current().pid());
-        assertThat(ApiServer.isPassed(Map.of("LISTEN_FDS", "1", "LISTEN_PID", own)))
+        assertThat(PassedSocket.isPassed(Map.of("LISTEN_FDS", "1", "LISTEN_PID", own)))
                 .isTrue();
-        assertThat(ApiServer.isPassed(Map.of("LISTEN_FDS", "1", "LISTEN_PID", "1")))
+        assertThat(PassedSocket.isPassed(Map.of("LISTEN_FDS", "1", "LISTEN_PID", "1")))
                 .isFalse();
-        assertThat(ApiServer.isPassed(Map.of("LISTEN_FDS", "0", "LISTEN_PID", own)))
+        assertThat(PassedSocket.isPassed(Map.of("LISTEN_FDS", "0", "LISTEN_PID", own)))
                 .isFalse();
-        assertThat(ApiServer.isPassed(Map.of())).isFalse();
+        assertThat(PassedSocket.isPassed(Map.of())).isFalse();
     }
 }

@@ -2,12 +2,12 @@ package io.lockstep.replication.disk;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -83,7 +83,7 @@ public final class DiskReplication implements AutoCloseable {
      * Nothing is touched but the directory of the sockets.
      *
      * @param firstBlock index of the first disk among the stream's blocks
-     * @param directory on tmpfs, for the sockets and what outlives this process; made if need be
+     * @param directory on tmpfs, for the sockets and what outlives this process; QEMU's user gets through to it
      * @param about the VM and its process: what an earlier life left of others is of no use
      * @param wake told when the log fills
      */
@@ -108,7 +108,7 @@ public final class DiskReplication implements AutoCloseable {
             exports = null;
             return;
         }
-        Files.createDirectories(directory);
+        PassableDirectory.create(directory, directory);
         CopyLedger opened = new CopyLedger(directory.resolve("copied"), about + "\n" + disks, disks.size());
         ledger = opened;
         ledgerImages = opened.imagesId();

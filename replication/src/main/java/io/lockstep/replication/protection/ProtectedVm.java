@@ -3,6 +3,7 @@ package io.lockstep.replication.protection;
 import io.lockstep.linux.EventCounter;
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.VmDirectory;
 import io.lockstep.replication.disk.DiskProgress;
 import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.HeldSave;
@@ -32,6 +33,7 @@ import io.lockstep.replication.pipeline.PipelineCounters;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -142,7 +144,7 @@ public final class ProtectedVm implements AutoCloseable {
                 vm.qmp(),
                 ProcessOwner.of(vm.process().pid()),
                 pipeline,
-                settings.stateDirectory().resolve(ticket.vmName() + ".disks"),
+                stateFile(settings, ticket, ".disks"),
                 ticket.vmId() + "\n" + vm.process().identity(),
                 filling::signal);
         inbox = new SessionInbox((epoch, nowNs) -> {
@@ -227,7 +229,7 @@ public final class ProtectedVm implements AutoCloseable {
             }
             Files.createDirectories(settings.stateDirectory());
             ledger = DirtyLedger.open(
-                    settings.stateDirectory().resolve(ticket.vmName() + ".ledger"),
+                    stateFile(settings, ticket, ".ledger"),
                     new LedgerIdentity(
                             ticket.vmId().toString(),
                             vm.process().identity(),
@@ -270,6 +272,10 @@ public final class ProtectedVm implements AutoCloseable {
     }
 
     /** Filters are the last thing that can be refused; frames pass them until there is an epoch to hold them for. */
+    private static Path stateFile(ProtectionSettings settings, ProtectionTicket ticket, String suffix) {
+        return settings.stateDirectory().resolve(VmDirectory.encode(ticket.vmName()) + suffix);
+    }
+
     private void begin() throws LockstepException {
         outputHeld = settings.output().held();
         if (outputHeld) {

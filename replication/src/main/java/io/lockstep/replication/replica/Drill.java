@@ -1,7 +1,9 @@
 package io.lockstep.replication.replica;
 
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.VmDirectory;
 import io.lockstep.replication.disk.NbdServer;
 import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.hypervisor.QemuDrill;
@@ -11,7 +13,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -308,11 +309,8 @@ final class Drill {
 
     /** QEMU's user must get through to its files. */
     private static Path passable(Path above, String vm) throws IOException {
-        Path directory = Files.createDirectories(above.resolve(DIRECTORY).resolve(VmDirectory.encode(vm)));
-        var mode = PosixFilePermissions.fromString("rwx--x--x");
-        Files.setPosixFilePermissions(above.resolve(DIRECTORY), mode);
-        Files.setPosixFilePermissions(directory, mode);
-        return directory;
+        Path top = above.resolve(DIRECTORY);
+        return PassableDirectory.create(top, top.resolve(VmDirectory.encode(vm)));
     }
 
     static void removeTree(Path top) {

@@ -2,6 +2,7 @@ package io.lockstep.replication.replica;
 
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.VmDirectory;
 import io.lockstep.replication.journal.EpochEntry;
 import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.FrameChannel;

@@ -5,6 +5,8 @@ import io.lockstep.linux.FileRange;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
+import io.lockstep.replication.VmDirectory;
 import io.lockstep.replication.journal.EpochJournal;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.replica.ReplicaMarker.BootId;
@@ -332,14 +334,9 @@ final class ReplicaStore implements AutoCloseable {
 
     private void directories() throws IOException {
         Files.createDirectories(stateDirectory);
-        Files.createDirectories(memoryDirectory);
-        Files.createDirectories(diskDirectory);
         // The standby's user must get to its files, which are its own, and see nothing else.
-        var passable = PosixFilePermissions.fromString("rwx--x--x");
-        Files.setPosixFilePermissions(config.memoryDirectory(), passable);
-        Files.setPosixFilePermissions(memoryDirectory, passable);
-        Files.setPosixFilePermissions(config.diskDirectory(), passable);
-        Files.setPosixFilePermissions(diskDirectory, passable);
+        PassableDirectory.create(config.memoryDirectory(), memoryDirectory);
+        PassableDirectory.create(config.diskDirectory(), diskDirectory);
         Files.setPosixFilePermissions(stateDirectory, PosixFilePermissions.fromString("rwx------"));
     }
 

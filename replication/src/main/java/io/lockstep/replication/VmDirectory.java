@@ -1,13 +1,13 @@
-package io.lockstep.replication.replica;
+package io.lockstep.replication;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 
 /** A VM's name as the name of its directories: letters, digits, dash, underscore and inner dots stay, other bytes become %XX. */
-final class VmDirectory {
+public final class VmDirectory {
     private VmDirectory() {}
 
-    static String encode(String vm) {
+    public static String encode(String vm) {
         StringBuilder name = new StringBuilder();
         for (byte b : vm.getBytes(StandardCharsets.UTF_8)) {
             boolean plain =
@@ -21,7 +21,7 @@ final class VmDirectory {
         return name.toString();
     }
 
-    static String decode(String name) {
+    public static String decode(String name) {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         for (int i = 0; i < name.length(); i++) {
             if (name.charAt(i) == '%' && i + 2 < name.length()) {
