@@ -131,9 +131,9 @@ class FrameReaderTest {
     void shouldRefuseWhenTheSchemaIsOfAnotherVersion() {
         fill();
         UnsafeBuffer message = TestMessages.batch(0, 10);
-        message.putShort(6, (short) 2);
+        message.putShort(6, (short) 3);
         new FrameWriter(bytes).write(0, message, 0, message.capacity());
-        assertVersionRefused("schema-too-new", "message schema version 2 > 1. Upgrade lockstep on this host.");
+        assertVersionRefused("schema-too-new", "message schema version 3 > 2. Upgrade lockstep on this host.");
         message.putShort(6, (short) 0);
         new FrameWriter(bytes).write(0, message, 0, message.capacity());
         assertVersionRefused("schema-too-old", "message schema version 0 < 1. Upgrade lockstep on the peer.");
