@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -100,8 +101,15 @@ class ViewCommandsTest {
         String command =
                 "export TERM=xterm; stty rows 24 cols 80; " + java + " -cp '" + System.getProperty("java.class.path")
                         + "' io.lockstep.agent.cli.Main top --root " + root + " ; stty -a | grep -o ' icanon'";
-        // An interactive shell outlives the Ctrl-C that its child gets.
-        return new ProcessBuilder("/usr/bin/script", "-qec", "trap : INT; " + command, "/dev/null")
+        // The shell outlives the Ctrl-C that its child gets; a job in the background, as this may be, would ignore it
+        // as well.
+        return new ProcessBuilder(
+                        "/usr/bin/env",
+                        "--default-signal=INT",
+                        "/usr/bin/script",
+                        "-qec",
+                        "trap : INT; " + command,
+                        "/dev/null")
                 .directory(project.toFile())
                 .redirectErrorStream(true)
                 .start();
@@ -139,7 +147,13 @@ class ViewCommandsTest {
 
         /** Returns at the end, too. */
         void readUntil(Predicate<String> condition) throws Exception {
+            long deadlineNs = System.nanoTime() + 40_000_000_000L;
             while (!condition.test(text.toString())) {
+                if (process.isAlive() && process.getInputStream().available() == 0) {
+                    assertThat(System.nanoTime()).as(text.toString()).isLessThan(deadlineNs);
+                    LockSupport.parkNanos(10_000_000);
+                    continue;
+                }
                 int read = process.getInputStream().read(buffer);
                 if (read < 0) {
                     return;
