@@ -190,8 +190,11 @@ class DrillTest {
                     .contains("lockstep_duty_cycle_stalls_total{cycle=\"capture vm1\"} ");
             assertThat(hosts.b().verbs().metrics(name -> name))
                     .contains("lockstep_duty_cycle_stalls_total{cycle=\"apply vm1\"} ");
-            assertThat(events(hosts.b(), AgentEvent.DRILL)).contains("failed");
-            assertThat(events(hosts.a(), AgentEvent.PROTECTION)).contains("degraded");
+            // What the peer tells is looked at some times a second; its event follows the status.
+            Waits.until("the event there", 20, () -> events(hosts.b(), AgentEvent.DRILL)
+                    .contains("failed"));
+            Waits.until("the event here", 20, () -> events(hosts.a(), AgentEvent.PROTECTION)
+                    .contains("degraded"));
 
             Files.delete(block);
             // The schedule makes the next one.
@@ -201,7 +204,8 @@ class DrillTest {
                     () -> state(hosts.b()).equals("protected")
                             && hosts.a().protection("vm1").state().name().equals("protected"));
             assertThat(hosts.b().replica("vm1").orElseThrow().drill().state()).isEqualTo(DrillView.PASSED);
-            assertThat(events(hosts.b(), AgentEvent.DRILL)).contains("passed");
+            Waits.until("the event of success", 20, () -> events(hosts.b(), AgentEvent.DRILL)
+                    .contains("passed"));
         }
     }
 
