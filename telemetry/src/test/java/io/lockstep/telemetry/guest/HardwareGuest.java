@@ -144,12 +144,17 @@ final class HardwareGuest implements AutoCloseable {
 
     /** Physical addresses of pages that a program in the guest keeps, so that nothing else is hit when they break. */
     List<Long> pages(int count) throws Exception {
-        shell("page hold " + count + " </dev/null >/tmp/pages & while [ $(wc -l </tmp/pages) -lt " + count
-                + " ]; do usleep 10000; done");
-        return shell("cat /tmp/pages")
+        // The file is there before the program in the background that fills it may have started.
+        shell(": >/tmp/pages; page hold " + count + " </dev/null >>/tmp/pages & while [ $(wc -l </tmp/pages) -lt "
+                + count + " ]; do usleep 10000; done");
+        List<Long> pages = shell("cat /tmp/pages")
                 .lines()
                 .map(line -> Long.parseLong(line, 16))
                 .toList();
+        if (pages.size() != count) {
+            throw new AssertionError(count + " pages were asked for, and the guest keeps " + pages.size());
+        }
+        return pages;
     }
 
     /** Has the kernel log a machine check as if it had read it from a bank. */
