@@ -10,6 +10,9 @@ import java.util.List;
 final class ApiSection implements Section {
     private static final int CLIENTS = 200;
     private static final int MIB = 64;
+    private static final String VM = "api";
+
+    private static final int EPOCH_MS = 10;
 
     /** Pauses that one look tells of. */
     private static final int WINDOW = 256;
@@ -19,29 +22,34 @@ final class ApiSection implements Section {
         return "api";
     }
 
+    /** Short epochs: a window of them takes some seconds. */
+    @Override
+    public String configuration(boolean onPeer) {
+        return SharedLab.epochs(VM, EPOCH_MS);
+    }
+
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         List<Double> quiet = new ArrayList<>();
         List<Double> load = new ArrayList<>();
         long answers = 0;
         double seconds = 0;
-        try (Lab lab = new Lab(context, 25, "")) {
-            String vm = "api";
-            try (BenchGuest guest =
-                    BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, MIB, "mb=32"), lab.directory())) {
-                lab.protectWarm(vm, WINDOW);
-                guest.awaitTicks(1);
-                for (int round = 0; round < context.pick(2, 4); round++) {
-                    windows(context, lab, vm, quiet);
-                    AgentPaths paths = AgentPaths.under(lab.directory().resolve("host-a"));
-                    long beganNs = System.nanoTime();
-                    try (ApiClients clients = new ApiClients(paths.socket(), CLIENTS)) {
-                        windows(context, lab, vm, load);
-                        answers += clients.answers();
-                        seconds += (System.nanoTime() - beganNs) / 1e9;
-                    }
+        Lab lab = context.agents().warm(context);
+        try (BenchGuest guest =
+                BenchGuest.boot(context, BenchGuest.Spec.micro(context, VM, MIB, "mb=32"), lab.directory())) {
+            lab.protectWarm(VM, WINDOW);
+            guest.awaitTicks(1);
+            for (int round = 0; round < context.pick(1, 4); round++) {
+                windows(context, lab, quiet);
+                AgentPaths paths = AgentPaths.under(lab.directory().resolve("host-a"));
+                long beganNs = System.nanoTime();
+                try (ApiClients clients = new ApiClients(paths.socket(), CLIENTS)) {
+                    windows(context, lab, load);
+                    answers += clients.answers();
+                    seconds += (System.nanoTime() - beganNs) / 1e9;
                 }
             }
+            lab.primary().unprotect(VM);
         }
         String what = "pause p99, median of windows of " + WINDOW;
         report.add(Figure.of(name(), what + ", quiet", median(quiet), "ms"));
@@ -52,10 +60,10 @@ final class ApiSection implements Section {
     }
 
     /** The p99 of pauses, window by window; the first, in which the other kind of pauses may be, is left out. */
-    private static void windows(BenchContext context, Lab lab, String vm, List<Double> p99) throws Exception {
-        lab.awaitEpochs(vm, WINDOW);
+    private static void windows(BenchContext context, Lab lab, List<Double> p99) throws Exception {
+        lab.awaitEpochs(VM, WINDOW);
         for (int i = 0; i < context.pick(2, 4); i++) {
-            ProtectionStatus status = lab.awaitEpochs(vm, WINDOW);
+            ProtectionStatus status = lab.awaitEpochs(VM, WINDOW);
             p99.add(status.recentPauseMs().p99());
         }
     }

@@ -89,11 +89,14 @@ public final class BenchCommand implements Callable<Integer> {
         } finally {
             probe.remove(true);
         }
-        BenchContext context = new BenchContext(
-                Path.of(System.getProperty("lockstep.project", "")), guests, accelerator, quick, network);
+        List<Section> sections = SECTIONS.stream().filter(this::wanted).toList();
         BenchReport report = new BenchReport(
                 Machine.here(accelerator), new java.io.PrintStream(System.out, true, StandardCharsets.UTF_8));
-        measure(SECTIONS.stream().filter(this::wanted).toList(), context, report);
+        try (SharedLab agents = new SharedLab(sections)) {
+            BenchContext context = new BenchContext(
+                    Path.of(System.getProperty("lockstep.project", "")), guests, accelerator, quick, network, agents);
+            measure(sections, context, report);
+        }
         if (directory != null) {
             report.write(directory);
         }

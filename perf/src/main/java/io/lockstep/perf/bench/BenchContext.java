@@ -10,8 +10,9 @@ import java.nio.file.Path;
  * @param accelerator {@code kvm} or {@code tcg}
  * @param quick short series: the whole within five minutes on two cores
  * @param network whether there is a network that nobody else uses, for guests and their clients
+ * @param agents those that sections share
  */
-record BenchContext(Path project, Path guests, String accelerator, boolean quick, boolean network) {
+record BenchContext(Path project, Path guests, String accelerator, boolean quick, boolean network, SharedLab agents) {
     /** The length of a series: the first for a quick run. */
     int pick(int quickly, int thoroughly) {
         return quick ? quickly : thoroughly;

@@ -10,7 +10,6 @@ import java.util.List;
 final class ClientSection implements Section {
     private static final String VM = "client";
     private static final int MIB = 256;
-    private static final int EPOCH_MS = 25;
     private static final double NS_PER_MS = 1e6;
 
     private record Rate(String label, int perSecond) {}
@@ -26,20 +25,19 @@ final class ClientSection implements Section {
     }
 
     @Override
+    public String configuration(boolean onPeer) {
+        return GuestNetwork.configuration(VM, onPeer);
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         if (!context.network()) {
             throw new IllegalStateException("no network namespace can be made here: run as root");
         }
-        Duration stretch = Duration.ofSeconds(context.pick(3, 15));
-        try (Lab lab = new Lab(
-                        context,
-                        EPOCH_MS,
-                        GuestNetwork.configuration(VM, false),
-                        GuestNetwork.configuration(VM, true));
-                BenchGuest guest = BenchGuest.boot(
-                        context,
-                        BenchGuest.Spec.server(context, VM, MIB, "mb=1 pages=0 sweep=0 every=20"),
-                        lab.directory())) {
+        Duration stretch = Duration.ofSeconds(context.pick(2, 15));
+        Lab lab = context.agents().warm(context);
+        try (BenchGuest guest = BenchGuest.boot(
+                context, BenchGuest.Spec.server(context, VM, MIB, "mb=1 pages=0 sweep=0 every=20"), lab.directory())) {
             List<LoadClient.Result> bare = new ArrayList<>();
             for (Rate rate : RATES) {
                 bare.add(measure(rate, stretch));
@@ -49,6 +47,7 @@ final class ClientSection implements Section {
                 add(report, RATES.get(i), measure(RATES.get(i), stretch), bare.get(i));
             }
             guest.awaitTicks(1);
+            lab.primary().unprotect(VM);
         }
     }
 

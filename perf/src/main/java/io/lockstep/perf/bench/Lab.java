@@ -6,6 +6,7 @@ import io.lockstep.agent.demo.DemoFailure;
 import io.lockstep.agent.demo.DemoHost;
 import io.lockstep.agent.demo.Fence;
 import io.lockstep.agent.demo.Workspace;
+import io.lockstep.agent.view.Promotion;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
@@ -26,6 +27,7 @@ final class Lab implements AutoCloseable {
     private final Thread hook = new Thread(this::end, "lab-end");
     private final DemoHost primary;
     private final DemoHost peer;
+    private boolean warm;
 
     /** @param more lines of the agents' configuration; the first ones go on in the table {@code epoch} */
     Lab(BenchContext context, int epochMs, String more) throws IOException, InterruptedException, DemoFailure {
@@ -72,12 +74,15 @@ final class Lab implements AutoCloseable {
         Deadline.await("the promotion of " + vm, STANDBY, () -> peer.promotion(vm) != null);
     }
 
-    /** Protects once for the JIT's sake, lets go, and protects again: what is measured then is the steady state. */
+    /** Protects, the first time once more before for the JIT's sake: what is measured then is the steady state. */
     void protectWarm(String vm, int warmEpochs)
             throws LockstepException, IOException, InterruptedException, DemoFailure {
-        primary.protect(vm, NO_PROGRESS);
-        awaitEpochs(vm, warmEpochs);
-        primary.unprotect(vm);
+        if (!warm) {
+            primary.protect(vm, NO_PROGRESS);
+            awaitEpochs(vm, warmEpochs);
+            primary.unprotect(vm);
+            warm = true;
+        }
         primary.protect(vm, NO_PROGRESS);
     }
 
@@ -110,6 +115,17 @@ final class Lab implements AutoCloseable {
                 throw new DemoFailure("the status of the peer: " + e.getMessage(), e);
             }
         });
+    }
+
+    /** Ends the QEMU that runs a VM on the peer, if there is one, and returns when it is gone. */
+    void endPromoted(String vm) throws DemoFailure {
+        Promotion promotion = peer.promotion(vm);
+        if (promotion != null) {
+            ProcessHandle.of(promotion.pid()).ifPresent(qemu -> {
+                qemu.destroyForcibly();
+                qemu.onExit().join();
+            });
+        }
     }
 
     private void end() {

@@ -8,7 +8,6 @@ import org.HdrHistogram.Histogram;
 /** Where an epoch's time goes, from the stop to the replica's memory, and what made the worst one the worst. */
 final class LatencySection implements Section {
     private static final int MIB = 256;
-    private static final int EPOCH_MS = 25;
     private static final double NS_PER_MS = 1e6;
     private static final int DIGITS = 3;
     private static final String VM = "latency";
@@ -53,10 +52,11 @@ final class LatencySection implements Section {
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         String chain = "mb=64 pages=100 sweep=0 hz=40";
-        try (Lab lab = new Lab(context, EPOCH_MS, "");
-                BenchGuest guest =
-                        BenchGuest.boot(context, BenchGuest.Spec.micro(context, VM, MIB, chain), lab.directory())) {
-            lab.protectWarm(VM, context.pick(40, 400));
+        Lab lab = context.agents().warm(context);
+        try (BenchGuest guest =
+                BenchGuest.boot(context, BenchGuest.Spec.micro(context, VM, MIB, chain), lab.directory())) {
+            lab.protectWarm(VM, 400);
+            lab.awaitEpochs(VM, 10);
             try (RunDelay capture = RunDelay.of(lab.primary().agent().pid(), "capture");
                     RunDelay qemu = RunDelay.of(guest.pid(), "qemu-system")) {
                 Trace trace = Trace.start(lab);
@@ -65,6 +65,7 @@ final class LatencySection implements Section {
                 add(report, recorded);
                 report.note(name(), "worst pause: " + worst(recorded, capture, qemu));
             }
+            lab.primary().unprotect(VM);
         }
     }
 
@@ -95,7 +96,7 @@ final class LatencySection implements Section {
         for (long[] steps : recorded.epochs().values()) {
             long ns = part.ns(steps);
             if (ns >= 0) {
-                histogram.recordValueWithExpectedInterval(ns, EPOCH_MS * 1_000_000L);
+                histogram.recordValueWithExpectedInterval(ns, SharedLab.EPOCH_MS * 1_000_000L);
             }
         }
         return histogram;

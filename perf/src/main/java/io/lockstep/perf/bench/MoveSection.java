@@ -15,11 +15,18 @@ final class MoveSection implements Section {
     /** A tick each 2 ms: that is how finely a guest's own gap is known. */
     private static final String CHAIN = " pages=5 sweep=8 hz=500";
 
-    private static final String VM = "move";
+    private static final String QEMU = "move-qemu";
+    private static final String SWITCHOVER = "move-switchover";
+    private static final String FAILOVER = "move-failover";
 
     @Override
     public String name() {
         return "moves";
+    }
+
+    @Override
+    public String configuration(boolean onPeer) {
+        return GuestNetwork.configuration(SWITCHOVER, onPeer) + GuestNetwork.configuration(FAILOVER, onPeer);
     }
 
     @Override
@@ -32,8 +39,8 @@ final class MoveSection implements Section {
         for (QemuMigration.Way way : QemuMigration.Way.values()) {
             Workspace workspace = new Workspace();
             try {
-                QemuMigration.Result result =
-                        QemuMigration.measure(context, spec(context, VM, memoryMib, chain), workspace.directory(), way);
+                QemuMigration.Result result = QemuMigration.measure(
+                        context, spec(context, QEMU, memoryMib, chain), workspace.directory(), way);
                 bestClientMs = Math.min(bestClientMs, result.clientGapMs());
                 report.add(Figure.of(name(), "QEMU " + way.label() + ": whole time", result.seconds(), "s"));
                 report.add(Figure.of(
@@ -65,23 +72,17 @@ final class MoveSection implements Section {
                 : BenchGuest.Spec.micro(context, vm, memoryMib, chain);
     }
 
-    private static Lab lab(BenchContext context) throws Exception {
-        return context.network()
-                ? new Lab(context, 25, GuestNetwork.configuration(VM, false), GuestNetwork.configuration(VM, true))
-                : new Lab(context, 25, "");
-    }
-
     private void failover(BenchContext context, BenchReport report, int memoryMib, String chain, double downtimeMs)
             throws Exception {
-        BenchGuest.Spec spec = spec(context, VM, memoryMib, chain);
-        try (Lab lab = lab(context);
-                BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
-            lab.protectWarm(VM, 40);
-            lab.awaitStandby(VM);
+        BenchGuest.Spec spec = spec(context, FAILOVER, memoryMib, chain);
+        Lab lab = context.agents().warm(context);
+        try (BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
+            lab.protectWarm(FAILOVER, 40);
+            lab.awaitStandby(FAILOVER);
             try (LoadClient client = QemuMigration.client(context, spec)) {
                 int before = guest.ticks();
                 guest.kill();
-                lab.awaitPromotion(VM);
+                lab.awaitPromotion(FAILOVER);
                 guest.awaitTicks(100);
                 report.add(Figure.of(
                                 name(),
@@ -91,6 +92,8 @@ final class MoveSection implements Section {
                         .against("QEMU's best planned", downtimeMs));
                 addClient(report, "unplanned failover", client, 0);
             }
+        } finally {
+            lab.endPromoted(FAILOVER);
         }
     }
 
@@ -115,25 +118,21 @@ final class MoveSection implements Section {
             double downtimeMs,
             double clientMs)
             throws Exception {
-        BenchGuest.Spec spec = spec(context, VM, memoryMib, chain);
-        try (Lab lab = lab(context);
-                BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
-            InitialSync first = lab.protect(VM).initialSync();
-            lab.awaitEpochs(VM, 20);
-            lab.primary().unprotect(VM);
-            InitialSync warm = lab.protect(VM).initialSync();
+        BenchGuest.Spec spec = spec(context, SWITCHOVER, memoryMib, chain);
+        Lab lab = context.agents().warm(context);
+        try (BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
+            InitialSync warm = lab.protect(SWITCHOVER).initialSync();
             for (QemuMigration.Way way : List.of(QemuMigration.Way.DEFAULT, QemuMigration.Way.MULTIFD)) {
-                Figure copy = Figure.of(name(), "first copy, warm agents", warm.bytesPerSecond() / MB, "MB/s")
+                Figure copy = Figure.of(name(), "first copy", warm.bytesPerSecond() / MB, "MB/s")
                         .against("QEMU " + way.label(), qemu.getOrDefault(way, 0.0));
                 report.add(way == QemuMigration.Way.DEFAULT ? copy.atLeast(2) : copy.atLeast(1.2));
             }
-            report.add(Figure.of(name(), "first copy, warm agents: whole time", warm.ms() / 1000, "s"));
-            report.add(Figure.of(name(), "first copy, agents just started", first.bytesPerSecond() / MB, "MB/s"));
-            lab.awaitEpochs(VM, context.pick(40, 100));
-            lab.awaitStandby(VM);
+            report.add(Figure.of(name(), "first copy: whole time", warm.ms() / 1000, "s"));
+            lab.awaitEpochs(SWITCHOVER, context.pick(40, 100));
+            lab.awaitStandby(SWITCHOVER);
             LoadClient client = QemuMigration.client(context, spec);
             int before = guest.ticks();
-            lab.primary().switchover(VM);
+            lab.primary().switchover(SWITCHOVER);
             guest.awaitTicks(100);
             report.add(Figure.of(
                             name(),
@@ -146,6 +145,8 @@ final class MoveSection implements Section {
             if (client != null) {
                 client.close();
             }
+        } finally {
+            lab.endPromoted(SWITCHOVER);
         }
     }
 }

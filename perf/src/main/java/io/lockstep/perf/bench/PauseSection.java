@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.HdrHistogram.Histogram;
 import org.HdrHistogram.HistogramIterationValue;
 
@@ -15,7 +16,7 @@ final class PauseSection implements Section {
     private static final int MIB = 256;
     private static final int ARENA_MIB = 224;
     private static final int TICKS_PER_SECOND = 20;
-    private static final int FLOOR_SAMPLES = 40;
+    private static final int FLOOR_SAMPLES = 30;
 
     /** An epoch in which so many pages are written: the guest's ticks are of a 20th of a second. */
     private record Load(int pages, int epochMs) {
@@ -37,6 +38,13 @@ final class PauseSection implements Section {
     }
 
     @Override
+    public String configuration(boolean onPeer) {
+        return LOADS.stream()
+                .map(load -> SharedLab.epochs(load.vm(), load.epochMs))
+                .collect(Collectors.joining());
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         Map<Integer, Double> floors = measure(context, report, true, LOADS, Map.of());
         measure(context, report, false, context.quick() ? LOADS.subList(3, 4) : LOADS, floors);
@@ -46,14 +54,6 @@ final class PauseSection implements Section {
     private Map<Integer, Double> measure(
             BenchContext context, BenchReport report, boolean preCopy, List<Load> loads, Map<Integer, Double> known)
             throws Exception {
-        StringBuilder more = new StringBuilder(preCopy ? "" : "preCopy = \"off\"\n");
-        for (Load load : loads) {
-            more.append("\n[vms.")
-                    .append(load.vm())
-                    .append("]\nepochMs = ")
-                    .append(load.epochMs)
-                    .append('\n');
-        }
         Map<Integer, Double> floors = new HashMap<>(known);
         List<double[]> points = new ArrayList<>();
         Plot histogram = new Plot(
@@ -62,9 +62,15 @@ final class PauseSection implements Section {
                 "milliseconds",
                 "per cent of pauses",
                 true);
-        try (Lab lab = new Lab(context, 50, more.toString())) {
+        if (preCopy) {
             for (Load load : loads) {
-                measure(context, report, lab, load, preCopy, floors, points, histogram);
+                measure(context, report, context.agents().warm(context), load, true, floors, points, histogram);
+            }
+        } else {
+            try (Lab lab = new Lab(context, SharedLab.EPOCH_MS, "preCopy = \"off\"\n" + configuration(false))) {
+                for (Load load : loads) {
+                    measure(context, report, lab, load, false, floors, points, histogram);
+                }
             }
         }
         plot(report, preCopy, points);
@@ -90,10 +96,10 @@ final class PauseSection implements Section {
                     : lab.primary().floor(load.vm(), FLOOR_SAMPLES).pauseMs().p50();
             floors.put(load.pages, floorMs);
             // Long epochs need fewer of them: what is warmed and measured is a stretch of time.
-            lab.protectWarm(load.vm(), Math.max(6, context.pick(2_000, 10_000) / load.epochMs));
+            lab.protectWarm(load.vm(), Math.max(6, context.pick(4_000, 10_000) / load.epochMs));
             Trace trace = Trace.start(lab);
             ProtectionStatus status =
-                    lab.awaitEpochs(load.vm(), Math.max(10, context.pick(3_000, 20_000) / load.epochMs));
+                    lab.awaitEpochs(load.vm(), Math.max(6, context.pick(2_500, 20_000) / load.epochMs));
             histogram(histogram, load, trace.stop());
             guest.awaitTicks(1);
             report(report, load, preCopy, status, floorMs);

@@ -30,11 +30,10 @@ final class ScaleSection implements Section {
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         List<Integer> sizes = context.quick() ? List.of(256, 4096) : MIB;
-        try (Lab lab = new Lab(context, 25, "")) {
-            sizes(context, report, lab, sizes);
-            for (int mib : sizes) {
-                scans(context, report, lab, mib);
-            }
+        Lab lab = context.agents().warm(context);
+        sizes(context, report, lab, sizes);
+        for (int mib : sizes) {
+            scans(context, report, lab, mib);
         }
         vms(context, report);
     }
@@ -131,20 +130,20 @@ final class ScaleSection implements Section {
     /** So many VMs under the same two agents: processor time of the agents for each VM's epoch, and resident memory. */
     private void vms(BenchContext context, BenchReport report) throws Exception {
         double one = 0;
-        for (int count : VMS) {
-            List<BenchGuest> guests = new ArrayList<>();
-            try (Lab lab = new Lab(context, 50, "\n[pipeline]\nringSlots = 1024\npageCacheBytes = 8388608\n")) {
-                for (int i = 0; i < count; i++) {
+        List<BenchGuest> guests = new ArrayList<>();
+        try (Lab lab = new Lab(context, 50, "\n[pipeline]\nringSlots = 1024\npageCacheBytes = 8388608\n")) {
+            for (int count : context.quick() ? List.of(1, 16) : VMS) {
+                for (int i = guests.size(); i < count; i++) {
                     guests.add(BenchGuest.boot(
                             context,
                             BenchGuest.Spec.micro(context, "many-" + i, SMALL_MIB, SMALL_CHAIN),
                             lab.directory()));
-                    lab.protect("many-" + i);
+                    lab.protectWarm("many-" + i, context.pick(100, 400));
                 }
-                lab.awaitEpochs("many-0", context.pick(40, 100));
+                lab.awaitEpochs("many-0", context.pick(20, 100));
                 long before = epochs(lab, count);
                 double cpuBefore = cpuSeconds(lab);
-                lab.awaitEpochs("many-0", context.pick(60, 400));
+                lab.awaitEpochs("many-0", context.pick(40, 400));
                 double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (epochs(lab, count) - before);
                 one = count == 1 ? cpuMs : one;
                 Figure figure = Figure.of(
@@ -161,10 +160,10 @@ final class ScaleSection implements Section {
                         count + " VMs: resident memory of the primary's agent",
                         Proc.residentBytes(lab.agentPids().get(0)) / 1e6,
                         "MB"));
-            } finally {
-                for (BenchGuest guest : guests) {
-                    guest.close();
-                }
+            }
+        } finally {
+            for (BenchGuest guest : guests) {
+                guest.close();
             }
         }
     }

@@ -10,6 +10,15 @@ interface Section {
         return true;
     }
 
+    /**
+     * Tables that it needs in the configuration of the shared agents; none by default.
+     *
+     * @param onPeer of the peer's
+     */
+    default String configuration(boolean onPeer) {
+        return "";
+    }
+
     /** Measures, and adds to the report. */
     void run(BenchContext context, BenchReport report) throws Exception;
 }

@@ -9,6 +9,7 @@ import java.util.Locale;
 final class SlowdownSection implements Section {
     private static final int MIB = 128;
     private static final List<Integer> EPOCHS_MS = List.of(10, 25, 50, 100);
+    private static final String ADAPTIVE = "slow-adaptive";
 
     /** A counter: 20 pages of 32 MiB in each step. Memory: a thousand pages in each. */
     private enum Work {
@@ -22,6 +23,14 @@ final class SlowdownSection implements Section {
             this.chain = chain;
             this.leastAt50 = leastAt50;
         }
+
+        String words() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        String vm(int epochMs) {
+            return "slow-" + words() + "-" + epochMs;
+        }
     }
 
     @Override
@@ -30,8 +39,17 @@ final class SlowdownSection implements Section {
     }
 
     @Override
+    public String configuration(boolean onPeer) {
+        StringBuilder text = new StringBuilder(GuestNetwork.configuration(ADAPTIVE, onPeer));
+        for (Work work : Work.values()) {
+            EPOCHS_MS.forEach(epochMs -> text.append(SharedLab.epochs(work.vm(epochMs), epochMs)));
+        }
+        return text.toString();
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
-        Duration stretch = Duration.ofSeconds(context.pick(2, 10));
+        Duration stretch = Duration.ofMillis(context.pick(1_500, 10_000));
         for (Work work : Work.values()) {
             for (int epochMs : context.quick() ? List.of(25, 50) : EPOCHS_MS) {
                 measure(context, report, work, epochMs, stretch);
@@ -44,11 +62,9 @@ final class SlowdownSection implements Section {
 
     /** A guest with a NIC that sends nothing: its epochs are as long as they may be. */
     private void adaptive(BenchContext context, BenchReport report, Duration stretch) throws Exception {
-        String vm = "slow-adaptive";
-        try (Lab lab = new Lab(
-                        context, 25, GuestNetwork.configuration(vm, false), GuestNetwork.configuration(vm, true));
-                BenchGuest guest = BenchGuest.boot(context, spec(context, vm), lab.directory())) {
-            compare(context, report, "counter, adaptive epochs", vm, lab, guest, stretch);
+        Lab lab = context.agents().warm(context);
+        try (BenchGuest guest = BenchGuest.boot(context, spec(context, ADAPTIVE), lab.directory())) {
+            compare(context, report, "counter, adaptive epochs", ADAPTIVE, lab, guest, stretch);
         }
     }
 
@@ -67,7 +83,8 @@ final class SlowdownSection implements Section {
             Duration stretch)
             throws Exception {
         double before = guest.ticksPerSecond(stretch);
-        lab.protectWarm(vm, context.pick(40, 100));
+        lab.protectWarm(vm, 100);
+        lab.awaitEpochs(vm, context.pick(5, 20));
         double during = guest.ticksPerSecond(stretch);
         lab.primary().unprotect(vm);
         double after = guest.ticksPerSecond(stretch);
@@ -77,11 +94,11 @@ final class SlowdownSection implements Section {
 
     private void measure(BenchContext context, BenchReport report, Work work, int epochMs, Duration stretch)
             throws Exception {
-        String vm = "slow-" + epochMs;
-        try (Lab lab = new Lab(context, epochMs, "");
-                BenchGuest guest = BenchGuest.boot(
-                        context, BenchGuest.Spec.micro(context, vm, MIB, work.chain), lab.directory())) {
-            String what = work.name().toLowerCase(Locale.ROOT) + ", epochs of " + epochMs + " ms";
+        Lab lab = context.agents().warm(context);
+        String vm = work.vm(epochMs);
+        try (BenchGuest guest =
+                BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, MIB, work.chain), lab.directory())) {
+            String what = work.words() + ", epochs of " + epochMs + " ms";
             compare(context, report, what, vm, lab, guest, stretch);
         }
     }

@@ -19,7 +19,8 @@ import org.w3c.dom.Document;
 
 /** The report says what was measured, and what was not. */
 class BenchReportTest {
-    private static final BenchContext CONTEXT = new BenchContext(Path.of(""), Path.of(""), "tcg", true, false);
+    private static final BenchContext CONTEXT =
+            new BenchContext(Path.of(""), Path.of(""), "tcg", true, false, new SharedLab(List.of()));
 
     private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
     private final BenchReport report = new BenchReport(
