@@ -52,6 +52,8 @@ public class FakeOperations implements VmOperations {
 
     /** Pages that verify finds. */
     public volatile List<DifferingPage> differing = List.of();
+    /** Netdevs of the protected VM whose output is not held. */
+    public volatile List<String> unheld = List.of();
 
     @Override
     public AgentView agent() {
@@ -283,7 +285,7 @@ public class FakeOperations implements VmOperations {
         }
     }
 
-    private static ProtectionStatus protection(String vm) {
+    private ProtectionStatus protection(String vm) {
         return new ProtectionStatus(
                 vm,
                 4711,
@@ -324,7 +326,7 @@ public class FakeOperations implements VmOperations {
                                 0),
                         new DiskView("data", "/san/lun0", "raw", 1L << 40, true, false, 0, 0, 0, 0, 0)),
                 new Scrub(320, 0),
-                new OutputView("lockstep", true, List.of(), 0, 1_234, 0, new Quantiles(0.1, 0.2, 0.3)),
+                new OutputView("lockstep", true, unheld, 0, 1_234, 0, new Quantiles(0.1, 0.2, 0.3)),
                 null,
                 1,
                 1,

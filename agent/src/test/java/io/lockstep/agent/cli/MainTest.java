@@ -93,6 +93,24 @@ class MainTest {
                 .doesNotContain("web1");
     }
 
+    @Test
+    void shouldSayInTextAndJsonWhichOutputIsNotHeldAsLongAsThatLasts() throws Exception {
+        assertThat(run("status", "web1")).isEqualTo(ExitCode.OK);
+        assertThat(out.toString(StandardCharsets.UTF_8)).doesNotContain("not held");
+
+        operations.unheld = List.of("netdev fast (NIC nic1): several queues", "netdev n2: vhost");
+        out.reset();
+        assertThat(run("status", "web1")).isEqualTo(ExitCode.OK);
+        assertThat(out.toString(StandardCharsets.UTF_8)).contains("""
+                          output not held: netdev fast (NIC nic1): several queues
+                          output not held: netdev n2: vhost
+                        """);
+        out.reset();
+        assertThat(run("status", "web1", "--json")).isEqualTo(ExitCode.OK);
+        assertThat(out.toString(StandardCharsets.UTF_8).replaceAll("\\s+", ""))
+                .contains("\"unheld\":[\"netdevfast(NICnic1):severalqueues\",\"netdevn2:vhost\"]");
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {

@@ -1,5 +1,7 @@
 package io.lockstep.replication.journal;
 
+import io.lockstep.linux.FileRange;
+import io.lockstep.linux.LinuxException;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.wire.EpochBeginDecoder;
 import io.lockstep.replication.wire.EpochEndDecoder;
@@ -15,6 +17,7 @@ import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
+import net.openhft.chronicle.bytes.Bytes;
 import net.openhft.chronicle.bytes.PointerBytesStore;
 import net.openhft.chronicle.queue.ExcerptAppender;
 import net.openhft.chronicle.queue.impl.single.SingleChronicleQueue;
@@ -36,6 +39,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>An append is in the page cache and survives the death of this process; {@link #sync()} makes it survive the host's. Appends and trims
  * are synchronized; readers have a thread each. Appending allocates nothing but at a new segment.
+ *
+ * <p>Only what surrounds a record is written to the mapped file: its content goes to the same place with pwrite(2), which is the same page cache.
+ * Each first write to a mapped page is a fault, which cost more than all else that the peer did with the page.
  */
 public final class EpochJournal implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(EpochJournal.class);
@@ -56,11 +62,14 @@ public final class EpochJournal implements AutoCloseable {
     private final SingleChronicleQueue queue;
     private final ExcerptAppender appender;
     private final JournalRecord record = new JournalRecord();
-    private final PointerBytesStore source = new PointerBytesStore();
     private final MessageHeaderDecoder header = new MessageHeaderDecoder();
     private final EpochBeginDecoder begin = new EpochBeginDecoder();
     private final EpochEndDecoder end = new EpochEndDecoder();
     private Segment open;
+    private @Nullable FileRange file;
+    /** The segment before, of which something may not be on the disk yet. */
+    private @Nullable FileRange fileBefore;
+
     private long openEpoch = -1;
     private long openIndex = -1;
     private long openBytes;
@@ -150,10 +159,21 @@ public final class EpochJournal implements AutoCloseable {
         }
     }
 
-    private void openSegment() {
+    /** Its mark is written by Chronicle itself, which makes the file. */
+    private void openSegment() throws LinuxException {
         segments.addLast(open);
         record.set(0, NO_MESSAGE, 0, 0);
-        write();
+        int length = record.length();
+        PointerBytesStore mark = new PointerBytesStore();
+        // SAFETY: the record's memory lives as long as this object, and has length bytes.
+        mark.set(record.address(), length);
+        appender.writeBytes(mark);
+        count(length);
+        if (fileBefore != null) {
+            fileBefore.close();
+        }
+        fileBefore = file;
+        file = FileRange.open(SegmentClock.file(directory, open.number), true);
     }
 
     /** Where it is. */
@@ -183,7 +203,7 @@ public final class EpochJournal implements AutoCloseable {
         long at;
         try {
             at = write();
-        } catch (RuntimeException | InternalError e) {
+        } catch (LinuxException | RuntimeException | InternalError e) {
             throw new LockstepException("journal-io", "Journal " + directory + " cannot be written: " + e, e);
         }
         note(kind, at);
@@ -191,13 +211,22 @@ public final class EpochJournal implements AutoCloseable {
     }
 
     /** Returns when all that was appended is on the disk. */
-    public synchronized void sync() {
-        appender.sync();
+    public synchronized void sync() throws LockstepException {
+        try {
+            if (fileBefore != null) {
+                fileBefore.sync();
+                fileBefore.close();
+                fileBefore = null;
+            }
+            Objects.requireNonNull(file).sync();
+        } catch (LinuxException e) {
+            throw new LockstepException("journal-io", "Journal " + directory + " cannot be synced: " + e, e);
+        }
     }
 
     /** A reader with a position of its own, for one thread. */
     public JournalReader reader() {
-        return new JournalReader(queue.createTailer());
+        return new JournalReader(directory, queue.createTailer());
     }
 
     /** Number of the newest committed epoch; -1 if there is none. */
@@ -288,6 +317,12 @@ public final class EpochJournal implements AutoCloseable {
             closed = true;
             appender.close();
             queue.close();
+            if (file != null) {
+                file.close();
+            }
+            if (fileBefore != null) {
+                fileBefore.close();
+            }
         }
     }
 
@@ -301,7 +336,11 @@ public final class EpochJournal implements AutoCloseable {
         checkSpace();
         clock.next();
         open = new Segment(clock.segment(), wallMs.getAsLong());
-        openSegment();
+        try {
+            openSegment();
+        } catch (LinuxException e) {
+            throw new LockstepException("journal-io", "Journal " + directory + " cannot be written: " + e, e);
+        }
     }
 
     /** A full disk would kill the process at a write to mapped memory: refused here instead. */
@@ -316,15 +355,31 @@ public final class EpochJournal implements AutoCloseable {
         }
     }
 
-    private long write() {
+    private long write() throws LinuxException {
+        FileRange into = Objects.requireNonNull(file);
         int length = record.length();
-        // SAFETY: the record's memory lives as long as this object, and length is within its capacity, checked by
-        // set().
-        source.set(record.address(), length);
-        appender.writeBytes(source);
+        try (DocumentContext document = appender.writingDocument()) {
+            boolean done = false;
+            try {
+                Bytes<?> bytes = Objects.requireNonNull(document.wire()).bytes();
+                // SAFETY: the record's memory lives as long as this object, and length is within its capacity, checked
+                // by set(). A position of Chronicle's mapped bytes is one of the file.
+                into.write(record.address(), length, bytes.writePosition());
+                bytes.writeSkip(length);
+                done = true;
+            } finally {
+                if (!done) {
+                    document.rollbackOnClose();
+                }
+            }
+        }
+        count(length);
+        return appender.lastIndexAppended();
+    }
+
+    private void count(int length) {
         open.bytes += length;
         bytes.addAndGet(length);
-        return appender.lastIndexAppended();
     }
 
     /** Keeps the list of epochs, while writing as well as while scanning. */
@@ -353,8 +408,8 @@ public final class EpochJournal implements AutoCloseable {
         }
     }
 
-    private void scan(List<Path> files) throws IOException {
-        JournalReader reader = new JournalReader(queue.createTailer(), record);
+    private void scan(List<Path> files) throws LockstepException, IOException {
+        JournalReader reader = new JournalReader(directory, queue.createTailer(), record);
         try (reader) {
             for (Path file : files) {
                 int number = SegmentClock.segmentOf(file);

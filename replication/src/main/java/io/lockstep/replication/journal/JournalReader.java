@@ -1,31 +1,40 @@
 package io.lockstep.replication.journal;
 
+import io.lockstep.linux.FileRange;
+import io.lockstep.linux.LinuxException;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.wire.EpochBeginDecoder;
 import io.lockstep.replication.wire.EpochEndDecoder;
+import java.nio.file.Path;
 import java.util.Objects;
 import net.openhft.chronicle.bytes.Bytes;
 import net.openhft.chronicle.queue.ExcerptTailer;
 import net.openhft.chronicle.wire.DocumentContext;
 import org.agrona.DirectBuffer;
-import org.agrona.concurrent.UnsafeBuffer;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Reads a journal's records one after another. A record is copied out of the mapped file and checked there, so that it cannot change
- * between the check and its use. One thread; reading allocates nothing but for errors.
+ * Reads a journal's records one after another. A record is copied out of the file and checked there, so that it cannot change
+ * between the check and its use; with pread(2), because each first look at a mapped page is a fault. One thread; reading allocates nothing but
+ * at a new segment and for errors.
  */
 public final class JournalReader implements AutoCloseable {
+    private static final int NONE = -1;
+
+    private final Path directory;
     private final ExcerptTailer tailer;
     private final JournalRecord record;
-    private final UnsafeBuffer mapped = new UnsafeBuffer(0, 0);
+    private @Nullable FileRange file;
+    private int fileSegment = NONE;
     private long index = -1;
     private long recordBytes;
 
-    JournalReader(ExcerptTailer tailer) {
-        this(tailer, new JournalRecord());
+    JournalReader(Path directory, ExcerptTailer tailer) {
+        this(directory, tailer, new JournalRecord());
     }
 
-    JournalReader(ExcerptTailer tailer, JournalRecord record) {
+    JournalReader(Path directory, ExcerptTailer tailer, JournalRecord record) {
+        this.directory = directory;
         this.tailer = tailer;
         this.record = record;
         tailer.singleThreadedCheckDisabled(true);
@@ -46,7 +55,7 @@ public final class JournalReader implements AutoCloseable {
      * Reads and checks the next record.
      *
      * @return false if there is none yet
-     * @throws LockstepException {@code journal-corrupt}, {@code journal-too-new}
+     * @throws LockstepException {@code journal-corrupt}, {@code journal-too-new}, {@code journal-io}
      */
     public boolean next() throws LockstepException {
         if (!copy(JournalRecord.HEADER_BYTES + JournalRecord.MESSAGE_BYTES_MAX)) {
@@ -84,6 +93,14 @@ public final class JournalReader implements AutoCloseable {
     @Override
     public void close() {
         tailer.close();
+        closeFile();
+    }
+
+    private void closeFile() {
+        if (file != null) {
+            file.close();
+            file = null;
+        }
     }
 
     boolean moveToSegment(int segment) {
@@ -91,7 +108,7 @@ public final class JournalReader implements AutoCloseable {
     }
 
     /** Goes on within a segment, reading only what the list of epochs needs; false at its end or at a torn tail. */
-    boolean nextHeader(int segment) {
+    boolean nextHeader(int segment) throws LockstepException {
         return tailer.cycle() == segment
                 && copy(JournalRecord.HEADER_BYTES)
                 && SegmentClock.segmentOf(index) == segment;
@@ -113,7 +130,7 @@ public final class JournalReader implements AutoCloseable {
         return recordBytes;
     }
 
-    private boolean copy(int bytesMax) {
+    private boolean copy(int bytesMax) throws LockstepException {
         try (DocumentContext document = tailer.readingDocument()) {
             if (!document.isPresent()) {
                 return false;
@@ -122,10 +139,27 @@ public final class JournalReader implements AutoCloseable {
             Bytes<?> bytes = Objects.requireNonNull(document.wire()).bytes();
             recordBytes = bytes.readRemaining();
             int count = (int) Math.min(recordBytes, bytesMax);
-            // SAFETY: Chronicle maps a whole document before it gives it out, and keeps it mapped until it is closed.
-            mapped.wrap(bytes.addressForRead(bytes.readPosition()), count);
-            record.buffer().putBytes(0, mapped, 0, count);
+            // SAFETY: the record's memory lives as long as this object, and count is within its capacity. A position of
+            // Chronicle's mapped bytes is one of the file.
+            long read = file().read(record.address(), count, bytes.readPosition());
+            if (read < count) {
+                throw JournalRecord.corrupt(index, "length " + read + " < " + count);
+            }
             return true;
+        } catch (LinuxException e) {
+            throw new LockstepException("journal-io", "Journal " + directory + " cannot be read: " + e, e);
         }
+    }
+
+    private FileRange file() throws LinuxException {
+        int segment = SegmentClock.segmentOf(index);
+        FileRange present = file;
+        if (present == null || segment != fileSegment) {
+            closeFile();
+            present = FileRange.open(SegmentClock.file(directory, segment), false);
+            file = present;
+            fileSegment = segment;
+        }
+        return present;
     }
 }

@@ -227,6 +227,8 @@ final class EpochLoop {
             passWhenAcked = epoch;
             sync.begin(capture.pendingCount(), nowNs);
         } else if (resumes) {
+            // What was written while there was no session travels before the first stop, not in it.
+            latePages = APPROACH_PAGES_MIN;
             kind = EpochKind.DELTA;
             firstConsistent = committedEpoch + 1;
             capture.resumeFrom(committedEpoch);

@@ -271,11 +271,11 @@ public final class ProtectedVm implements AutoCloseable {
         }
     }
 
-    /** Filters are the last thing that can be refused; frames pass them until there is an epoch to hold them for. */
     private static Path stateFile(ProtectionSettings settings, ProtectionTicket ticket, String suffix) {
         return settings.stateDirectory().resolve(VmDirectory.encode(ticket.vmName()) + suffix);
     }
 
+    /** Filters are the last thing that can be refused; frames pass them until there is an epoch to hold them for. */
     private void begin() throws LockstepException {
         outputHeld = settings.output().held();
         if (outputHeld) {

@@ -26,24 +26,39 @@ import java.io.IOException;
 import java.net.NoRouteToHostException;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongSupplier;
 import org.agrona.DirectBuffer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** One connection of a primary, from its accepted Hello to its end. One thread, but for {@link #send} and {@link #end}. */
+/**
+ * One connection of a primary, from its accepted Hello to its end. One thread, but for {@link #send}, {@link #end} and {@link #stillHere}.
+ *
+ * <p>Heartbeats come in turn with the stream. While one message of the stream takes long, because the disk does or the applier is behind, a second
+ * thread says in the place of the first that this host is here: silence shall mean that it is not. For so long only: a session that hangs falls
+ * silent.
+ */
 final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     private static final Logger LOG = LoggerFactory.getLogger(ReplicaSession.class);
     private static final long WAIT_MS_MAX = 20; // silence is noticed this much late, and a switch of sessions too
+    private static final long IDLE_NS = Long.MIN_VALUE; // no message of the stream is being taken
+    private static final long STILL_HERE_NS_MAX =
+            10_000_000_000L; // a disk that takes longer for one message is as good as dead
+    private static final int STILL_HERE_PART = 4; // three may be late before failureTimeoutMs
     private static final long DRAIN_MESSAGES_MAX = 1 << 20; // more than any socket buffer holds
 
     private final Replica replica;
     private final FrameChannel channel;
     private final SessionDispatcher dispatcher = new SessionDispatcher(this);
     private final LiveSender live;
+    private final LiveSender liveBeside;
     private final ReportedHealth health = new ReportedHealth();
     private final long healthNsMax;
     private final long waitMs;
     private DrillReport toldDrill = new DrillReport(0, DrillReport.NONE, "");
+    private volatile long busySinceNs = IDLE_NS;
+    private volatile long lastHeartbeatNs;
+    private volatile boolean standbyReady;
     private volatile boolean ended;
 
     ReplicaSession(Replica replica, FrameChannel channel, SessionHello hello) {
@@ -51,6 +66,7 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
         healthNsMax = hello.failureTimeoutMs() * 1_000_000L;
         this.channel = channel;
         live = new LiveSender(channel);
+        liveBeside = new LiveSender(channel);
         waitMs = Math.max(1, Math.min(WAIT_MS_MAX, hello.failureTimeoutMs() / 8));
     }
 
@@ -64,7 +80,10 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     }
 
     /** Serves the connection until it ends. */
-    void run(java.util.function.LongSupplier nowNs) {
+    void run(LongSupplier nowNs) {
+        Thread beside = new Thread(() -> beside(nowNs), "replica-live-" + replica.vm());
+        beside.setDaemon(true);
+        beside.start();
         try {
             while (!ended) {
                 poll(waitMs, nowNs.getAsLong());
@@ -76,7 +95,31 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
                 replica.quiet(this, nowNs.getAsLong());
             }
         } finally {
+            ended = true;
+            LockSupport.unpark(beside);
             channel.close();
+        }
+    }
+
+    private void beside(LongSupplier nowNs) {
+        while (!ended) {
+            stillHere(nowNs.getAsLong());
+            LockSupport.parkNanos(this, healthNsMax / STILL_HERE_PART);
+        }
+    }
+
+    /** Answers in the place of the session's thread if that has been busy with one message; one thread, which waits for no lock of the replica. */
+    void stillHere(long nowNs) {
+        long sinceNs = busySinceNs;
+        long busyNs = nowNs - sinceNs;
+        if (sinceNs == IDLE_NS || busyNs < healthNsMax / STILL_HERE_PART || busyNs > STILL_HERE_NS_MAX) {
+            return;
+        }
+        try {
+            liveBeside.heartbeatReply(
+                    lastHeartbeatNs, standbyReady, replica.condition().health());
+        } catch (LinkException e) {
+            LOG.debug("{}: not said that this host is here: {}", replica.vm(), e.getMessage());
         }
     }
 
@@ -153,7 +196,9 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     @Override
     public void onHeartbeat(long sentNs, int primaryHealth) throws LinkException {
         health.said(primaryHealth, replica.nowNs());
-        live.heartbeatReply(sentNs, replica.standbyReady(), replica.condition().health());
+        lastHeartbeatNs = sentNs;
+        standbyReady = replica.standbyReady();
+        live.heartbeatReply(sentNs, standbyReady, replica.condition().health());
         DrillReport drill = replica.drillReport();
         if (!drill.equals(toldDrill)) {
             toldDrill = drill;
@@ -167,14 +212,19 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
 
     @Override
     public void onStream(int templateId, DirectBuffer buffer, int offset, int length) throws LinkException {
-        synchronized (replica) {
-            if (ended) {
-                return;
+        busySinceNs = replica.nowNs();
+        try {
+            synchronized (replica) {
+                if (ended) {
+                    return;
+                }
+                replica.receiver().onStream(templateId, buffer, offset, length);
+                if (templateId == EpochBeginDecoder.TEMPLATE_ID || templateId == EpochEndDecoder.TEMPLATE_ID) {
+                    replica.progress(templateId == EpochEndDecoder.TEMPLATE_ID);
+                }
             }
-            replica.receiver().onStream(templateId, buffer, offset, length);
-            if (templateId == EpochBeginDecoder.TEMPLATE_ID || templateId == EpochEndDecoder.TEMPLATE_ID) {
-                replica.progress(templateId == EpochEndDecoder.TEMPLATE_ID);
-            }
+        } finally {
+            busySinceNs = IDLE_NS;
         }
     }
 

@@ -171,6 +171,8 @@ final class SimulatedPeer implements AutoCloseable {
         final EpochApplier applier;
         private final Consumer<LockstepException> onFailure;
         boolean lazy;
+        /** What else happens while the session's thread takes the end of an epoch. */
+        Runnable meanwhile = () -> {};
 
         InlineApplier(EpochApplier applier, Consumer<LockstepException> onFailure) {
             this.applier = applier;
@@ -179,6 +181,7 @@ final class SimulatedPeer implements AutoCloseable {
 
         @Override
         public void committed() {
+            meanwhile.run();
             if (!lazy) {
                 work();
             }

@@ -1,6 +1,7 @@
 package io.lockstep.telemetry.fault;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
@@ -107,6 +108,18 @@ class FaultMergerTest {
                 .containsExactly(
                         "corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000000, 3 times: trouble (edac)",
                         "uncorrected error on DIMM CPU0 channel 1 slot 0 (A2): trouble (edac-counters)");
+    }
+
+    @Test
+    void shouldCountWhatWasLostInAPageBesideWhatWasRepairedThere() {
+        merger.offer(corrected("mce", MODULE, 0x5000040, 2), 0);
+        merger.offer(event("mce", EventKind.MEMORY_ERROR, Severity.ACTION_OPTIONAL, MODULE, 0x5000080, 1), 10);
+        assertThat(events).extracting(HardwareEvent::severity).containsExactly(Severity.ACTION_OPTIONAL);
+        merger.offer(corrected("mce", MODULE, 0x50000c0, 3), 20);
+        merger.drain(FaultMerger.HOLD_MS);
+        assertThat(events)
+                .extracting(HardwareEvent::severity, HardwareEvent::count)
+                .containsExactly(tuple(Severity.ACTION_OPTIONAL, 1L), tuple(Severity.CORRECTED, 5L));
     }
 
     @Test
