@@ -62,7 +62,7 @@ final class ApiSection implements Section {
     /** The p99 of pauses, window by window; the first, in which the other kind of pauses may be, is left out. */
     private static void windows(BenchContext context, Lab lab, List<Double> p99) throws Exception {
         lab.awaitEpochs(VM, WINDOW);
-        for (int i = 0; i < context.pick(2, 4); i++) {
+        for (int i = 0; i < context.pick(1, 4); i++) {
             ProtectionStatus status = lab.awaitEpochs(VM, WINDOW);
             p99.add(status.recentPauseMs().p99());
         }

@@ -156,12 +156,15 @@ final class BenchGuest implements AutoCloseable {
         return longest / 1e6;
     }
 
-    /** Work of the guest's own in a stretch of real time, ticks per second by their numbers. */
+    /** Work of the guest's own in a stretch of real time, or as long as two ticks take: ticks per second by their numbers. */
     double ticksPerSecond(Duration stretch) throws InterruptedException, DemoFailure {
         int first = serial.count();
         awaitTicks(1);
         long endNs = System.nanoTime() + stretch.toNanos();
-        Deadline.await("the end of a stretch", stretch.plus(BOOT), () -> System.nanoTime() >= endNs);
+        Deadline.await(
+                "the end of a stretch",
+                stretch.plus(BOOT),
+                () -> System.nanoTime() >= endNs && serial.count() >= first + 2);
         List<Tick> ticks = serial.from(first);
         Tick begin = ticks.get(0);
         Tick end = ticks.get(ticks.size() - 1);
