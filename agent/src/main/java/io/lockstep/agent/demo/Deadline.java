@@ -19,6 +19,16 @@ public final class Deadline {
     /** Returns when the condition holds; fails, naming {@code what}, when the time is over. */
     public static void await(String what, Duration limit, Condition condition)
             throws DemoFailure, InterruptedException {
+        await(what, limit, POLL_NS, condition);
+    }
+
+    /**
+     * As above, for what is measured meanwhile.
+     *
+     * @param pollNs how often the condition is looked at, nanoseconds: each look costs whoever answers
+     */
+    public static void await(String what, Duration limit, long pollNs, Condition condition)
+            throws DemoFailure, InterruptedException {
         long endNs = System.nanoTime() + limit.toNanos();
         while (!condition.holds()) {
             if (System.nanoTime() - endNs > 0) {
@@ -27,7 +37,7 @@ public final class Deadline {
             if (Thread.interrupted()) {
                 throw new InterruptedException("while waiting: " + what);
             }
-            LockSupport.parkNanos(POLL_NS);
+            LockSupport.parkNanos(pollNs);
         }
     }
 }

@@ -75,7 +75,10 @@ class MoveTest {
             SystemVm vm = hosts.boot(SystemVm.Boot.linux("vm1", "hog=32"));
             hosts.a().protectWithStandby(vm.pid(), hosts.b());
             hosts.a().awaitEpochs("vm1", 3);
-            assertThat(hosts.a().protection("vm1").dirtyPages().p50()).isGreaterThan(512);
+            Waits.until(
+                    "an epoch of more than 512 pages",
+                    30,
+                    () -> hosts.a().protection("vm1").dirtyPages().max() > 512);
 
             hosts.a().switchover("vm1");
             assertThat(hosts.b().awaitPromotion("vm1").reason()).isEqualTo("switchover");

@@ -110,6 +110,9 @@ final class QemuMigration {
                 last[0] = query(pair.from);
                 return System.nanoTime() > endNs || stopped(last[0]);
             });
+            if (last[0].path("status").asText().equals("failed")) {
+                throw new DemoFailure("QEMU's migration failed: " + last[0]);
+            }
             double elapsed = (System.nanoTime() - beginNs) / 1e9;
             double bytes = difference(begin, last[0], "ram", "transferred");
             double pages = difference(begin, last[0], "ram", "normal")
@@ -124,8 +127,10 @@ final class QemuMigration {
                 - begin.path(group).path(field).asDouble();
     }
 
-    private static boolean stopped(JsonNode status) {
-        return !status.path("status").asText().equals("active");
+    /** Whether it sends no more: it converged, or ended. Before it sends it is in {@code setup}. */
+    private static boolean stopped(JsonNode migration) {
+        return !List.of("", "none", "setup", "active")
+                .contains(migration.path("status").asText());
     }
 
     private static JsonNode query(QmpConnection qmp) throws DemoFailure {
