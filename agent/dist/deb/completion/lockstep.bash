@@ -173,6 +173,7 @@ function _complete_lockstep() {
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} config" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} pair" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} demo" ];    then _picocli_lockstep; return $?; fi
+  if [ "${COMP_LINE}" = "${COMP_WORDS[0]} bench" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} test" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware events" ];    then _picocli_lockstep_hardware; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} hardware clear" ];    then _picocli_lockstep_hardware; return $?; fi
@@ -202,21 +203,23 @@ function _complete_lockstep() {
   local cmds17=(config)
   local cmds18=(pair)
   local cmds19=(demo)
-  local cmds20=(test)
-  local cmds21=(hardware events)
-  local cmds22=(hardware clear)
-  local cmds23=(hardware decode)
-  local cmds24=(hardware replay)
-  local cmds25=(config check)
-  local cmds26=(config default)
+  local cmds20=(bench)
+  local cmds21=(test)
+  local cmds22=(hardware events)
+  local cmds23=(hardware clear)
+  local cmds24=(hardware decode)
+  local cmds25=(hardware replay)
+  local cmds26=(config check)
+  local cmds27=(config default)
 
-  if CompWordsContainsArray "${cmds26[@]}"; then _picocli_lockstep_config_default; return $?; fi
-  if CompWordsContainsArray "${cmds25[@]}"; then _picocli_lockstep_config_check; return $?; fi
-  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_hardware_replay; return $?; fi
-  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
-  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
-  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
-  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_test; return $?; fi
+  if CompWordsContainsArray "${cmds27[@]}"; then _picocli_lockstep_config_default; return $?; fi
+  if CompWordsContainsArray "${cmds26[@]}"; then _picocli_lockstep_config_check; return $?; fi
+  if CompWordsContainsArray "${cmds25[@]}"; then _picocli_lockstep_hardware_replay; return $?; fi
+  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
+  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
+  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
+  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_test; return $?; fi
+  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_bench; return $?; fi
   if CompWordsContainsArray "${cmds19[@]}"; then _picocli_lockstep_demo; return $?; fi
   if CompWordsContainsArray "${cmds18[@]}"; then _picocli_lockstep_pair; return $?; fi
   if CompWordsContainsArray "${cmds17[@]}"; then _picocli_lockstep_config; return $?; fi
@@ -247,7 +250,7 @@ function _picocli_lockstep() {
   # Get completion data
   local curr_word=${COMP_WORDS[COMP_CWORD]}
 
-  local commands="agent vms doctor identity protect unprotect protection status verify switchover failover drill discard journal hardware events top config pair demo test"
+  local commands="agent vms doctor identity protect unprotect protection status verify switchover failover drill discard journal hardware events top config pair demo bench test"
   local flag_opts="'-h' '--help' '-V' '--version'"
   local arg_opts=""
 
@@ -955,6 +958,24 @@ function _picocli_lockstep_demo() {
       return $?
       ;;
   esac
+
+  if [[ "${curr_word}" == -* ]]; then
+    COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )
+  else
+    local positionals=""
+    local IFS=$'\n'
+    COMPREPLY=( $(compgen -W "${commands// /$'\n'}${IFS}${positionals}" -- "${curr_word}") )
+  fi
+}
+
+# Generates completions for the options and subcommands of the `bench` subcommand.
+function _picocli_lockstep_bench() {
+  # Get completion data
+  local curr_word=${COMP_WORDS[COMP_CWORD]}
+
+  local commands=""
+  local flag_opts="'-h' '--help' '-V' '--version'"
+  local arg_opts=""
 
   if [[ "${curr_word}" == -* ]]; then
     COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )

@@ -139,6 +139,9 @@ complete -c lockstep -n '__fish_seen_subcommand_from demo' -l report
 complete -c lockstep -n '__fish_seen_subcommand_from demo' -l no-install
 complete -c lockstep -n '__fish_seen_subcommand_from demo' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from demo' -l version
+complete -c lockstep -n __fish_use_subcommand -a bench -d 'Measure protection beside QEMU\'s own migration, in a source tree: ./lockstep bench [--quick] [--only NAME] [--report DIR]; ./lockstep bench --help has the rest.'
+complete -c lockstep -n '__fish_seen_subcommand_from bench' -l help
+complete -c lockstep -n '__fish_seen_subcommand_from bench' -l version
 complete -c lockstep -n __fish_use_subcommand -a test -d 'Run every test: ./lockstep test [--jdk PATH] [--no-install] [Maven\'s arguments], in a source tree. --jdk names another JDK; --no-install prints the command that installs what is missing, and exits with 3.'
 complete -c lockstep -n '__fish_seen_subcommand_from test' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from test' -l version

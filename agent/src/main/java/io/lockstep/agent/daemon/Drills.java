@@ -34,6 +34,8 @@ final class Drills implements AutoCloseable {
     /** A drill that is due and was refused is tried again after this. */
     private static final long RETRY_MS = 60_000;
 
+    private static final String SHARED_DISK = "drill-shared-disk";
+
     /** They say nothing of what a failover would do: the drill was not made. */
     private static final Set<String> REFUSALS = Set.of(
             "replica-unknown",
@@ -42,6 +44,7 @@ final class Drills implements AutoCloseable {
             "drill-not-consistent",
             "drill-memory-too-small",
             "drill-vm-paused",
+            SHARED_DISK,
             "drill-abandoned");
 
     private final AgentConfig.Drill config;
@@ -50,6 +53,9 @@ final class Drills implements AutoCloseable {
     private final EventLog events;
     private final DrillRecords records;
     private final Map<String, Long> retryMs = new ConcurrentHashMap<>();
+    /** VMs that can have no drills, so that none of theirs is due. */
+    private final Set<String> without = ConcurrentHashMap.newKeySet();
+
     private final Map<String, DrillReport> told = new ConcurrentHashMap<>();
     private final Map<String, String> shown = new ConcurrentHashMap<>();
     private final Thread thread = new Thread(this::run, "drills");
@@ -71,9 +77,13 @@ final class Drills implements AutoCloseable {
             DrillResult result = replicas.drill(vm);
             records.passed(vm, System.currentTimeMillis(), result.totalNs() / NS_PER_MS);
             retryMs.remove(vm);
+            without.remove(vm);
             show(vm);
             return view(result);
         } catch (LockstepException e) {
+            if (e.code().equals(SHARED_DISK)) {
+                without.add(vm);
+            }
             if (!REFUSALS.contains(e.code())) {
                 records.failed(vm, System.currentTimeMillis(), e.code(), String.valueOf(e.getMessage()));
                 show(vm);
@@ -102,7 +112,7 @@ final class Drills implements AutoCloseable {
     DrillView view(String vm) {
         long nowMs = System.currentTimeMillis();
         DrillRecords.Entry record = records.peek(vm, nowMs);
-        long dueMs = dueMs(record);
+        long dueMs = without.contains(vm) ? 0 : dueMs(record);
         String state =
                 record.lastMs() == 0 ? DrillView.NONE : record.error() == null ? DrillView.PASSED : DrillView.FAILED;
         if (dueMs > 0 && nowMs > dueMs + config.overdueMs() && !state.equals(DrillView.FAILED)) {
@@ -154,6 +164,7 @@ final class Drills implements AutoCloseable {
             }
         }
         shown.keySet().retainAll(known);
+        without.retainAll(known);
         records.retain(known);
         protections.active().forEach(this::hear);
     }
@@ -162,7 +173,8 @@ final class Drills implements AutoCloseable {
         DrillRecords.Entry record = records.of(vm, nowMs);
         // After one that failed, the next one is tried when it would have been due after one that went well.
         long after = Math.max(Math.max(record.passedMs(), record.lastMs()), record.sinceMs());
-        return nowMs >= config.schedule().nextMs(after, ZoneId.systemDefault())
+        return !without.contains(vm)
+                && nowMs >= config.schedule().nextMs(after, ZoneId.systemDefault())
                 && nowMs >= retryMs.getOrDefault(vm, 0L);
     }
 

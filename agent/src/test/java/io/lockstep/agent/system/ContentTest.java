@@ -7,6 +7,8 @@ import io.lockstep.replication.hypervisor.QmpConnection;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -36,8 +38,28 @@ class ContentTest {
             before.assertSame(RamContent.of(monitor, there.pid()));
             monitor.execute("cont");
         }
-        vm.chain().awaitSweep();
+        try {
+            vm.chain().awaitSweep();
+        } catch (AssertionError e) {
+            throw new AssertionError(e.getMessage() + "\n" + whereItHangs(there), e);
+        }
         return there;
+    }
+
+    /** What the guest's processor and its interrupt controllers do, twice, for a guest that does not go on. */
+    private static String whereItHangs(Promotion there) throws Exception {
+        StringBuilder text = new StringBuilder();
+        try (QmpConnection monitor = QmpConnection.open(Path.of(there.qmpPath()), QMP_NS)) {
+            for (int i = 0; i < 2; i++) {
+                for (String command : List.of("info status", "info registers", "x /8i $pc", "info pic", "info lapic")) {
+                    text.append(command)
+                            .append('\n')
+                            .append(monitor.execute("human-monitor-command", Map.of("command-line", command))
+                                    .asText());
+                }
+            }
+        }
+        return text.toString();
     }
 
     @Test

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.DiskView;
+import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
@@ -56,6 +57,14 @@ class DiskFaultsTest {
                 assertThat(monitor.execute("query-block-jobs")).hasSize(1);
             }
             awaitProgress(serial);
+
+            assertThatThrownBy(() -> hosts.b().verbs().drill("vm1", (phase, done, total) -> {}))
+                    .isInstanceOfSatisfying(
+                            LockstepException.class, e -> assertThat(e.code()).isEqualTo("drill-shared-disk"))
+                    .hasMessageContaining("Such a VM has no drills.");
+            assertThat(hosts.b().replica("vm1").orElseThrow().drill())
+                    .as("such a VM is none the worse")
+                    .matches(drill -> drill.state().equals(DrillView.NONE) && drill.failures() == 0);
 
             // The primary's QEMU has the image locked until it ends, which a standby that is loaded must not mind.
             hosts.a().switchover("vm1");

@@ -10,6 +10,7 @@ import io.lockstep.agent.view.DrillView;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.ReplicaView;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.QmpConnection;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -206,6 +207,46 @@ class DrillTest {
             assertThat(hosts.b().replica("vm1").orElseThrow().drill().state()).isEqualTo(DrillView.PASSED);
             Waits.until("the event of success", 20, () -> events(hosts.b(), AgentEvent.DRILL)
                     .contains("passed"));
+        }
+    }
+
+    @Test
+    @Timeout(180)
+    void shouldRefuseWhileTheVmIsPausedAndDegradeItOnceTheDrillIsOverdue() throws Exception {
+        try (TwoHosts hosts = new TwoHosts("[drill]\nschedule = \"10s\"\noverdueMs = 2000\n")) {
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro("vm1"));
+            try (QmpConnection monitor = vm.monitor()) {
+                monitor.execute("stop");
+            }
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            assertThatThrownBy(() -> drill(hosts.b(), "vm1"))
+                    .isInstanceOfSatisfying(
+                            LockstepException.class, e -> assertThat(e.code()).isEqualTo("drill-vm-paused"));
+            assertThat(left(hosts)).isEmpty();
+            assertThat(hosts.b().replica("vm1").orElseThrow().drill().failures())
+                    .as("refused is not failed")
+                    .isZero();
+
+            Waits.until(
+                    "vm1 degraded on both hosts",
+                    30,
+                    () -> state(hosts.b()).equals("degraded")
+                            && hosts.a().protection("vm1").state().name().equals("degraded"));
+            assertThat(hosts.b().replica("vm1").orElseThrow().drill().state()).isEqualTo(DrillView.OVERDUE);
+            assertThat(hosts.a().protection("vm1").state().reason())
+                    .startsWith("on peer other, a drill has been due since ");
+            assertThat(events(hosts.b(), AgentEvent.DRILL)).contains("refused");
+
+            try (QmpConnection monitor = vm.monitor()) {
+                monitor.execute("cont");
+            }
+            hosts.a().awaitEpochs("vm1", 3);
+            drill(hosts.b(), "vm1");
+            Waits.until(
+                    "vm1 protected on both hosts",
+                    20,
+                    () -> state(hosts.b()).equals("protected")
+                            && hosts.a().protection("vm1").state().name().equals("protected"));
         }
     }
 
