@@ -24,6 +24,7 @@ import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Attributes;
 import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.Promise;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +42,9 @@ final class ApiHandler extends Handler.Abstract {
     private static final int KEY_CHARACTERS_MAX = 128;
 
     private static final Logger LOG = LoggerFactory.getLogger(ApiHandler.class);
+
+    /** Attribute of a connection. */
+    private static final String CLIENT = Throttle.Client.class.getName();
 
     private final Routes routes;
     static final ObjectMapper MAPPER = JsonMapper.builder()
@@ -68,7 +72,7 @@ final class ApiHandler extends Handler.Abstract {
             problem(response, callback, tooLarge(request.getLength()));
             return true;
         }
-        long waitNs = throttle.book(System.nanoTime());
+        long waitNs = throttle.book(System.nanoTime(), client(request));
         if (waitNs > 0) {
             var unused = request.getComponents()
                     .getScheduler()
@@ -126,8 +130,22 @@ final class ApiHandler extends Handler.Abstract {
         try {
             route(request, response, callback, body);
         } finally {
-            throttle.done(ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs);
+            throttle.done(
+                    System.nanoTime(),
+                    ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs,
+                    client(request));
         }
+    }
+
+    /** A connection's requests come one after another, so that nothing is raced for. */
+    private static Throttle.Client client(Request request) {
+        Attributes connection = request.getConnectionMetaData();
+        if (connection.getAttribute(CLIENT) instanceof Throttle.Client client) {
+            return client;
+        }
+        Throttle.Client client = new Throttle.Client();
+        connection.setAttribute(CLIENT, client);
+        return client;
     }
 
     private void route(Request request, Response response, Callback callback, byte[] body) {

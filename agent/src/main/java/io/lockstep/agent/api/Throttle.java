@@ -2,16 +2,26 @@ package io.lockstep.agent.api;
 
 /**
  * Keeps the API's work to a share of one processor, however many clients ask: the VMs' pauses, and the collector that stops every thread when
- * enough was allocated, must not notice them. A client that asks now and then is never delayed. Any thread.
+ * enough was allocated, must not notice them. Any thread.
  *
- * <p>A leaky bucket of processor time. A request that comes when it is full is told how long to wait; all that wait are served in their order.
+ * <p>Leaky buckets of processor time. A request that comes when the bucket of all is full is told how long to wait; all that wait are served in
+ * their order. A client that asks now and then does not wait behind those that hammer: the first request of a connection, and one after a rest,
+ * passes them, as long as all that pass together take a quarter of the share at most.
  */
 final class Throttle {
-    /** Of one processor. */
+    /** Of one processor, for all. */
     private static final int SHARE = 5;
 
     /** Work that is done without delay after a rest: a screen's worth of commands. */
     private static final long BURST_NS = 200_000_000L;
+
+    /** Of one processor, for those that pass. */
+    private static final int PASSING_SHARE = 4 * SHARE;
+
+    private static final long PASSING_BURST_NS = BURST_NS / 4;
+
+    /** Who hammers asks again sooner after an answer. */
+    private static final long REST_NS = 100_000_000L;
 
     /** What parsing a request costs that the handler does not see. */
     private static final long OVERHEAD_NS = 100_000L;
@@ -22,29 +32,75 @@ final class Throttle {
     /** Nobody waits longer: half of what a connection may be idle, so that waiting ends none. */
     private static final long WAIT_NS_MAX = 5_000_000_000L;
 
-    private long freeNs;
+    private final Bucket all = new Bucket(SHARE, BURST_NS);
+    private final Bucket passing = new Bucket(PASSING_SHARE, PASSING_BURST_NS);
     private long estimateNs = 300_000L;
-    private boolean begun;
+
+    /** Processor time that leaks away at a share of one processor. */
+    private static final class Bucket {
+        private final int share;
+        private final long burstNs;
+        private long freeNs;
+        private boolean begun;
+
+        Bucket(int share, long burstNs) {
+            this.share = share;
+            this.burstNs = burstNs;
+        }
+
+        long waitNs(long nowNs) {
+            if (!begun || freeNs - nowNs < 0) {
+                begun = true;
+                freeNs = nowNs;
+            }
+            return Math.min(WAIT_NS_MAX, Math.max(0, freeNs - nowNs - burstNs * share));
+        }
+
+        void take(long nowNs, long costNs) {
+            freeNs = Math.min(freeNs + costNs * share, nowNs + WAIT_NS_MAX + burstNs * share);
+        }
+
+        void correct(long differenceNs) {
+            freeNs += differenceNs * share;
+        }
+    }
+
+    /** One connection, whose requests come one after another. */
+    static final class Client {
+        private boolean answered;
+        private long answeredNs;
+        private boolean passes;
+
+        private boolean rested(long nowNs) {
+            return !answered || nowNs - answeredNs >= REST_NS;
+        }
+    }
 
     /**
      * Books a request's work.
      *
      * @return how long it has to wait, nanoseconds; 0 if not at all
      */
-    synchronized long book(long nowNs) {
-        if (!begun || freeNs - nowNs < 0) {
-            begun = true;
-            freeNs = nowNs;
+    synchronized long book(long nowNs, Client client) {
+        long waitNs = all.waitNs(nowNs);
+        client.passes = waitNs > 0 && client.rested(nowNs) && passing.waitNs(nowNs) == 0;
+        all.take(nowNs, estimateNs);
+        if (client.passes) {
+            passing.take(nowNs, estimateNs);
+            return 0;
         }
-        long waitNs = Math.min(WAIT_NS_MAX, Math.max(0, freeNs - nowNs - BURST_NS * SHARE));
-        freeNs = Math.min(freeNs + estimateNs * SHARE, nowNs + WAIT_NS_MAX + BURST_NS * SHARE);
         return waitNs;
     }
 
-    /** A request has cost so much processor time, nanoseconds. */
-    synchronized void done(long costNs) {
+    /** A request was answered, and has cost so much processor time, nanoseconds. */
+    synchronized void done(long nowNs, long costNs, Client client) {
+        client.answered = true;
+        client.answeredNs = nowNs;
         long bounded = Math.min(ESTIMATE_NS_MAX, Math.max(0, costNs) + OVERHEAD_NS);
-        freeNs += (bounded - estimateNs) * SHARE;
+        all.correct(bounded - estimateNs);
+        if (client.passes) {
+            passing.correct(bounded - estimateNs);
+        }
         estimateNs += (bounded - estimateNs) / 8;
     }
 }

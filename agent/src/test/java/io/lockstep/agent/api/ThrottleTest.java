@@ -6,45 +6,107 @@ import org.junit.jupiter.api.Test;
 
 class ThrottleTest {
     private static final long S = 1_000_000_000L;
+    private static final long COST_NS = 2_000_000;
+    /** Of which the handler sees so much. */
+    private static final long SEEN_NS = 1_900_000;
+
+    /** Clients that ask again as soon as they were answered, for 20 s, and meanwhile one in a while. */
+    private static final class Busy {
+        private final Throttle throttle = new Throttle();
+        private final Throttle.Client[] clients;
+        private final long[] readyNs;
+        private final long everyNs;
+        private final boolean fresh;
+        long served;
+        long calmServed;
+        long calmLongestNs;
+
+        /**
+         * @param everyNs how often the calm one asks
+         * @param fresh whether it connects anew each time, as a command does
+         */
+        Busy(int count, long everyNs, boolean fresh) {
+            clients = new Throttle.Client[count];
+            readyNs = new long[count];
+            this.everyNs = everyNs;
+            this.fresh = fresh;
+            for (int i = 0; i < count; i++) {
+                clients[i] = new Throttle.Client();
+            }
+        }
+
+        void run() {
+            Throttle.Client calm = new Throttle.Client();
+            // The first requests of all of them pass: each of a new connection.
+            long calmNs = 2 * S;
+            for (long nowNs = 0; nowNs < 20 * S; nowNs += 1_000_000) {
+                for (int i = 0; i < readyNs.length; i++) {
+                    if (readyNs[i] <= nowNs) {
+                        readyNs[i] = nowNs + throttle.book(nowNs, clients[i]) + COST_NS;
+                        throttle.done(readyNs[i], SEEN_NS, clients[i]);
+                        served += readyNs[i] < 20 * S ? 1 : 0;
+                    }
+                }
+                if (nowNs >= calmNs) {
+                    calmNs += everyNs;
+                    calm = fresh ? new Throttle.Client() : calm;
+                    long waitNs = throttle.book(nowNs, calm);
+                    throttle.done(nowNs + waitNs, SEEN_NS, calm);
+                    calmServed += waitNs == 0 ? 1 : 0;
+                    calmLongestNs = Math.max(calmLongestNs, waitNs);
+                }
+            }
+        }
+    }
 
     @Test
     void shouldNotDelayAClientThatAsksNowAndThen() {
         Throttle throttle = new Throttle();
+        Throttle.Client client = new Throttle.Client();
         for (long i = 0; i < 1000; i++) {
-            assertThat(throttle.book(i * 10_000_000)).isZero();
-            throttle.done(1_000_000);
+            assertThat(throttle.book(i * 10_000_000, client)).isZero();
+            throttle.done(i * 10_000_000 + 1_000_000, 1_000_000, client);
         }
     }
 
     @Test
     void shouldKeepAHundredBusyClientsToAFifthOfAProcessor() {
-        Throttle throttle = new Throttle();
-        // Each asks again as soon as it was answered; each request costs 2 ms, of which the handler sees 1.9.
-        long[] readyNs = new long[100];
-        long served = 0;
-        for (long nowNs = 0; nowNs < 20 * S; nowNs += 1_000_000) {
-            for (int i = 0; i < readyNs.length; i++) {
-                if (readyNs[i] <= nowNs) {
-                    readyNs[i] = nowNs + throttle.book(nowNs) + 2_000_000;
-                    throttle.done(1_900_000);
-                    served += readyNs[i] < 20 * S ? 1 : 0;
-                }
-            }
-        }
+        Busy busy = new Busy(100, 21 * S, false);
+        busy.run();
         // 20 s × 1/5 ÷ 2 ms, and the burst of 0.2 s.
-        assertThat(served).isBetween(1_900L, 2_200L);
+        assertThat(busy.served).isBetween(1_900L, 2_200L);
         // Nobody waits longer than everybody's requests take.
-        assertThat(throttle.book(20 * S)).isLessThanOrEqualTo(100 * 2_000_000L * 5 + S);
+        assertThat(busy.throttle.book(20 * S, busy.clients[0])).isLessThanOrEqualTo(100 * COST_NS * 5 + S);
+    }
+
+    @Test
+    void shouldLetAClientThatAsksNowAndThenPassThoseThatHammer() {
+        Busy watching = new Busy(200, S, false);
+        watching.run();
+        assertThat(watching.calmLongestNs).isZero();
+        Busy commands = new Busy(200, S / 5, true);
+        commands.run();
+        assertThat(commands.calmLongestNs).isZero();
+    }
+
+    @Test
+    void shouldKeepThoseThatPassToAQuarterOfTheShare() {
+        Busy busy = new Busy(100, 1_000_000, true);
+        busy.run();
+        // 18 s × 1/20 ÷ 2 ms, and the bursts; the rest has waited like everybody.
+        assertThat(busy.calmServed).isBetween(400L, 700L);
+        assertThat(busy.calmLongestNs).isPositive();
     }
 
     @Test
     void shouldForgiveWhatLiesBehind() {
         Throttle throttle = new Throttle();
+        Throttle.Client client = new Throttle.Client();
         for (int i = 0; i < 1000; i++) {
-            throttle.book(0);
-            throttle.done(5_000_000);
+            throttle.book(0, client);
+            throttle.done(0, 5_000_000, client);
         }
-        assertThat(throttle.book(0)).isPositive();
-        assertThat(throttle.book(100 * S)).isZero();
+        assertThat(throttle.book(0, client)).isPositive();
+        assertThat(throttle.book(100 * S, client)).isZero();
     }
 }

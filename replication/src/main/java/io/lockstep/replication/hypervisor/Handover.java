@@ -9,13 +9,14 @@ import java.nio.ByteBuffer;
 
 /**
  * The last held save of a planned move: QEMU's main thread is held at the close of the pipe, with the whole state written and the VM not
- * started again. It takes the place of {@link HeldSave#finish}. Invariant: unless {@link #killFrozen} is called, the VM runs on, also if
+ * started again. It takes the place of {@link HeldSave#finish}. Invariant: unless {@link #kill} is called, the VM runs on, also if
  * this process dies: the kernel then lets the held thread go. All calls from one thread, the one that began the save.
  *
  * <pre>
  *   save.begin(), awaitBoundary(), scan and copy
  *   freeze(into)                    the state is whole; QEMU is held before vm_start()
- *   killFrozen()                    the peer has it and is ready: this QEMU will never run the VM again
+ *   kill()                          the peer has it and is ready: this QEMU will never run the VM again
+ *   awaitEnd()                      its files, locks and memory are free
  *   or release()                    the VM runs on here
  * </pre>
  */
@@ -101,14 +102,30 @@ public final class Handover implements AutoCloseable {
         save.afterResume();
     }
 
-    /** Ends the held QEMU; the VM never runs here again. */
-    public void killFrozen(long timeoutNs) throws LockstepException {
+    /**
+     * Kills the held QEMU; the VM never runs here again from when this returns: its processors are stopped, and the one thread that would
+     * start them leaves the kernel no more. The kernel frees its memory meanwhile, which may take longer than the whole move.
+     */
+    public void kill() throws LockstepException {
         if (!frozen) {
             throw new LockstepException("not-frozen", "QEMU (pid " + process.pid() + ") is not held: it is not ended.");
         }
         try {
             process.sendSignal(SIGKILL);
             letGo();
+        } catch (LinuxException e) {
+            throw new LockstepException(
+                    "kill-failed", "Cannot end QEMU (pid " + process.pid() + "): " + e.getMessage() + ".", e);
+        }
+    }
+
+    /**
+     * After the kill: waits until the process is gone, with all that it had open.
+     *
+     * @throws LockstepException {@code kill-failed}
+     */
+    public void awaitEnd(long timeoutNs) throws LockstepException {
+        try {
             if (!process.awaitExit(timeoutNs)) {
                 throw new LockstepException(
                         "kill-failed",
@@ -117,7 +134,7 @@ public final class Handover implements AutoCloseable {
             }
         } catch (LinuxException e) {
             throw new LockstepException(
-                    "kill-failed", "Cannot end QEMU (pid " + process.pid() + "): " + e.getMessage() + ".", e);
+                    "kill-failed", "Cannot wait for QEMU (pid " + process.pid() + "): " + e.getMessage() + ".", e);
         }
     }
 

@@ -27,6 +27,10 @@ import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -336,10 +340,15 @@ final class CaptureDuty implements Runnable {
         promoted = null;
         try (Handover handover = Handover.attach(save, vm.pidfd())) {
             long epoch = loop.freeze(handover);
+            Steps steps = new Steps(save.beginNs());
+            steps.done("frozen");
             state(ProtectionState.SWITCHING_OVER, "frozen at epoch " + epoch);
+            // It must be on disk before the kill; until then it says no more than that it may come to that.
+            FutureTask<Boolean> recorded = recordHandover(epoch);
             try {
                 await(() -> loop.lastAcked() >= epoch, "acknowledge epoch " + epoch);
                 ackedEpoch = loop.lastAcked();
+                steps.done("acknowledged");
                 tell(new SwitchoverPrepare(epoch));
                 await(() -> switchoverReady != null, "load epoch " + epoch);
                 SwitchoverReady ready = Objects.requireNonNull(switchoverReady);
@@ -347,10 +356,17 @@ final class CaptureDuty implements Runnable {
                     throw new LockstepException(
                             "switchover-refused", "the peer could not load the VM: " + ready.cause());
                 }
-                listener.handingOver(epoch);
-                handover.killFrozen(SWITCHOVER_STEP_NS);
+                steps.done("loaded there");
+                awaitRecorded(recorded);
+                steps.done("recorded");
+                handover.kill();
+                if (!vm.sharedDisks().isEmpty()) {
+                    // Its last writes must have ended, and its locks be gone, before the peer opens them.
+                    handover.awaitEnd(SWITCHOVER_STEP_NS);
+                }
+                steps.done("ended");
             } catch (LockstepException e) {
-                takeBack(e);
+                takeBack(recorded, e);
                 loop.unfreeze(handover);
                 if (sessionUp) {
                     tell(new SwitchoverAbort(epoch, String.valueOf(e.getMessage())));
@@ -363,6 +379,9 @@ final class CaptureDuty implements Runnable {
             tell(new SwitchoverCommit(epoch));
             boolean confirmed = confirmed();
             long tookNs = System.nanoTime() - save.beginNs();
+            steps.done("confirmed");
+            LOG.info("{}: handed over at epoch {}: {}", vmName, epoch, steps);
+            awaitEnd(handover);
             state(
                     ProtectionState.HANDED_OVER,
                     confirmed ? "runs on the peer from epoch " + epoch : "the peer was told to run epoch " + epoch);
@@ -370,8 +389,81 @@ final class CaptureDuty implements Runnable {
         }
     }
 
+    /** The VM runs there already, whatever becomes of what is left here. */
+    private static void awaitEnd(Handover handover) {
+        try {
+            handover.awaitEnd(SWITCHOVER_STEP_NS);
+        } catch (LockstepException e) {
+            LOG.warn("{}", e.getMessage());
+        }
+    }
+
+    /** When each step of a switchover was done, for the log. */
+    private static final class Steps {
+        private final StringBuilder text = new StringBuilder();
+        private long lastNs;
+
+        Steps(long beganNs) {
+            lastNs = beganNs;
+        }
+
+        void done(String step) {
+            long nowNs = System.nanoTime();
+            text.append(text.isEmpty() ? "" : ", ").append(step).append(" after ");
+            text.append(Math.round((nowNs - lastNs) / 100_000.0) / 10.0).append(" ms");
+            lastNs = nowNs;
+        }
+
+        @Override
+        public String toString() {
+            return text.toString();
+        }
+    }
+
+    /** Writes down that the peer runs the VM from this epoch on, while the peer loads it. */
+    private FutureTask<Boolean> recordHandover(long epoch) {
+        FutureTask<Boolean> task = new FutureTask<>(() -> {
+            listener.handingOver(epoch);
+            return true;
+        });
+        Thread thread = new Thread(task, "handover " + vmName);
+        thread.setDaemon(true);
+        thread.start();
+        return task;
+    }
+
+    private void awaitRecorded(FutureTask<Boolean> recorded) throws LockstepException {
+        try {
+            recorded.get(SWITCHOVER_STEP_NS, TimeUnit.NANOSECONDS);
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof LockstepException cause
+                    ? cause
+                    : new LockstepException(
+                            "handover-not-recorded",
+                            "that the peer runs the VM cannot be written down: " + e.getCause(),
+                            e);
+        } catch (TimeoutException e) {
+            throw new LockstepException(
+                    "handover-not-recorded",
+                    "that the peer runs the VM was not written down within " + SWITCHOVER_STEP_NS / 1_000_000_000
+                            + " s: the disk with the agent's state hangs.",
+                    e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new LockstepException("handover-not-recorded", "the switchover was interrupted", e);
+        }
+    }
+
     /** The VM is ours again, and stands so in the record before it runs: no later life of this agent gives it away. */
-    private void takeBack(LockstepException cause) {
+    private void takeBack(FutureTask<Boolean> recorded, LockstepException cause) {
+        try {
+            // What it writes must not come after what takes it back.
+            awaitRecorded(recorded);
+        } catch (LockstepException e) {
+            if (e != cause) {
+                cause.addSuppressed(e);
+            }
+        }
         try {
             listener.handingOver(NOT_HANDED_OVER);
         } catch (LockstepException e) {

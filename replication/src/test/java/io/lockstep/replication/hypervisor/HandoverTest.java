@@ -58,10 +58,11 @@ class HandoverTest {
             QmpConnectionTest.Recorder recorder = new QmpConnectionTest.Recorder();
             qmp.listener(recorder);
             try (Handover handover = Handover.attach(save, process)) {
-                assertThatThrownBy(() -> handover.killFrozen(TIMEOUT_NS))
+                assertThatThrownBy(handover::kill)
                         .hasMessage("QEMU (pid " + vm.pid() + ") is not held: it is not ended.");
                 freeze(save, handover, state);
-                handover.killFrozen(TIMEOUT_NS);
+                handover.kill();
+                handover.awaitEnd(TIMEOUT_NS);
             }
             assertThat(process.awaitExit(0)).isTrue();
             assertThatThrownBy(qmp::receive).isNotNull();
