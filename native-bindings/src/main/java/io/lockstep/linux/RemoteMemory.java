@@ -7,12 +7,12 @@ import java.nio.ByteBuffer;
  */
 public final class RemoteMemory {
     /** Most ranges of one system call: {@code UIO_MAXIOV}. */
-    private static final int IOV_MAX = 1024;
+    public static final int RANGES_MAX = 1024;
 
     private static final int IOVEC_BYTES = 16;
 
     private final long pid;
-    private final NativeBlock remote = new NativeBlock(IOV_MAX * IOVEC_BYTES);
+    private final NativeBlock remote = new NativeBlock(RANGES_MAX * IOVEC_BYTES);
     private final NativeBlock local = new NativeBlock(IOVEC_BYTES);
     private long localAddress;
     private long queuedBytes;
@@ -43,7 +43,7 @@ public final class RemoteMemory {
 
     /** Adds a range to the batch; may read what was added before. */
     public void add(long remoteAddress, long length) throws LinuxException {
-        if (queued == IOV_MAX) {
+        if (queued == RANGES_MAX) {
             finish();
         }
         remote.buffer().putLong(queued * IOVEC_BYTES, remoteAddress).putLong(queued * IOVEC_BYTES + 8, length);

@@ -426,6 +426,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     /** Spawns and refreshes the standby. */
     void keepStandby(long nowNs) {
         keeper.doWork(nowNs);
+        keeper.fillPageTables(nowNs);
     }
 
     synchronized void vmDied(VmDied message) {

@@ -32,10 +32,11 @@ final class StandbyKeeper implements AutoCloseable {
     private final StandbyFactory factory;
     private final ReplicaCounters counters;
     private final Events events;
+    private final StandbyPageTables pageTables = new StandbyPageTables();
     private final ByteBuffer copy = BufferUtil.allocateDirectAligned(COPY_BYTES, 4096);
     private @Nullable SessionHello hello;
     private @Nullable ReplicaFiles files;
-    private List<Path> paths = List.of();
+    private volatile List<Path> paths = List.of();
     private volatile @Nullable Standby standby;
     /** A promotion has it: what it does not wait for any more is no reason to spawn another. */
     private boolean lent;
@@ -124,6 +125,14 @@ final class StandbyKeeper implements AutoCloseable {
         }
         spawn(wanted, from, nowNs);
         return true;
+    }
+
+    /** Prepares the one that waits, if there is one, for the guest's first touches of its memory; holds up nobody. One thread. */
+    void fillPageTables(long nowNs) {
+        Standby present = standby;
+        if (present != null && present.ready()) {
+            pageTables.keepFilled(nowNs, present.pid(), paths);
+        }
     }
 
     /**
