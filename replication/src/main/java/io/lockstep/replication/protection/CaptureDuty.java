@@ -27,10 +27,6 @@ import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -67,8 +63,6 @@ final class CaptureDuty implements Runnable {
 
     /** An answer is noticed so late at most. */
     private static final long AWAIT_SLICE_NS = 200_000;
-
-    private static final long NOT_HANDED_OVER = -1;
 
     private static final int QMP = 0;
     private static final int PROCESS = 1;
@@ -340,11 +334,11 @@ final class CaptureDuty implements Runnable {
         promoted = null;
         try (Handover handover = Handover.attach(save, vm.pidfd())) {
             long epoch = loop.freeze(handover);
-            Steps steps = new Steps(save.beginNs());
+            StepTimes steps = new StepTimes(save.beginNs());
             steps.done("frozen");
             state(ProtectionState.SWITCHING_OVER, "frozen at epoch " + epoch);
             // It must be on disk before the kill; until then it says no more than that it may come to that.
-            FutureTask<Boolean> recorded = recordHandover(epoch);
+            HandoverRecord record = HandoverRecord.begin(vmName, epoch, listener::handingOver);
             try {
                 await(() -> loop.lastAcked() >= epoch, "acknowledge epoch " + epoch);
                 ackedEpoch = loop.lastAcked();
@@ -357,7 +351,7 @@ final class CaptureDuty implements Runnable {
                             "switchover-refused", "the peer could not load the VM: " + ready.cause());
                 }
                 steps.done("loaded there");
-                awaitRecorded(recorded);
+                record.await(SWITCHOVER_STEP_NS);
                 steps.done("recorded");
                 handover.kill();
                 if (!vm.sharedDisks().isEmpty()) {
@@ -366,7 +360,7 @@ final class CaptureDuty implements Runnable {
                 }
                 steps.done("ended");
             } catch (LockstepException e) {
-                takeBack(recorded, e);
+                record.takeBack(SWITCHOVER_STEP_NS, e);
                 loop.unfreeze(handover);
                 if (sessionUp) {
                     tell(new SwitchoverAbort(epoch, String.valueOf(e.getMessage())));
@@ -395,79 +389,6 @@ final class CaptureDuty implements Runnable {
             handover.awaitEnd(SWITCHOVER_STEP_NS);
         } catch (LockstepException e) {
             LOG.warn("{}", e.getMessage());
-        }
-    }
-
-    /** When each step of a switchover was done, for the log. */
-    private static final class Steps {
-        private final StringBuilder text = new StringBuilder();
-        private long lastNs;
-
-        Steps(long beganNs) {
-            lastNs = beganNs;
-        }
-
-        void done(String step) {
-            long nowNs = System.nanoTime();
-            text.append(text.isEmpty() ? "" : ", ").append(step).append(" after ");
-            text.append(Math.round((nowNs - lastNs) / 100_000.0) / 10.0).append(" ms");
-            lastNs = nowNs;
-        }
-
-        @Override
-        public String toString() {
-            return text.toString();
-        }
-    }
-
-    /** Writes down that the peer runs the VM from this epoch on, while the peer loads it. */
-    private FutureTask<Boolean> recordHandover(long epoch) {
-        FutureTask<Boolean> task = new FutureTask<>(() -> {
-            listener.handingOver(epoch);
-            return true;
-        });
-        Thread thread = new Thread(task, "handover " + vmName);
-        thread.setDaemon(true);
-        thread.start();
-        return task;
-    }
-
-    private void awaitRecorded(FutureTask<Boolean> recorded) throws LockstepException {
-        try {
-            recorded.get(SWITCHOVER_STEP_NS, TimeUnit.NANOSECONDS);
-        } catch (ExecutionException e) {
-            throw e.getCause() instanceof LockstepException cause
-                    ? cause
-                    : new LockstepException(
-                            "handover-not-recorded",
-                            "that the peer runs the VM cannot be written down: " + e.getCause(),
-                            e);
-        } catch (TimeoutException e) {
-            throw new LockstepException(
-                    "handover-not-recorded",
-                    "that the peer runs the VM was not written down within " + SWITCHOVER_STEP_NS / 1_000_000_000
-                            + " s: the disk with the agent's state hangs.",
-                    e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new LockstepException("handover-not-recorded", "the switchover was interrupted", e);
-        }
-    }
-
-    /** The VM is ours again, and stands so in the record before it runs: no later life of this agent gives it away. */
-    private void takeBack(FutureTask<Boolean> recorded, LockstepException cause) {
-        try {
-            // What it writes must not come after what takes it back.
-            awaitRecorded(recorded);
-        } catch (LockstepException e) {
-            if (e != cause) {
-                cause.addSuppressed(e);
-            }
-        }
-        try {
-            listener.handingOver(NOT_HANDED_OVER);
-        } catch (LockstepException e) {
-            cause.addSuppressed(e);
         }
     }
 
