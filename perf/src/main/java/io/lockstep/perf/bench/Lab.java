@@ -13,6 +13,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Two agents as processes of their own, on this machine.
@@ -96,15 +99,30 @@ final class Lab implements AutoCloseable {
     /** Returns when so many more epochs are acknowledged. */
     ProtectionStatus awaitEpochs(String vm, int more)
             throws LockstepException, IOException, InterruptedException, DemoFailure {
-        long until = primary.protection(vm).ackedEpoch() + more;
-        Deadline.await(more + " epochs of " + vm, Duration.ofMinutes(5), EPOCHS_POLL_NS, () -> acked(vm) >= until);
-        return primary.protection(vm);
+        long until = protection(vm).ackedEpoch() + more;
+        Deadline.await(more + " epochs of " + vm, Duration.ofMinutes(5), EPOCHS_POLL_NS, () -> {
+            ProtectionStatus status = asked(vm);
+            return status != null && status.ackedEpoch() >= until;
+        });
+        return protection(vm);
     }
 
-    private long acked(String vm) throws DemoFailure {
+    private ProtectionStatus protection(String vm) throws DemoFailure, InterruptedException {
+        AtomicReference<@Nullable ProtectionStatus> answer = new AtomicReference<>();
+        Deadline.await("the status of " + vm, STANDBY, () -> {
+            answer.set(asked(vm));
+            return answer.get() != null;
+        });
+        return Objects.requireNonNull(answer.get());
+    }
+
+    /** Null if the agent has turned this connection away, as it does with any under a flood of clients: one comes again. */
+    private @Nullable ProtectionStatus asked(String vm) throws DemoFailure {
         try {
-            return primary.protection(vm).ackedEpoch();
-        } catch (LockstepException | IOException e) {
+            return primary.protection(vm);
+        } catch (IOException e) {
+            return null;
+        } catch (LockstepException e) {
             throw new DemoFailure("the status of " + vm + ": " + e.getMessage(), e);
         }
     }
