@@ -64,6 +64,8 @@ final class CaptureDuty implements Runnable {
     /** An answer is noticed so late at most. */
     private static final long AWAIT_SLICE_NS = 200_000;
 
+    private static final long NOT_HANDED_OVER = -1;
+
     private static final int QMP = 0;
     private static final int PROCESS = 1;
     private static final int WAKE = 2;
@@ -337,8 +339,6 @@ final class CaptureDuty implements Runnable {
             StepTimes steps = new StepTimes(save.beginNs());
             steps.done("frozen");
             state(ProtectionState.SWITCHING_OVER, "frozen at epoch " + epoch);
-            // It must be on disk before the kill; until then it says no more than that it may come to that.
-            HandoverRecord record = HandoverRecord.begin(vmName, epoch, listener::handingOver);
             try {
                 await(() -> loop.lastAcked() >= epoch, "acknowledge epoch " + epoch);
                 ackedEpoch = loop.lastAcked();
@@ -351,7 +351,10 @@ final class CaptureDuty implements Runnable {
                             "switchover-refused", "the peer could not load the VM: " + ready.cause());
                 }
                 steps.done("loaded there");
-                record.await(SWITCHOVER_STEP_NS);
+                // Right before the kill and no earlier: should this agent die between the two, the VM runs on here, and
+                // a later
+                // life would give it away at an epoch that it has left behind.
+                listener.handingOver(epoch);
                 steps.done("recorded");
                 handover.kill();
                 if (!vm.sharedDisks().isEmpty()) {
@@ -360,7 +363,7 @@ final class CaptureDuty implements Runnable {
                 }
                 steps.done("ended");
             } catch (LockstepException e) {
-                record.takeBack(SWITCHOVER_STEP_NS, e);
+                takeBack(e);
                 loop.unfreeze(handover);
                 if (sessionUp) {
                     tell(new SwitchoverAbort(epoch, String.valueOf(e.getMessage())));
@@ -389,6 +392,15 @@ final class CaptureDuty implements Runnable {
             handover.awaitEnd(SWITCHOVER_STEP_NS);
         } catch (LockstepException e) {
             LOG.warn("{}", e.getMessage());
+        }
+    }
+
+    /** The VM is ours again, and stands so in the record before it runs: no later life of this agent gives it away. */
+    private void takeBack(LockstepException cause) {
+        try {
+            listener.handingOver(NOT_HANDED_OVER);
+        } catch (LockstepException e) {
+            cause.addSuppressed(e);
         }
     }
 

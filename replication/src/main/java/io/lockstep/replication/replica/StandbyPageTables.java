@@ -33,60 +33,87 @@ final class StandbyPageTables {
 
     private long nextNs = Long.MIN_VALUE;
     private long lastPid;
+    /** Address in the standby up to which this round has come. */
+    private long reached;
+
+    private long roundNs;
 
     /**
-     * Fills them if it is time for it: at once for a standby that was not there before, then again for what has come since.
+     * Fills a slice of them if it is time for it: a round at once for a standby that was not there before, then again for what has come since.
+     * Takes a few milliseconds at most, whatever the size of the VM: who calls has a peer to watch.
      *
      * @param pid the standby's
      * @param files of the blocks that it maps
      */
     void keepFilled(long nowNs, long pid, List<Path> files) {
-        if (pid == lastPid && nextNs != Long.MIN_VALUE && nowNs - nextNs < 0) {
+        if (pid != lastPid) {
+            lastPid = pid;
+            reached = 0;
+            roundNs = 0;
+        } else if (reached == 0 && nowNs - nextNs < 0) {
             return;
         }
-        lastPid = pid;
         long beganNs = System.nanoTime();
         try {
-            fill(pid, files);
+            reached = fill(pid, files, reached);
         } catch (IOException e) {
             LOG.debug("page tables of standby {}: {}", pid, e.getMessage());
+            reached = 0;
         }
-        nextNs = nowNs + Math.max(PERIOD_NS_MIN, (System.nanoTime() - beganNs) * SHARE);
+        roundNs += System.nanoTime() - beganNs;
+        if (reached == 0) {
+            nextNs = nowNs + Math.max(PERIOD_NS_MIN, roundNs * SHARE);
+            roundNs = 0;
+        }
     }
 
-    /** Fills them now. */
-    static void fill(long pid, List<Path> files) throws IOException {
+    /**
+     * Fills a slice now.
+     *
+     * @param from address in the standby
+     * @return where the next slice begins; 0 if there is none
+     */
+    static long fill(long pid, List<Path> files, long from) throws IOException {
         RemoteMemory memory = new RemoteMemory(pid);
         NativeBlock bytes = new NativeBlock(RemoteMemory.RANGES_MAX);
         for (ProcMaps.Mapping mapping : ProcMaps.of(pid)) {
-            if (!mapping.path().startsWith("/") || !mapping.shared() || !files.contains(Path.of(mapping.path()))) {
-                continue;
-            }
-            try (FileRange file = FileRange.open(Path.of(mapping.path()), false)) {
-                fill(memory, bytes, mapping, file);
+            if (mapping.end() > from
+                    && mapping.path().startsWith("/")
+                    && mapping.shared()
+                    && files.contains(Path.of(mapping.path()))) {
+                try (FileRange file = FileRange.open(Path.of(mapping.path()), false)) {
+                    long next = fill(memory, bytes, mapping, file, Math.max(from, mapping.start()));
+                    if (next != 0) {
+                        return next;
+                    }
+                }
             }
         }
+        return 0;
     }
 
-    private static void fill(RemoteMemory memory, NativeBlock bytes, ProcMaps.Mapping mapping, FileRange file)
+    private static long fill(
+            RemoteMemory memory, NativeBlock bytes, ProcMaps.Mapping mapping, FileRange file, long from)
             throws LinuxException {
-        long end = Math.min(file.lengthBytes(), mapping.offset() + mapping.length());
+        long toAddress = mapping.start() - mapping.offset();
+        long end = Math.min(file.lengthBytes(), mapping.end() - toAddress);
         int queued = 0;
         memory.begin(bytes.address());
-        for (long data = file.nextData(mapping.offset()); data < end; data = file.nextData(data)) {
+        for (long data = file.nextData(from - toAddress); data < end; data = file.nextData(data)) {
             long hole = Math.min(end, file.nextHole(data));
             while (data < hole) {
-                long address = mapping.start() + data - mapping.offset();
-                memory.add(address, 1);
-                if (++queued == RemoteMemory.RANGES_MAX) {
+                if (queued == RemoteMemory.RANGES_MAX) {
                     memory.finish();
-                    memory.begin(bytes.address());
-                    queued = 0;
+                    return toAddress + data;
                 }
+                long address = toAddress + data;
+                memory.add(address, 1);
+                queued++;
                 // What lies around is counted in the process's addresses.
                 data += AROUND_BYTES - address % AROUND_BYTES;
             }
         }
         memory.finish();
+        return 0;
     }
 }

@@ -34,6 +34,13 @@ class StandbyPageTablesTest {
         return Long.parseLong(new String(stat.getInputStream().readAllBytes(), StandardCharsets.US_ASCII).strip()) / 2;
     }
 
+    private static void fill(long pid, Path file) throws IOException {
+        long from = 0;
+        do {
+            from = StandbyPageTables.fill(pid, List.of(file), from);
+        } while (from != 0);
+    }
+
     @Test
     void shouldMapWhatTheFileHoldsAndAllocateNothingForItsHoles() throws Exception {
         Path file = Files.createTempFile(Path.of("/dev/shm"), "lockstep-page-tables", "");
@@ -41,17 +48,17 @@ class StandbyPageTablesTest {
             byte[] page = new byte[4096];
             page[7] = 1;
             try (RandomAccessFile content = new RandomAccessFile(file.toFile(), "rw")) {
-                content.setLength(64 * MIB);
-                // A stretch that begins and ends within 64 KiB, single pages, and the last one.
+                content.setLength(256 * MIB);
+                // A stretch that begins and ends within 64 KiB, single pages for more than one slice, and the last one.
                 for (int at = 16 * MIB + 4096 * 3; at < 24 * MIB + 4096 * 5; at += 4096) {
                     content.seek(at);
                     content.write(page);
                 }
                 for (int i = 0; i < 2000; i++) {
-                    content.seek(32 * MIB + i * 12_288L);
+                    content.seek(32 * MIB + i * 98_304L);
                     content.write(page);
                 }
-                content.seek(64 * MIB - 4096);
+                content.seek(256 * MIB - 4096);
                 content.write(page);
             }
             long contentKib = allocatedKib(file);
@@ -59,18 +66,18 @@ class StandbyPageTablesTest {
                     "-machine",
                     "q35,memory-backend=ram0",
                     "-m",
-                    "64",
+                    "256",
                     "-S",
                     "-object",
-                    "memory-backend-file,id=ram0,size=64M,share=on,mem-path=" + file)) {
+                    "memory-backend-file,id=ram0,size=256M,share=on,mem-path=" + file)) {
                 vm.connect().close();
                 long before = allocatedKib(file);
-                StandbyPageTables.fill(vm.pid(), List.of(file));
+                fill(vm.pid(), file);
                 assertThat(residentKib(vm.pid(), file))
                         .isGreaterThanOrEqualTo(contentKib)
                         .isEqualTo(allocatedKib(file));
                 assertThat(allocatedKib(file)).isEqualTo(before);
-                StandbyPageTables.fill(vm.pid(), List.of(file));
+                fill(vm.pid(), file);
                 assertThat(allocatedKib(file)).isEqualTo(before);
             }
         } finally {
@@ -82,7 +89,8 @@ class StandbyPageTablesTest {
     void shouldDoNoHarmWhenTheProcessIsGone() throws Exception {
         Process gone = new ProcessBuilder("true").start();
         gone.waitFor();
-        assertThatThrownBy(() -> StandbyPageTables.fill(gone.pid(), List.of())).isInstanceOf(IOException.class);
+        assertThatThrownBy(() -> StandbyPageTables.fill(gone.pid(), List.of(), 0))
+                .isInstanceOf(IOException.class);
         new StandbyPageTables().keepFilled(0, gone.pid(), List.of());
     }
 }
