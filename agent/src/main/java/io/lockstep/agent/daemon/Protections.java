@@ -11,6 +11,7 @@ import io.lockstep.replication.PassableDirectory;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.hypervisor.QmpEvent;
+import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.SessionHello;
@@ -30,6 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -105,18 +107,28 @@ final class Protections implements AutoCloseable {
             store.remove(entry.vmName());
             return;
         }
-        AgentConfig.Peer peer = peer(entry.peer());
-        LastWords words = new LastWords(
-                hello,
-                entry.handedOverEpoch(),
-                () -> dialer.dial(new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()));
-        words.start(() -> !closing && find(entry.vmName()) == null, () -> forget(entry.vmName()));
+        say(LastWords.unseen(hello, entry.handedOverEpoch(), dial(peer(entry.peer()))), entry.vmName(), null);
     }
 
-    private void forget(String vmName) {
-        if (find(vmName) == null) {
-            ended(vmName, ProtectionState.VM_DIED);
-        }
+    private LastWords.Dial dial(AgentConfig.Peer peer) {
+        return () -> dialer.dial(new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint());
+    }
+
+    /**
+     * Says it as long as nobody protects a VM of this name again, and keeps the record until it was heard.
+     *
+     * @param of whose end it tells; null if that is of the agent's life before
+     */
+    private void say(LastWords words, String vmName, @Nullable ProtectedVm of) {
+        BooleanSupplier untouched = () -> {
+            Held present = find(vmName);
+            return present == null || present.vm == of;
+        };
+        words.start(() -> !closing && untouched.getAsBoolean(), () -> {
+            if (untouched.getAsBoolean()) {
+                forgetRecord(vmName);
+            }
+        });
     }
 
     /** What QEMU reports of the hardware below the protected VMs. */
@@ -222,7 +234,7 @@ final class Protections implements AutoCloseable {
                 settings(Asked.of(entry)),
                 new Diary(entry));
         held.put(entry.vmName(), new Held(started, entry));
-        var unused = started.ended().thenAccept(state -> ended(entry.vmName(), state));
+        var unused = started.ended().thenAccept(state -> ended(started, entry, peer, state));
         return started;
     }
 
@@ -259,10 +271,21 @@ final class Protections implements AutoCloseable {
         }
     }
 
-    private void ended(String vmName, ProtectionState state) {
-        if (closing && !state.terminal()) {
-            return;
+    private void ended(ProtectedVm vm, ProtectionStore.Entry entry, AgentConfig.Peer peer, ProtectionState state) {
+        ControlMessage unheard = vm.unheard();
+        SessionHello hello = entry.hello();
+        if (unheard != null && hello != null) {
+            // As long as its peer waits for this agent. Later the operator may have started the VM again here.
+            long untilNs = System.nanoTime() + vm.settings().agentRestartMs() * 1_000_000L;
+            boolean handedOver = state == ProtectionState.HANDED_OVER;
+            BooleanSupplier stillTrue = () -> handedOver || System.nanoTime() - untilNs < 0;
+            say(LastWords.unheard(hello, unheard, stillTrue, dial(peer)), entry.vmName(), vm);
+        } else if (state.terminal() || !closing) {
+            forgetRecord(entry.vmName());
         }
+    }
+
+    private void forgetRecord(String vmName) {
         try {
             store.remove(vmName);
         } catch (LockstepException e) {

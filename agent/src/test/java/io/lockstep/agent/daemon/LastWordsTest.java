@@ -7,6 +7,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.ControlCodec;
 import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.ControlMessage.Promoted;
 import io.lockstep.replication.link.ControlMessage.Released;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.FrameChannel;
@@ -32,6 +33,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,12 +43,17 @@ import org.junit.jupiter.api.io.TempDir;
 class LastWordsTest {
     private static final long WAIT_MS = 20_000;
     private static final int HANDED_OVER = 41;
+    private static final int DIED = 17;
 
     @TempDir
     Path directory;
 
     private final BlockingQueue<SessionHello> hellos = new LinkedBlockingQueue<>();
     private final BlockingQueue<ControlMessage> words = new LinkedBlockingQueue<>();
+    /** What the peer says after the words, and how many of them it leaves unanswered before. */
+    private volatile @Nullable ControlMessage afterWords;
+
+    private final AtomicInteger silentAnswers = new AtomicInteger();
     private Identity primary;
     private Identity peer;
 
@@ -121,7 +129,7 @@ class LastWordsTest {
         CountDownLatch heard = new CountDownLatch(1);
         AtomicInteger attempts = new AtomicInteger();
         try (LinkListener listener = peerThatAnswers(HelloStatus.RESUME, 7)) {
-            LastWords words = new LastWords(hello(), -1, () -> {
+            LastWords words = LastWords.unseen(hello(), -1, () -> {
                 if (attempts.incrementAndGet() == 1) {
                     throw new LockstepException("peer-unreachable", "no route");
                 }
@@ -132,6 +140,46 @@ class LastWordsTest {
             assertThat(heard.await(WAIT_MS, TimeUnit.MILLISECONDS)).isTrue();
         }
         assertThat(words).hasSize(1);
+    }
+
+    @Test
+    void shouldHaveThePeerRunTheVmWhenItDiedWithoutASession() throws Exception {
+        try (LinkListener listener = peerThatAnswers(HelloStatus.RESUME, DIED + 1)) {
+            unheard(listener, new VmDied(DIED, "killed"), () -> true).say();
+        }
+
+        assertThat(words.poll(WAIT_MS, TimeUnit.MILLISECONDS)).isEqualTo(new VmDied(DIED, "killed"));
+    }
+
+    @Test
+    void shouldReleaseTheReplicaWhenThePeerIsOlderThanWhatWasSeenOrTheVmDiedLongAgo() throws Exception {
+        try (LinkListener listener = peerThatAnswers(HelloStatus.RESUME, DIED - 1)) {
+            unheard(listener, new VmDied(DIED, "killed"), () -> true).say();
+        }
+        try (LinkListener listener = peerThatAnswers(HelloStatus.RESUME, DIED)) {
+            unheard(listener, new VmDied(DIED, "killed"), () -> false).say();
+        }
+
+        for (int epoch = DIED - 1; epoch <= DIED; epoch++) {
+            assertThat(words.poll(WAIT_MS, TimeUnit.MILLISECONDS))
+                    .isEqualTo(new Released(
+                            false,
+                            "QEMU died while the peer could not be told: what it did after epoch " + epoch
+                                    + " is lost"));
+        }
+    }
+
+    @Test
+    void shouldSayItAgainUntilThePeerRunsTheVm() throws Exception {
+        CountDownLatch heard = new CountDownLatch(1);
+        afterWords = new Promoted(DIED, 1);
+        silentAnswers.set(1);
+        try (LinkListener listener = peerThatAnswers(HelloStatus.RESUME, DIED)) {
+            unheard(listener, new VmDied(DIED, "killed"), () -> true).start(() -> true, heard::countDown);
+
+            assertThat(heard.await(WAIT_MS, TimeUnit.MILLISECONDS)).isTrue();
+        }
+        assertThat(words).hasSize(2).containsOnly(new VmDied(DIED, "killed"));
     }
 
     @Test
@@ -147,7 +195,11 @@ class LastWordsTest {
     }
 
     private LastWords words(LinkListener listener, long handedOverEpoch) {
-        return new LastWords(hello(), handedOverEpoch, () -> dial(listener));
+        return LastWords.unseen(hello(), handedOverEpoch, () -> dial(listener));
+    }
+
+    private LastWords unheard(LinkListener listener, VmDied died, BooleanSupplier stillTrue) {
+        return LastWords.unheard(hello(), died, stillTrue, () -> dial(listener));
     }
 
     private FrameChannel dial(LinkListener listener) throws LockstepException {
@@ -177,6 +229,10 @@ class LastWordsTest {
             channel.receive((b, o, n) -> hellos.add(HelloCodec.decodeHello(b, o, n)), WAIT_MS);
             HelloCodec.send(channel, reply);
             channel.receive((b, o, n) -> words.add(ControlCodec.decode(b, o, n)), WAIT_MS);
+            ControlMessage said = afterWords;
+            if (said != null && silentAnswers.getAndDecrement() <= 0) {
+                ControlCodec.send(channel, said);
+            }
         } catch (LockstepException e) {
             // The other end had nothing to say.
         }

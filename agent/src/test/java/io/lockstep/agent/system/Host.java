@@ -13,6 +13,7 @@ import io.lockstep.agent.view.Switchover;
 import io.lockstep.agent.view.Verification;
 import io.lockstep.agent.view.VmSelector;
 import java.util.Optional;
+import org.awaitility.core.ConditionTimeoutException;
 
 /** One of the two agents, as its operator uses it. */
 record Host(String name, AgentPaths paths, Daemon daemon) {
@@ -81,7 +82,11 @@ record Host(String name, AgentPaths paths, Daemon daemon) {
 
     /** Returns when this host runs the VM. */
     Promotion awaitPromotion(String vm) throws Exception {
-        Waits.until("the promotion of " + vm + " on " + name, 30, () -> promotion(vm) != null);
+        try {
+            Waits.until("the promotion of " + vm + " on " + name, 30, () -> promotion(vm) != null);
+        } catch (ConditionTimeoutException e) {
+            throw new AssertionError(e.getMessage() + " " + replica(vm), e);
+        }
         return promotion(vm);
     }
 

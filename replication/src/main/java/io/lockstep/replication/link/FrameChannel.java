@@ -34,10 +34,12 @@ public interface FrameChannel extends AutoCloseable {
     String peerFingerprint();
 
     /**
-     * Sends what is buffered, then closes so that the peer gets all of it; waits up to the timeout until the peer has closed too. For last words,
-     * which {@link #close} alone may cut off. Any thread.
+     * Sends what is buffered and says that nothing follows, then hands on what the peer still says until it has closed too, or the timeout is over;
+     * then closes. For last words, which {@link #close} alone may cut off. On the thread that receives.
+     *
+     * @param rest what the peer says meanwhile
      */
-    default void closeInOrder(long timeoutMs) {
+    default void closeInOrder(FrameHandler rest, long timeoutMs) {
         try {
             flush();
         } catch (LinkException e) {

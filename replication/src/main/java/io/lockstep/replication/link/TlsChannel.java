@@ -111,23 +111,18 @@ public final class TlsChannel implements FrameChannel {
     }
 
     @Override
-    public void closeInOrder(long timeoutMs) {
+    public void closeInOrder(FrameHandler rest, long timeoutMs) {
         long deadlineNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
         try {
             flush();
             sender.closeNotify();
             socket.shutdownOutput();
-            if (receiving.tryLock(timeoutMs, TimeUnit.MILLISECONDS)) {
-                try {
-                    receiver.drain(deadlineNs);
-                } finally {
-                    receiving.unlock();
-                }
+            // To close while the peer still sends would answer it with an RST, which overtakes what we sent.
+            for (long leftNs = deadlineNs - System.nanoTime(); leftNs > 0; leftNs = deadlineNs - System.nanoTime()) {
+                receive(rest, Math.max(1, TimeUnit.NANOSECONDS.toMillis(leftNs)));
             }
         } catch (IOException | LinkException e) {
-            // The peer is gone: there is nobody to be in order with.
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            // The peer has closed, or is gone: there is nobody to be in order with.
         } finally {
             close();
         }

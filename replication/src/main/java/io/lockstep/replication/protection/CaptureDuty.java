@@ -116,6 +116,7 @@ final class CaptureDuty implements Runnable {
     private @Nullable VerifyRun verifying;
     private @Nullable SwitchoverReady switchoverReady;
     private @Nullable Promoted promoted;
+    private volatile @Nullable ControlMessage unheard;
 
     CaptureDuty(
             String vmName,
@@ -295,6 +296,7 @@ final class CaptureDuty implements Runnable {
             switchoverReady = ready;
         } else if (message instanceof Promoted done) {
             promoted = done;
+            unheard = null;
         } else if (message instanceof LinkError failure) {
             error(new LinkException(LinkException.Kind.REFUSED, failure.code(), failure.cause()));
         } else {
@@ -373,6 +375,7 @@ final class CaptureDuty implements Runnable {
                         "switchover failed, the VM runs on here: " + e.getMessage());
                 throw e;
             }
+            unheard = new VmDied(epoch, "frozen at epoch " + epoch + " for its switchover, and ended by it");
             tell(new SwitchoverCommit(epoch));
             boolean confirmed = confirmed();
             long tookNs = System.nanoTime() - save.beginNs();
@@ -421,7 +424,7 @@ final class CaptureDuty implements Runnable {
             long nowNs = System.nanoTime();
             rounds.mark(nowNs);
             lookAtSession(nowNs);
-            if (!sessionUp) {
+            if (!sessionUp && !condition.getAsBoolean()) {
                 throw new LockstepException("switchover-link", "the session ended before the peer could " + what);
             }
             if (nowNs > deadlineNs) {
@@ -486,20 +489,33 @@ final class CaptureDuty implements Runnable {
         boolean exact = loop.peerHoldsNothing()
                 || loop.nothingSeenSince()
                 || vm.netDevices().isEmpty();
-        boolean told = sessionUp
-                && tell(
-                        exact
-                                ? new VmDied(loop.lastAcked(), "QEMU's process ended")
-                                : new Released(
-                                        false,
-                                        "QEMU died before an epoch of this session was committed, and what it sent since epoch "
-                                                + loop.lastAcked() + " was seen"));
+        ControlMessage last = exact
+                ? new VmDied(loop.lastAcked(), "QEMU's process ended")
+                : new Released(
+                        false,
+                        "QEMU died before an epoch of this session was committed, and what it sent since epoch "
+                                + loop.lastAcked() + " was seen");
+        unheard = last;
+        boolean told = sessionUp && tell(last);
         state(
                 ProtectionState.VM_DIED,
                 told
                         ? "QEMU died; the peer was told"
                                 + (exact ? "" : " not to promote: the VM had sent what it does not know")
                         : "QEMU died without a session with the peer");
+    }
+
+    /** Takes what the peer said while its session was ended. */
+    void takeLastAnswers() {
+        for (ControlMessage message = inbox.takeMessage(); message != null; message = inbox.takeMessage()) {
+            take(message);
+        }
+    }
+
+    /** What the peer must hear of the VM's end and has not answered yet: {@link VmDied} or {@link Released}; null if there is nothing. Any thread. */
+    @Nullable
+    ControlMessage unheard() {
+        return unheard;
     }
 
     /** Ends protection for good and tells the peer. */

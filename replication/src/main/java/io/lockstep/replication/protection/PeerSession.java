@@ -31,9 +31,6 @@ final class PeerSession implements AutoCloseable {
     /** The peer reserves the replica's memory before it answers: 64 GiB of tmpfs take it about 15 s. */
     private static final long HELLO_TIMEOUT_MS = 30_000;
 
-    /** The peer reads our last words in this time, or the connection is cut. */
-    private static final long CLOSE_TIMEOUT_MS = 1_000;
-
     /** What a session tells; each call returns at once. */
     interface Listener {
         /** The peer accepted: epochs may be sent on this channel from now on. */
@@ -60,6 +57,9 @@ final class PeerSession implements AutoCloseable {
     private final Thread keeper;
     private volatile @Nullable FrameChannel channel;
     private volatile boolean closed;
+    /** How long the present connection may take to end; 0: it is cut. */
+    private volatile long orderlyMs;
+
     private volatile boolean standbyReady;
     private final IntSupplier ownHealth;
     private final ReportedHealth peerHealth = new ReportedHealth();
@@ -117,14 +117,24 @@ final class PeerSession implements AutoCloseable {
         }
     }
 
-    /** Ends the session so that the peer reads all that was sent; any thread. */
-    void closeInOrder() {
+    /**
+     * Ends the session so that the peer reads all that was sent; what it says to it still goes to the listener. Any thread but the receiving one.
+     *
+     * @param timeoutMs the peer has closed in this time, or the connection is cut
+     */
+    void closeInOrder(long timeoutMs) {
+        orderlyMs = timeoutMs;
         closed = true;
-        FrameChannel current = channel;
-        if (current != null) {
-            current.closeInOrder(CLOSE_TIMEOUT_MS);
+        try {
+            if (channel != null) {
+                // It looks up once a heartbeat.
+                receiver.join(timeoutMs + 2L * settings.heartbeatMs());
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            close();
         }
-        close();
     }
 
     @Override
@@ -146,6 +156,9 @@ final class PeerSession implements AutoCloseable {
                     if (!connected.receive(dispatcher, settings.heartbeatMs())) {
                         checkSilence(connected);
                     }
+                }
+                if (orderlyMs > 0) {
+                    connected.closeInOrder(dispatcher, orderlyMs);
                 }
             } catch (LockstepException e) {
                 channel = null;

@@ -10,6 +10,7 @@ import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
 import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.hypervisor.QmpEvent;
+import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.LinkDialer;
@@ -62,6 +63,12 @@ public final class ProtectedVm implements AutoCloseable {
 
     /** The capture thread's longest step: QEMU drains slow disks. */
     private static final long PROGRESS_TIMEOUT_NS = 15_000_000_000L;
+
+    /** The peer reads our last words in this time, or the connection is cut. */
+    private static final long CLOSE_TIMEOUT_MS = 1_000;
+
+    /** The same for words that it answers when the VM runs there. */
+    private static final long PROMOTED_TIMEOUT_MS = 5_000;
 
     private static final Set<LinkException.Kind> FINAL =
             EnumSet.of(LinkException.Kind.AUTHENTICATION, LinkException.Kind.VERSION, LinkException.Kind.REFUSED);
@@ -321,13 +328,14 @@ public final class ProtectedVm implements AutoCloseable {
 
     /** QEMU's part first: what fails in our own cannot leave anything in it. */
     private void letGo(ProtectionState state) {
-        session.closeInOrder();
+        session.closeInOrder(state.qemuGone() ? PROMOTED_TIMEOUT_MS : CLOSE_TIMEOUT_MS);
+        duty.takeLastAnswers();
         releaseOutput(state);
         releaseDisks(state);
         guard.close();
         save.close();
         try {
-            if (state.terminal() && state != ProtectionState.VM_DIED && state != ProtectionState.HANDED_OVER) {
+            if (state.terminal() && !state.qemuGone()) {
                 tracker.detach();
             }
             tracker.close();
@@ -349,7 +357,7 @@ public final class ProtectedVm implements AutoCloseable {
     /** Before the servers end, so that QEMU has nothing to complain of. */
     private void releaseDisks(ProtectionState state) {
         try {
-            if (state != ProtectionState.VM_DIED && state != ProtectionState.HANDED_OVER) {
+            if (!state.qemuGone()) {
                 disks.remove(state.terminal());
             }
         } catch (LockstepException e) {
@@ -369,7 +377,7 @@ public final class ProtectedVm implements AutoCloseable {
     /** Frames that are held leave while there is a QEMU that can send them. */
     private void releaseOutput(ProtectionState state) {
         try {
-            if (state == ProtectionState.VM_DIED || state == ProtectionState.HANDED_OVER) {
+            if (state.qemuGone()) {
                 output.close();
             } else {
                 output.remove(vm.qmp());
@@ -494,6 +502,14 @@ public final class ProtectedVm implements AutoCloseable {
     /** Which tracker is in use. */
     public String trackerName() {
         return tracker.name();
+    }
+
+    /**
+     * What the peer must hear of the VM's end and has not answered, once {@link #ended()} is complete: {@link ControlMessage.VmDied} or
+     * {@link ControlMessage.Released}; null if there is nothing.
+     */
+    public @Nullable ControlMessage unheard() {
+        return duty.unheard();
     }
 
     /** Where it stands. */

@@ -34,6 +34,11 @@ public enum ProtectionState {
         return code;
     }
 
+    /** Whether the QEMU of this host has ended, so that nothing of ours is left in it. */
+    public boolean qemuGone() {
+        return this == HANDED_OVER || this == VM_DIED;
+    }
+
     /** Whether no way leads out of this state: a new {@code protect} makes a new protection. */
     public boolean terminal() {
         return this == HANDED_OVER || this == RELEASED || this == VM_DIED || this == FAILED;

@@ -7,6 +7,8 @@ import static org.awaitility.Awaitility.await;
 import io.lockstep.replication.link.LinkException.Kind;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -146,9 +148,19 @@ class TlsChannelLifeTest {
                 ControlMessage last = new ControlMessage.VmDied(i, "killed");
                 UnsafeBuffer bulk = TestMessages.batch(1, 200_000);
                 pair.client.send(bulk, 0, bulk.capacity());
+                List<ControlMessage> answers = new CopyOnWriteArrayList<>();
+                FrameHandler rest = new SessionDispatcher(new SessionHandler() {
+                    @Override
+                    public void onHeartbeat(long sentNs, int health) {}
+
+                    @Override
+                    public void onControl(ControlMessage message) {
+                        answers.add(message);
+                    }
+                });
                 Future<?> closing = executor.submit(() -> {
                     ControlCodec.send(pair.client, last);
-                    pair.client.closeInOrder(10_000);
+                    pair.client.closeInOrder(rest, 10_000);
                     return null;
                 });
                 assertThat(pair.server.receive((buffer, offset, length) -> {}, 10_000))
@@ -158,10 +170,14 @@ class TlsChannelLifeTest {
                                         .isEqualTo(last),
                                 10_000))
                         .isTrue();
+                // The half that is open still carries an answer.
+                ControlMessage answer = new ControlMessage.Promoted(i, 1);
+                ControlCodec.send(pair.server, answer);
                 assertThatThrownBy(() -> pair.server.receive((buffer, offset, length) -> {}, 10_000))
                         .isInstanceOfSatisfying(
                                 LinkException.class, e -> assertThat(e.kind()).isEqualTo(Kind.CLOSED));
                 closing.get(20, TimeUnit.SECONDS);
+                assertThat(answers).containsExactly(answer);
             }
         }
     }

@@ -1,0 +1,183 @@
+package io.lockstep.replication.protection;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.link.ControlCodec;
+import io.lockstep.replication.link.ControlMessage;
+import io.lockstep.replication.link.ControlMessage.Promoted;
+import io.lockstep.replication.link.ControlMessage.VmDied;
+import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.HelloCodec;
+import io.lockstep.replication.link.HostIdentity;
+import io.lockstep.replication.link.Identity;
+import io.lockstep.replication.link.LinkDialer;
+import io.lockstep.replication.link.LinkException;
+import io.lockstep.replication.link.LinkListener;
+import io.lockstep.replication.link.LinkTimeouts;
+import io.lockstep.replication.link.LiveSender;
+import io.lockstep.replication.link.ProtocolVersion;
+import io.lockstep.replication.link.ReportedHealth;
+import io.lockstep.replication.link.SessionDispatcher;
+import io.lockstep.replication.link.SessionHandler;
+import io.lockstep.replication.link.SessionHello;
+import io.lockstep.replication.link.SessionReply;
+import io.lockstep.replication.wire.AckLevel;
+import io.lockstep.replication.wire.HelloStatus;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Over a real link, to a peer that acknowledges without a pause. */
+class PeerSessionTest {
+    private static final int ROUNDS = 20;
+    private static final long WAIT_MS = 20_000;
+
+    @TempDir
+    Path directory;
+
+    private final BlockingQueue<FrameChannel> sessions = new LinkedBlockingQueue<>();
+    private final BlockingQueue<ControlMessage> heard = new LinkedBlockingQueue<>();
+    private final BlockingQueue<ControlMessage> answers = new LinkedBlockingQueue<>();
+
+    @Test
+    void shouldBeHeardToTheLastWordAndHearTheAnswerWhenItEndsWhileAcknowledgementsCome() throws Exception {
+        Identity primary = Identity.openOrCreate(directory.resolve("primary"));
+        Identity peer = Identity.openOrCreate(directory.resolve("peer"));
+        try (LinkListener listener = new LinkListener(
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                peer,
+                () -> Set.of(primary.fingerprint()),
+                LinkTimeouts.DEFAULT,
+                channel -> new Thread(() -> serve(channel), "peer").start())) {
+            for (int round = 0; round < ROUNDS; round++) {
+                VmDied last = new VmDied(round, "killed");
+                PeerSession session = new PeerSession(
+                        "vm",
+                        new PeerAddress("peer", listener.address(), peer.fingerprint()),
+                        new LinkDialer(primary, LinkTimeouts.DEFAULT),
+                        PeerSessionTest::hello,
+                        () -> ReportedHealth.UNKNOWN,
+                        settings(),
+                        new Notes());
+                session.start();
+                FrameChannel open = sessions.poll(WAIT_MS, TimeUnit.MILLISECONDS);
+                assertThat(open).isNotNull();
+                ControlCodec.send(open, last);
+                session.closeInOrder(WAIT_MS);
+
+                assertThat(heard.poll(WAIT_MS, TimeUnit.MILLISECONDS)).isEqualTo(last);
+                assertThat(answers.poll()).isEqualTo(new Promoted(round, 1));
+            }
+        }
+    }
+
+    private void serve(FrameChannel channel) {
+        try (channel) {
+            channel.receive((b, o, n) -> {}, WAIT_MS);
+            HelloCodec.send(
+                    channel,
+                    new SessionReply(
+                            ProtocolVersion.PROTOCOL_VERSION, HelloStatus.RESUME, 0, AckLevel.MEMORY, 0, 0, "", ""));
+            LiveSender live = new LiveSender(channel);
+            SessionDispatcher rest = new SessionDispatcher(new Peer(channel));
+            while (true) {
+                channel.receive(rest, 0);
+                live.epochAck(1, 1, 0, 0);
+            }
+        } catch (LockstepException e) {
+            // The session has ended.
+        }
+    }
+
+    /** What the peer does with what comes. */
+    private final class Peer implements SessionHandler {
+        private final FrameChannel channel;
+
+        Peer(FrameChannel channel) {
+            this.channel = channel;
+        }
+
+        @Override
+        public void onHeartbeat(long sentNs, int health) {}
+
+        @Override
+        public void onControl(ControlMessage message) throws LinkException {
+            heard.add(message);
+            ControlCodec.send(channel, new Promoted(((VmDied) message).committedEpoch(), 1));
+        }
+    }
+
+    private final class Notes implements PeerSession.Listener {
+        @Override
+        public void established(FrameChannel channel, SessionReply reply) {
+            sessions.add(channel);
+        }
+
+        @Override
+        public void acknowledged(long epoch, long appliedEpoch, long journalBytes, long journalEpochs, long nowNs) {}
+
+        @Override
+        public void message(ControlMessage message) {
+            answers.add(message);
+        }
+
+        @Override
+        public void ended(LockstepException cause) {}
+    }
+
+    private ProtectionSettings settings() {
+        return new ProtectionSettings(
+                25,
+                new OutputSettings(true, false, 2, 100, 20, 1 << 23),
+                1_000,
+                1_000,
+                50,
+                5_000,
+                10_000,
+                100,
+                0,
+                2,
+                1 << 10,
+                1 << 20,
+                1,
+                1,
+                false,
+                "auto",
+                directory,
+                HostIdentity.UNKNOWN);
+    }
+
+    private static SessionHello hello() {
+        return new SessionHello(
+                ProtocolVersion.PROTOCOL_VERSION,
+                1,
+                2,
+                -1,
+                Long.MAX_VALUE,
+                0,
+                1000,
+                10_000,
+                0,
+                0,
+                List.of(new RamBlock(0, "pc.ram", 1 << 20, 4096, true)),
+                List.of(),
+                List.of(),
+                "vm",
+                "1",
+                "7.2.22",
+                "pc-q35-7.2",
+                List.of("qemu-system-x86_64", "-m", "1M"),
+                "/",
+                List.of(),
+                HostIdentity.UNKNOWN);
+    }
+}
