@@ -85,4 +85,25 @@ class MoveTest {
             vm.chain().awaitSweep();
         }
     }
+
+    @Test
+    @Timeout(120)
+    void shouldRunOnThePeerWhenTheVmDiesWhileThePeersAgentIsAway() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro("unheard"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("unheard", 5);
+            hosts.b().daemon().close();
+            vm.kill();
+            Waits.until(
+                    "the end of the protection",
+                    20,
+                    () -> hosts.a().protection("unheard").state().name().equals("vm-died"));
+
+            Promotion promotion = hosts.startAgainB().awaitPromotion("unheard");
+
+            assertThat(promotion.reason()).isEqualTo("vm-died");
+            vm.chain().awaitSweep();
+        }
+    }
 }

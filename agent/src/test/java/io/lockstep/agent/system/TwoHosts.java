@@ -41,7 +41,8 @@ final class TwoHosts implements AutoCloseable {
 
     private final Path directory;
     private final Host a;
-    private final Host b;
+    private final String configurationB;
+    private Host b;
     private final List<SystemVm> guests = new ArrayList<>();
 
     TwoHosts() throws Exception {
@@ -61,7 +62,8 @@ final class TwoHosts implements AutoCloseable {
         String fingerprintB = Identity.openOrCreate(pathsB.identity()).fingerprint();
         String lines = (more.contains("[pipeline]") ? "" : PIPELINE) + more.replace("DIR", directory.toString());
         a = start("a", pathsA, CONFIGURATION.formatted(portA, portB, fingerprintB, lines));
-        b = start("b", pathsB, CONFIGURATION.formatted(portB, portA, fingerprintA, lines));
+        configurationB = CONFIGURATION.formatted(portB, portA, fingerprintA, lines);
+        b = start("b", pathsB, configurationB);
     }
 
     private static Host start(String name, AgentPaths paths, String configuration) throws Exception {
@@ -81,6 +83,12 @@ final class TwoHosts implements AutoCloseable {
     }
 
     Host b() {
+        return b;
+    }
+
+    /** The second host's agent again, after it was closed; {@link #b()} is this one from now on. */
+    Host startAgainB() throws Exception {
+        b = start("b", b.paths(), configurationB);
         return b;
     }
 
