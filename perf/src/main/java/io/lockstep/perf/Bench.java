@@ -68,9 +68,9 @@ public final class Bench {
                 .include(only)
                 .forks(1)
                 .warmupIterations(quick ? 2 : 4)
-                .warmupTime(TimeValue.milliseconds(quick ? 300 : 1_000))
+                .warmupTime(TimeValue.milliseconds(quick ? 200 : 1_000))
                 .measurementIterations(quick ? 3 : 5)
-                .measurementTime(TimeValue.milliseconds(quick ? 300 : 1_000))
+                .measurementTime(TimeValue.milliseconds(quick ? 200 : 1_000))
                 .shouldFailOnError(true)
                 .jvmArgs(jvmArgs())
                 .addProfiler(GCProfiler.class);

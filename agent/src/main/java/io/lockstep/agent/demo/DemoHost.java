@@ -211,6 +211,12 @@ public final class DemoHost {
         return api.run(vm, "protect", "{}", progress, ProtectionStatus.class);
     }
 
+    /** The same, with epochs of a length of their own, milliseconds. */
+    public ProtectionStatus protect(String vm, int epochMs, Progress progress)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
+        return api.run(vm, "protect", "{\"epochMs\":" + epochMs + "}", progress, ProtectionStatus.class);
+    }
+
     /** Lets the VM go as it was found. */
     public void unprotect(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
         api.run(vm, "unprotect", "{}", NO_PROGRESS, JsonNode.class);

@@ -2,6 +2,7 @@ package io.lockstep.perf.bench;
 
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.view.ProtectionStatus;
+import io.lockstep.replication.protection.ProtectionSettings;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -59,9 +60,9 @@ final class ApiSection implements Section {
         report.add(Figure.of(name(), CLIENTS + " clients' requests", answers / seconds, "1/s"));
     }
 
-    /** The p99 of pauses, window by window; the first, in which the other kind of pauses may be, is left out. */
+    /** The p99 of pauses, window by window; each begins when the last pause of the other kind has left it. */
     private static void windows(BenchContext context, Lab lab, List<Double> p99) throws Exception {
-        lab.awaitEpochs(VM, WINDOW);
+        lab.awaitEpochs(VM, ProtectionSettings.EPOCHS_IN_FLIGHT_LIMIT);
         for (int i = 0; i < context.pick(1, 4); i++) {
             ProtectionStatus status = lab.awaitEpochs(VM, WINDOW);
             p99.add(status.recentPauseMs().p99());

@@ -70,16 +70,27 @@ final class BenchGuest implements AutoCloseable {
     /** Boots it, and returns after its first ticks. */
     static BenchGuest boot(BenchContext context, Spec spec, Path directory)
             throws IOException, InterruptedException, DemoFailure {
-        SerialLog serial = new SerialLog(directory.resolve(spec.name() + ".serial"));
-        BenchGuest guest =
-                new BenchGuest(spec.name(), directory, start(context, spec, directory, spec.name(), List.of()), serial);
-        Deadline.await("the first ticks of " + spec.name(), BOOT, () -> {
-            if (!guest.process.isAlive()) {
-                throw new DemoFailure("QEMU ended while " + spec.name() + " booted: see " + directory);
-            }
-            return serial.count() > 1;
-        });
-        return guest;
+        return bootAll(context, List.of(spec), directory).get(0);
+    }
+
+    /** Boots some at the same time, and returns after the first ticks of all. */
+    static List<BenchGuest> bootAll(BenchContext context, List<Spec> specs, Path directory)
+            throws IOException, InterruptedException, DemoFailure {
+        List<BenchGuest> guests = new ArrayList<>();
+        for (Spec spec : specs) {
+            SerialLog serial = new SerialLog(directory.resolve(spec.name() + ".serial"));
+            Process process = start(context, spec, directory, spec.name(), List.of());
+            guests.add(new BenchGuest(spec.name(), directory, process, serial));
+        }
+        for (BenchGuest guest : guests) {
+            Deadline.await("the first ticks of " + guest.name, BOOT, () -> {
+                if (!guest.process.isAlive()) {
+                    throw new DemoFailure("QEMU ended while " + guest.name + " booted: see " + directory);
+                }
+                return guest.serial.count() > 1;
+            });
+        }
+        return guests;
     }
 
     /**

@@ -96,6 +96,12 @@ final class Lab implements AutoCloseable {
         return primary.protect(vm, NO_PROGRESS);
     }
 
+    /** The same with epochs of this length, milliseconds. */
+    ProtectionStatus protect(String vm, int epochMs)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
+        return primary.protect(vm, epochMs, NO_PROGRESS);
+    }
+
     /** Returns when so many more epochs are acknowledged. */
     ProtectionStatus awaitEpochs(String vm, int more)
             throws LockstepException, IOException, InterruptedException, DemoFailure {

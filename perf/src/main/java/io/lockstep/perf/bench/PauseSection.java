@@ -16,7 +16,6 @@ final class PauseSection implements Section {
     private static final int MIB = 256;
     private static final int ARENA_MIB = 224;
     private static final int TICKS_PER_SECOND = 20;
-    private static final int FLOOR_SAMPLES = 20;
 
     /** An epoch in which so many pages are written: the guest's ticks are of a 20th of a second. */
     private record Load(int pages, int epochMs) {
@@ -93,13 +92,16 @@ final class PauseSection implements Section {
                 BenchGuest.boot(context, BenchGuest.Spec.micro(context, load.vm(), MIB, chain), lab.directory())) {
             double floorMs = floors.containsKey(load.pages)
                     ? floors.get(load.pages)
-                    : lab.primary().floor(load.vm(), FLOOR_SAMPLES).pauseMs().p50();
+                    : lab.primary()
+                            .floor(load.vm(), context.pick(12, 20))
+                            .pauseMs()
+                            .p50();
             floors.put(load.pages, floorMs);
             // Long epochs need fewer of them: what is warmed and measured is a stretch of time.
-            lab.protectWarm(load.vm(), Math.max(6, context.pick(4_000, 10_000) / load.epochMs));
+            lab.protectWarm(load.vm(), Math.max(6, context.pick(2_000, 10_000) / load.epochMs));
             Trace trace = Trace.start(lab);
             ProtectionStatus status =
-                    lab.awaitEpochs(load.vm(), Math.max(6, context.pick(1_500, 20_000) / load.epochMs));
+                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_500, 20_000) / load.epochMs));
             histogram(histogram, load, trace.stop());
             guest.awaitTicks(1);
             report(report, load, preCopy, status, floorMs);

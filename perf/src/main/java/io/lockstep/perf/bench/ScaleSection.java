@@ -47,7 +47,7 @@ final class ScaleSection implements Section {
                 lab.protectWarm(vm, 40);
                 double cpuBefore = cpuSeconds(lab);
                 long epochBefore = lab.primary().protection(vm).ackedEpoch();
-                ProtectionStatus status = lab.awaitEpochs(vm, context.pick(80, 400));
+                ProtectionStatus status = lab.awaitEpochs(vm, context.pick(40, 400));
                 double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (status.ackedEpoch() - epochBefore);
                 guest.awaitTicks(1);
                 double pauseMs = status.pauseMs().p50();
@@ -84,7 +84,7 @@ final class ScaleSection implements Section {
             for (HostRamBlock block : new RamBlockFinder(qmp, guest.pid()).find()) {
                 regions.add(new MemoryRegion(block.block(), block.hostAddress()));
             }
-            double[][] ns = new double[THREADS.size()][context.pick(5, 20)];
+            double[][] ns = new double[THREADS.size()][context.pick(3, 20)];
             for (int round = 0; round < ns[0].length; round++) {
                 for (int i = 0; i < ns.length; i++) {
                     ns[i][round] = scanNs(guest.pid(), regions, THREADS.get(i));
@@ -133,18 +133,20 @@ final class ScaleSection implements Section {
         List<BenchGuest> guests = new ArrayList<>();
         try (Lab lab = new Lab(context, 50, "\n[pipeline]\nringSlots = 1024\npageCacheBytes = 8388608\n")) {
             for (int count : context.quick() ? List.of(1, 16) : VMS) {
-                for (int i = guests.size(); i < count; i++) {
-                    guests.add(BenchGuest.boot(
-                            context,
-                            BenchGuest.Spec.micro(context, "many-" + i, SMALL_MIB, SMALL_CHAIN),
-                            lab.directory()));
-                    lab.protectWarm("many-" + i, context.pick(100, 400));
+                int before = guests.size();
+                List<BenchGuest.Spec> more = new ArrayList<>();
+                for (int i = before; i < count; i++) {
+                    more.add(BenchGuest.Spec.micro(context, "many-" + i, SMALL_MIB, SMALL_CHAIN));
                 }
-                lab.awaitEpochs("many-0", context.pick(20, 100));
-                long before = epochs(lab, count);
+                guests.addAll(BenchGuest.bootAll(context, more, lab.directory()));
+                for (int i = before; i < count; i++) {
+                    lab.protectWarm("many-" + i, context.pick(60, 400));
+                }
+                lab.awaitEpochs("many-0", context.pick(10, 100));
+                long epochsBefore = epochs(lab, count);
                 double cpuBefore = cpuSeconds(lab);
-                lab.awaitEpochs("many-0", context.pick(40, 400));
-                double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (epochs(lab, count) - before);
+                lab.awaitEpochs("many-0", context.pick(30, 400));
+                double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (epochs(lab, count) - epochsBefore);
                 one = count == 1 ? cpuMs : one;
                 Figure figure = Figure.of(
                                 name(), count + " VMs: processor time of both agents, an epoch of one VM", cpuMs, "ms")

@@ -28,8 +28,8 @@ final class SlowdownSection implements Section {
             return name().toLowerCase(Locale.ROOT);
         }
 
-        String vm(int epochMs) {
-            return "slow-" + words() + "-" + epochMs;
+        String vm() {
+            return "slow-" + words();
         }
     }
 
@@ -40,66 +40,60 @@ final class SlowdownSection implements Section {
 
     @Override
     public String configuration(boolean onPeer) {
-        StringBuilder text = new StringBuilder(GuestNetwork.configuration(ADAPTIVE, onPeer));
-        for (Work work : Work.values()) {
-            EPOCHS_MS.forEach(epochMs -> text.append(SharedLab.epochs(work.vm(epochMs), epochMs)));
-        }
-        return text.toString();
+        return GuestNetwork.configuration(ADAPTIVE, onPeer);
     }
 
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         Duration stretch = Duration.ofMillis(context.pick(1_500, 10_000));
         for (Work work : Work.values()) {
-            for (int epochMs : context.quick() ? List.of(25, 50) : EPOCHS_MS) {
-                measure(context, report, work, epochMs, stretch);
-            }
+            periods(context, report, work, stretch);
         }
         if (context.network()) {
             adaptive(context, report, stretch);
         }
     }
 
+    /** Each length of an epoch between two stretches without protection. */
+    private void periods(BenchContext context, BenchReport report, Work work, Duration stretch) throws Exception {
+        Lab lab = context.agents().warm(context);
+        String vm = work.vm();
+        try (BenchGuest guest =
+                BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, MIB, work.chain), lab.directory())) {
+            double before = guest.ticksPerSecond(stretch);
+            for (int epochMs : context.quick() ? List.of(25, 50) : EPOCHS_MS) {
+                lab.protect(vm, epochMs);
+                double during = protectedTicks(context, lab, guest, stretch);
+                double after = guest.ticksPerSecond(stretch);
+                Figure figure = figure(work.words() + ", epochs of " + epochMs + " ms", during, before, after);
+                report.add(epochMs == 50 && work.leastAt50 > 0 ? figure.atLeast(work.leastAt50) : figure);
+                before = after;
+            }
+        }
+    }
+
     /** A guest with a NIC that sends nothing: its epochs are as long as they may be. */
     private void adaptive(BenchContext context, BenchReport report, Duration stretch) throws Exception {
         Lab lab = context.agents().warm(context);
-        try (BenchGuest guest = BenchGuest.boot(context, spec(context, ADAPTIVE), lab.directory())) {
-            compare(context, report, "counter, adaptive epochs", ADAPTIVE, lab, guest, stretch);
+        BenchGuest.Spec micro = BenchGuest.Spec.micro(context, ADAPTIVE, MIB, Work.COUNTER.chain);
+        BenchGuest.Spec spec = new BenchGuest.Spec(ADAPTIVE, MIB, micro.boot(), GuestNetwork.qemuArguments());
+        try (BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
+            double before = guest.ticksPerSecond(stretch);
+            lab.protect(ADAPTIVE);
+            double during = protectedTicks(context, lab, guest, stretch);
+            report.add(figure("counter, adaptive epochs", during, before, guest.ticksPerSecond(stretch)));
         }
     }
 
-    private static BenchGuest.Spec spec(BenchContext context, String vm) {
-        BenchGuest.Spec micro = BenchGuest.Spec.micro(context, vm, MIB, Work.COUNTER.chain);
-        return new BenchGuest.Spec(vm, MIB, micro.boot(), GuestNetwork.qemuArguments());
-    }
-
-    private void compare(
-            BenchContext context,
-            BenchReport report,
-            String what,
-            String vm,
-            Lab lab,
-            BenchGuest guest,
-            Duration stretch)
+    private static double protectedTicks(BenchContext context, Lab lab, BenchGuest guest, Duration stretch)
             throws Exception {
-        double before = guest.ticksPerSecond(stretch);
-        lab.protectWarm(vm, 100);
-        lab.awaitEpochs(vm, context.pick(5, 20));
+        lab.awaitEpochs(guest.name(), context.pick(5, 20));
         double during = guest.ticksPerSecond(stretch);
-        lab.primary().unprotect(vm);
-        double after = guest.ticksPerSecond(stretch);
-        Figure figure = Figure.of(name(), what, during, "steps/s").against("unprotected", (before + after) / 2);
-        report.add(what.startsWith("counter, epochs of 50 ms") ? figure.atLeast(Work.COUNTER.leastAt50) : figure);
+        lab.primary().unprotect(guest.name());
+        return during;
     }
 
-    private void measure(BenchContext context, BenchReport report, Work work, int epochMs, Duration stretch)
-            throws Exception {
-        Lab lab = context.agents().warm(context);
-        String vm = work.vm(epochMs);
-        try (BenchGuest guest =
-                BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, MIB, work.chain), lab.directory())) {
-            String what = work.words() + ", epochs of " + epochMs + " ms";
-            compare(context, report, what, vm, lab, guest, stretch);
-        }
+    private Figure figure(String what, double during, double before, double after) {
+        return Figure.of(name(), what, during, "steps/s").against("unprotected", (before + after) / 2);
     }
 }
