@@ -502,7 +502,7 @@ final class CaptureDuty implements Runnable {
                 told
                         ? "QEMU died; the peer was told"
                                 + (exact ? "" : " not to promote: the VM had sent what it does not know")
-                        : "QEMU died without a session with the peer");
+                        : "QEMU died without a session with the peer, which is told once there is one");
     }
 
     /** Takes what the peer said while its session was ended. */

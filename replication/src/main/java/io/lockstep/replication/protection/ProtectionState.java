@@ -16,7 +16,7 @@ public enum ProtectionState {
     HANDED_OVER(5),
     /** Protection was ended by the operator or by the guest's shutdown; nothing of it is left in QEMU. */
     RELEASED(6),
-    /** QEMU died here; the peer was told. */
+    /** QEMU died here; the peer is told until it answers. */
     VM_DIED(7),
     /** Protection cannot go on; the VM runs unprotected; the reason says what to do. */
     FAILED(8),
