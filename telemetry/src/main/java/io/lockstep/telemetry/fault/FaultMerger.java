@@ -3,10 +3,14 @@ package io.lockstep.telemetry.fault;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
+import io.lockstep.telemetry.event.Tally;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -165,6 +169,24 @@ public final class FaultMerger {
         faults.clear();
     }
 
+    /** What was told within {@link #COUNTED_MS} and no counter has shown yet; at most {@link #FAULTS_MAX}. */
+    public List<Tally> tallies(long nowMs) {
+        List<Tally> tallies = new ArrayList<>();
+        told.forEach((place, tally) -> {
+            if (tally.count > 0 && nowMs - tally.lastMs <= COUNTED_MS) {
+                tallies.add(new Tally(place.component(), place.lost(), tally.count));
+            }
+        });
+        return tallies;
+    }
+
+    /** Takes up what an earlier life told: counters that are read now have grown by it. */
+    public void restore(List<Tally> tallies, long nowMs) {
+        for (Tally kept : tallies) {
+            tell(new ToldPlace(kept.component(), kept.lost()), kept.count(), nowMs);
+        }
+    }
+
     private void hand(Fault fault, long nowMs) {
         long count = fault.count();
         if (count <= fault.handed) {
@@ -172,14 +194,16 @@ public final class FaultMerger {
         }
         HardwareEvent event = fault.best.times(count - fault.handed);
         fault.handed = count;
-        ToldPlace place =
-                new ToldPlace(coarse(event.component()), event.severity().uncorrected());
+        tell(new ToldPlace(coarse(event.component()), event.severity().uncorrected()), event.count(), nowMs);
+        sink.fault(event, false);
+    }
+
+    private void tell(ToldPlace place, long count, long nowMs) {
         if (told.size() < FAULTS_MAX || told.containsKey(place)) {
             Told tally = told.computeIfAbsent(place, p -> new Told());
-            tally.count += event.count();
+            tally.count += count;
             tally.lastMs = nowMs;
         }
-        sink.fault(event, false);
     }
 
     /** Of a counter: what was told of that place already is not told again. */
@@ -202,6 +226,9 @@ public final class FaultMerger {
         } else if (event.kind() == EventKind.GUEST_MEMORY) {
             // The kernel told of the page before; QEMU knows whose it was.
             sink.fault(event, true);
+        }
+        if (event.raw() instanceof Raw.Counter counter) {
+            sink.settled(counter);
         }
     }
 

@@ -4,7 +4,9 @@ import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Poll;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.fault.FaultMerger;
+import io.lockstep.telemetry.fault.FaultSink;
 import io.lockstep.telemetry.fault.MemoryIdentity;
 import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthBook;
@@ -12,6 +14,7 @@ import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthListener;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.health.KeptCounters;
 import io.lockstep.telemetry.inventory.Inventory;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
@@ -51,17 +54,24 @@ public final class HardwareWatch implements AutoCloseable {
 
     private static final long CLOSE_MS = 2_000;
 
+    /** Turns at the start. The kernel's log of 16 MiB has some 200,000 records, of which a turn reads 4096: 49, rounded up. */
+    private static final int CATCH_UP_TURNS = 64;
+
     private final HostSources sources;
     private final Path healthFile;
     private final Supplier<Optional<Inventory>> inventory;
     private final HealthBook book;
     private final EventLog log = new EventLog();
-    private final FaultMerger merger = new FaultMerger(this::fault);
+    private final FaultMerger merger = new FaultMerger(new Sink());
     private final CountDownLatch closed = new CountDownLatch(1);
+    private final CountDownLatch caughtUp = new CountDownLatch(1);
     private final Semaphore urgent = new Semaphore(0);
     private final List<Thread> threads;
     private volatile boolean dirty;
     private volatile long savedMs;
+
+    /** As the file has it; guarded by the merger, under which accounts, tallies and counters agree. */
+    private KeptCounters saved;
 
     private HardwareWatch(
             HostSources sources,
@@ -73,6 +83,7 @@ public final class HardwareWatch implements AutoCloseable {
         this.healthFile = healthFile;
         this.inventory = inventory;
         book = new HealthBook(rules, new Listener(listener));
+        saved = new KeptCounters(sources.counters().boot(), Map.of(), List.of());
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
 
@@ -90,7 +101,7 @@ public final class HardwareWatch implements AutoCloseable {
             HealthListener listener) {
         HardwareWatch watch = new HardwareWatch(sources, rules, healthFile, inventory, listener);
         try {
-            HealthFile.load(watch.book, healthFile, System.currentTimeMillis());
+            watch.resume(HealthFile.load(watch.book, healthFile, System.currentTimeMillis()));
         } catch (IOException e) {
             LOG.warn("the hardware's earlier health is lost: {}", e.toString());
         }
@@ -99,6 +110,18 @@ public final class HardwareWatch implements AutoCloseable {
             thread.start();
         }
         return watch;
+    }
+
+    /** Counters of another life of the kernel began anew: their first reading is the start. */
+    private void resume(KeptCounters kept) {
+        String boot = sources.counters().boot();
+        if (!boot.isEmpty() && boot.equals(kept.boot())) {
+            synchronized (merger) {
+                sources.counters().restore(kept.values());
+                merger.restore(kept.told(), System.nanoTime() / 1_000_000);
+                saved = kept;
+            }
+        }
     }
 
     /** How the host fares: as its worst part. */
@@ -182,6 +205,19 @@ public final class HardwareWatch implements AutoCloseable {
         }
     }
 
+    /** Called with the merger held. */
+    private final class Sink implements FaultSink {
+        @Override
+        public void fault(HardwareEvent event, boolean refined) {
+            HardwareWatch.this.fault(event, refined);
+        }
+
+        @Override
+        public void settled(Raw.Counter counter) {
+            sources.counters().settle(counter);
+        }
+    }
+
     private List<EventSource> all() {
         List<EventSource> all = new ArrayList<>(sources.waking());
         all.addAll(sources.polled());
@@ -216,24 +252,37 @@ public final class HardwareWatch implements AutoCloseable {
         for (int i = 0; i < descriptors.length; i++) {
             poll.set(i, descriptors[i], Poll.IN);
         }
-        while (closed.getCount() > 0) {
-            try {
+        try {
+            catchUp(poll);
+            while (closed.getCount() > 0) {
                 poll.await(DRAIN_NS);
-            } catch (LinuxException e) {
-                LOG.error("hardware events cannot be waited for: {}", e.toString());
-                return;
+                read(sources.waking());
             }
-            read(sources.waking());
+        } catch (LinuxException e) {
+            LOG.error("hardware events cannot be waited for: {}", e.toString());
+        } finally {
+            caughtUp.countDown();
         }
+    }
+
+    /** Reads what came while no agent looked, before the counters are read that count it, too: a fault must not be told twice. */
+    private void catchUp(Poll poll) throws LinuxException {
+        int turns = 0;
+        do {
+            read(sources.waking());
+            turns++;
+        } while (turns < CATCH_UP_TURNS && closed.getCount() > 0 && poll.await(0) > 0);
+        caughtUp.countDown();
     }
 
     private void ask() {
         try {
+            caughtUp.await(POLL_MS, TimeUnit.MILLISECONDS);
             while (closed.getCount() > 0) {
                 read(sources.polled());
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
-                if (dirty && nowMs - savedMs >= SAVE_MS) {
+                if ((dirty || countersMoved()) && nowMs - savedMs >= SAVE_MS) {
                     save(nowMs);
                 }
                 await(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(POLL_MS));
@@ -275,11 +324,27 @@ public final class HardwareWatch implements AutoCloseable {
         }
     }
 
-    private void save(long nowMs) {
+    private KeptCounters counters() {
+        return new KeptCounters(
+                sources.counters().boot(), sources.counters().settled(), merger.tallies(System.nanoTime() / 1_000_000));
+    }
+
+    private boolean countersMoved() {
+        synchronized (merger) {
+            return !counters().equals(saved);
+        }
+    }
+
+    private synchronized void save(long nowMs) {
         dirty = false;
         savedMs = nowMs;
         try {
-            HealthFile.save(book, healthFile, nowMs);
+            byte[] bytes;
+            synchronized (merger) {
+                saved = counters();
+                bytes = HealthFile.bytes(book, saved, nowMs);
+            }
+            HealthFile.save(bytes, healthFile);
         } catch (IOException e) {
             LOG.warn("the hardware's health cannot be kept: {}", e.toString());
         }
