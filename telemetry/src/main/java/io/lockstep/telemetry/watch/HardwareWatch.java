@@ -19,6 +19,8 @@ import io.lockstep.telemetry.inventory.Inventory;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -62,6 +64,9 @@ public final class HardwareWatch implements AutoCloseable {
     private final Supplier<Optional<Inventory>> inventory;
     private final HealthBook book;
     private final EventLog log = new EventLog();
+    private final BoundedLog warnings = new BoundedLog(LOG::warn);
+    private final BoundedLog errors = new BoundedLog(LOG::error);
+    private final BoundedLog changes = new BoundedLog(LOG::info);
     private final FaultMerger merger = new FaultMerger(new Sink());
     private final CountDownLatch closed = new CountDownLatch(1);
     private final CountDownLatch caughtUp = new CountDownLatch(1);
@@ -118,7 +123,7 @@ public final class HardwareWatch implements AutoCloseable {
         if (!boot.isEmpty() && boot.equals(kept.boot())) {
             synchronized (merger) {
                 sources.counters().restore(kept.values());
-                merger.restore(kept.told(), System.nanoTime() / 1_000_000);
+                merger.restore(kept.told(), monotonicMs());
                 saved = kept;
             }
         }
@@ -169,7 +174,7 @@ public final class HardwareWatch implements AutoCloseable {
      * @return events handed on
      */
     public int feed(EventSource source) {
-        long nowMs = System.nanoTime() / 1_000_000;
+        long nowMs = monotonicMs();
         int events = source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
         synchronized (merger) {
             merger.drain(nowMs);
@@ -188,14 +193,14 @@ public final class HardwareWatch implements AutoCloseable {
         @Override
         public void changed(ComponentHealth health, HealthState before) {
             dirty = true;
-            LOG.info(
-                    "{}: {} -> {}: {}",
-                    health.component().words(),
-                    before.words(),
-                    health.state().words(),
-                    health.evidence().isEmpty()
-                            ? "calm"
-                            : health.evidence().get(health.evidence().size() - 1));
+            String why = health.evidence().isEmpty()
+                    ? "calm"
+                    : health.evidence().get(health.evidence().size() - 1);
+            changes.add(
+                    new Subject(coarse(health.component()), before, health.state()),
+                    health.component().words() + ": " + before.words() + " -> "
+                            + health.state().words() + ": " + why,
+                    monotonicMs());
             next.changed(health, before);
         }
 
@@ -229,13 +234,31 @@ public final class HardwareWatch implements AutoCloseable {
                 sources.edac().layout(), inventory.get().map(Inventory::dimms).orElse(List.of()));
     }
 
+    /** What lines of the log are about: the part, and the kind and severity of an event or the states between which it went. */
+    private record Subject(Component component, Enum<?> one, Enum<?> other) {}
+
+    /** As coarsely as the log tells parts apart: pages and rows come in thousands. */
+    private static Component coarse(Component component) {
+        if (component instanceof Component.Memory memory) {
+            return memory.module();
+        }
+        return component instanceof Component.PhysicalAddress ? Component.Memory.ANYWHERE : component;
+    }
+
+    private static long monotonicMs() {
+        return System.nanoTime() / 1_000_000;
+    }
+
     private void fault(HardwareEvent event, boolean refined) {
         HardwareEvent known = event.component() instanceof Component.Memory
                 ? event.on(identity().resolve(event.component()))
                 : event;
         log.add(known, refined);
         if (known.immediate()) {
-            LOG.warn("{}", known.line());
+            warnings.add(
+                    new Subject(coarse(known.component()), known.kind(), known.severity()),
+                    known.line(),
+                    monotonicMs());
         }
         book.record(known, refined, System.currentTimeMillis());
         dirty = true;
@@ -282,6 +305,7 @@ public final class HardwareWatch implements AutoCloseable {
                 read(sources.polled());
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
+                List.of(errors, warnings, changes).forEach(lines -> lines.drain(monotonicMs()));
                 if ((dirty || countersMoved()) && nowMs - savedMs >= SAVE_MS) {
                     save(nowMs);
                 }
@@ -294,17 +318,20 @@ public final class HardwareWatch implements AutoCloseable {
 
     /** Waits, but saves what must survive if this process is killed the next moment. */
     private void await(long untilNs) throws InterruptedException {
-        while (closed.getCount() > 0 && urgent.tryAcquire(untilNs - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+        long leftNs = untilNs - System.nanoTime();
+        // A flood of them must not keep the slow sources from being asked.
+        while (leftNs > 0 && closed.getCount() > 0 && urgent.tryAcquire(leftNs, TimeUnit.NANOSECONDS)) {
             urgent.drainPermits();
             save(System.currentTimeMillis());
             if (closed.await(URGENT_MS, TimeUnit.MILLISECONDS)) {
                 return;
             }
+            leftNs = untilNs - System.nanoTime();
         }
     }
 
     private void read(List<EventSource> some) {
-        long nowMs = System.nanoTime() / 1_000_000;
+        long nowMs = monotonicMs();
         try {
             for (EventSource source : some) {
                 source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
@@ -314,7 +341,9 @@ public final class HardwareWatch implements AutoCloseable {
             }
         } catch (RuntimeException e) {
             // A fault of ours in one event must not end the watch over all others.
-            LOG.error("a hardware event was not understood: {}", e, e);
+            StringWriter stack = new StringWriter();
+            e.printStackTrace(new PrintWriter(stack));
+            errors.add(List.of(e.getStackTrace()), "a hardware event was not understood: " + stack, monotonicMs());
         }
     }
 
@@ -325,8 +354,7 @@ public final class HardwareWatch implements AutoCloseable {
     }
 
     private KeptCounters counters() {
-        return new KeptCounters(
-                sources.counters().boot(), sources.counters().settled(), merger.tallies(System.nanoTime() / 1_000_000));
+        return new KeptCounters(sources.counters().boot(), sources.counters().settled(), merger.tallies(monotonicMs()));
     }
 
     private boolean countersMoved() {
@@ -346,7 +374,7 @@ public final class HardwareWatch implements AutoCloseable {
             }
             HealthFile.save(bytes, healthFile);
         } catch (IOException e) {
-            LOG.warn("the hardware's health cannot be kept: {}", e.toString());
+            warnings.add("keep", "the hardware's health cannot be kept: " + e, monotonicMs());
         }
     }
 
@@ -363,9 +391,10 @@ public final class HardwareWatch implements AutoCloseable {
             }
         }
         synchronized (merger) {
-            merger.end(System.nanoTime() / 1_000_000);
+            merger.end(monotonicMs());
         }
         save(System.currentTimeMillis());
+        List.of(errors, warnings, changes).forEach(lines -> lines.end(monotonicMs()));
         all().forEach(EventSource::close);
     }
 }

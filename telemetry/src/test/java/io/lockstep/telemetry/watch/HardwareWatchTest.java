@@ -26,7 +26,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,6 +41,7 @@ class HardwareWatchTest {
     /** A source that tells what a test puts into it. */
     private static final class Scripted implements EventSource {
         final Queue<HardwareEvent> events = new ConcurrentLinkedQueue<>();
+        volatile Supplier<@Nullable HardwareEvent> flood = () -> null;
 
         @Override
         public String name() {
@@ -47,6 +51,11 @@ class HardwareWatchTest {
         @Override
         public int poll(long wallMs, Consumer<HardwareEvent> sink) {
             int count = 0;
+            HardwareEvent more = flood.get();
+            if (more != null) {
+                sink.accept(more);
+                count++;
+            }
             for (HardwareEvent event = events.poll(); event != null; event = events.poll()) {
                 if (event.count() == 666) {
                     throw new IllegalStateException("broken on purpose");
@@ -236,6 +245,20 @@ class HardwareWatchTest {
             source.events.add(event(EventKind.MEMORY_ERROR, 666));
             source.events.add(event(EventKind.POISON, 1));
             await().atMost(Duration.ofSeconds(30)).until(() -> watch.state() == HealthState.FAILING);
+        }
+    }
+
+    /** Ten a second, from one source; the module's counter must be seen among them. */
+    @Test
+    void shouldAskTheSlowSourcesInAFloodOfWhatCallsForAction() throws Exception {
+        AtomicBoolean flooding = new AtomicBoolean(true);
+        source.flood = () -> flooding.get() ? lost() : null;
+        try (HardwareWatch watch = start("one", 3, 0)) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            Files.writeString(directory.resolve(MC + "dimm_ce_count"), "8\n");
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.events(0, EventLog.KEPT_MAX).stream()
+                    .anyMatch(seen -> seen.event().source().equals("edac-counters")));
+            flooding.set(false);
         }
     }
 
