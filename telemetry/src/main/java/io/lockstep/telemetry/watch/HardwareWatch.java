@@ -64,9 +64,9 @@ public final class HardwareWatch implements AutoCloseable {
     private final Supplier<Optional<Inventory>> inventory;
     private final HealthBook book;
     private final EventLog log = new EventLog();
-    private final BoundedLog warnings = new BoundedLog(LOG::warn);
-    private final BoundedLog errors = new BoundedLog(LOG::error);
-    private final BoundedLog changes = new BoundedLog(LOG::info);
+    private final FloodLog warnings = new FloodLog(LOG::warn);
+    private final FloodLog errors = new FloodLog(LOG::error);
+    private final FloodLog changes = new FloodLog(LOG::info);
     private final FaultMerger merger = new FaultMerger(new Sink());
     private final CountDownLatch closed = new CountDownLatch(1);
     private final CountDownLatch caughtUp = new CountDownLatch(1);

@@ -16,7 +16,7 @@ import java.util.function.Consumer;
  *
  * <p>Any thread.
  */
-final class BoundedLog {
+final class FloodLog {
     /** Between two lines of one subject, milliseconds. */
     static final long EVERY_MS = 60_000;
 
@@ -39,7 +39,7 @@ final class BoundedLog {
     }
 
     /** @param out gets each line, in the thread that brought it or drains, and must not wait */
-    BoundedLog(Consumer<String> out) {
+    FloodLog(Consumer<String> out) {
         this.out = out;
     }
 

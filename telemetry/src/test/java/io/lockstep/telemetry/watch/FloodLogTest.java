@@ -6,11 +6,11 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-class BoundedLogTest {
-    private static final long MINUTE = BoundedLog.EVERY_MS;
+class FloodLogTest {
+    private static final long MINUTE = FloodLog.EVERY_MS;
 
     private final List<String> lines = new ArrayList<>();
-    private final BoundedLog log = new BoundedLog(lines::add);
+    private final FloodLog log = new FloodLog(lines::add);
 
     @Test
     void shouldWriteTheFirstAtOnceAndThenOneLineAMinuteWithTheNumber() {
@@ -42,11 +42,11 @@ class BoundedLogTest {
         for (int i = 0; i < 100_000; i++) {
             log.add("page " + i, "error " + i, i / 100);
         }
-        assertThat(lines).hasSize(BoundedLog.SUBJECTS_MAX);
+        assertThat(lines).hasSize(FloodLog.SUBJECTS_MAX);
         log.drain(MINUTE - 1);
-        assertThat(lines).hasSize(BoundedLog.SUBJECTS_MAX);
+        assertThat(lines).hasSize(FloodLog.SUBJECTS_MAX);
         log.drain(MINUTE);
-        assertThat(lines).hasSize(BoundedLog.SUBJECTS_MAX + 1);
+        assertThat(lines).hasSize(FloodLog.SUBJECTS_MAX + 1);
         assertThat(lines).last().isEqualTo("error 99999; the last of 99936 of various parts in 60 s");
         log.add("page 7", "again", MINUTE + 1);
         assertThat(lines).as("the quiet ones have made room").last().isEqualTo("again");
