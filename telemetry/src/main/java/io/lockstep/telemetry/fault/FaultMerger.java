@@ -40,8 +40,11 @@ public final class FaultMerger {
 
     private static final int PAGE_SHIFT = 12;
 
+    private static final String EDAC = "edac-counters";
+    private static final String AER = "aer-counters";
+
     /** Sources that only count what others tell in detail. */
-    private static final Set<String> COUNTERS = Set.of("edac-counters", "aer-counters", "poisoned-memory");
+    private static final Set<String> COUNTERS = Set.of(EDAC, AER, "poisoned-memory");
 
     private final Map<Object, Fault> faults = new LinkedHashMap<>();
     private final Map<ToldPlace, Told> told = new LinkedHashMap<>();
@@ -81,9 +84,15 @@ public final class FaultMerger {
     /** A counter's growth, which waits: the kernel counts first and tells then, and in between lies what it prints. */
     private record Reading(HardwareEvent event, long atMs) {}
 
+    /** What was told of a place. Each counter shows all of it once more, so that each has its own remainder. */
     private static final class Told {
         long count;
+        final Map<String, Long> shown = new LinkedHashMap<>(2);
         long lastMs;
+
+        long left(String counter) {
+            return count - shown.getOrDefault(counter, 0L);
+        }
     }
 
     /** @param sink gets each fault, in the caller's thread */
@@ -169,12 +178,14 @@ public final class FaultMerger {
         faults.clear();
     }
 
-    /** What was told within {@link #COUNTED_MS} and no counter has shown yet; at most {@link #FAULTS_MAX}. */
+    /** What was told within {@link #COUNTED_MS} and neither EDAC's nor PCIe's counters have shown yet; at most {@link #FAULTS_MAX}. */
     public List<Tally> tallies(long nowMs) {
         List<Tally> tallies = new ArrayList<>();
         told.forEach((place, tally) -> {
-            if (tally.count > 0 && nowMs - tally.lastMs <= COUNTED_MS) {
-                tallies.add(new Tally(place.component(), place.lost(), tally.count));
+            // No place is counted by both: of memory one is 0, of a device the other.
+            long left = Math.min(tally.left(EDAC), tally.left(AER));
+            if (left > 0 && nowMs - tally.lastMs <= COUNTED_MS) {
+                tallies.add(new Tally(place.component(), place.lost(), left));
             }
         });
         return tallies;
@@ -211,21 +222,31 @@ public final class FaultMerger {
         faults.values().forEach(fault -> hand(fault, nowMs));
         long left = event.count();
         boolean lost = event.severity().uncorrected();
+        boolean vague = false;
         for (Map.Entry<ToldPlace, Told> entry : told.entrySet()) {
             Told tally = entry.getValue();
             boolean recent = nowMs - tally.lastMs <= COUNTED_MS;
             ToldPlace place = entry.getKey();
             if (recent && left > 0 && place.lost() == lost && same(place.component(), event.component())) {
-                long known = Math.min(left, tally.count);
-                tally.count -= known;
+                long known = Math.min(left, tally.left(event.source()));
+                tally.shown.merge(event.source(), known, Long::sum);
                 left -= known;
+                vague |= known > 0 && place.component().equals(Component.Memory.ANYWHERE);
             }
         }
         if (left > 0) {
+            // The other counters will show it, too.
+            ToldPlace place = new ToldPlace(coarse(event.component()), lost);
+            tell(place, left, nowMs);
+            Told tally = told.get(place);
+            if (tally != null) {
+                tally.shown.merge(event.source(), left, Long::sum);
+            }
             sink.fault(event.times(left), false);
-        } else if (event.kind() == EventKind.GUEST_MEMORY) {
-            // The kernel told of the page before; QEMU knows whose it was.
-            sink.fault(event, true);
+        } else if (event.kind() == EventKind.GUEST_MEMORY
+                || (lost && vague && !event.component().equals(Component.Memory.ANYWHERE))) {
+            // The kernel told of the page before; QEMU knows whose it was, and EDAC in which module.
+            sink.fault(event.times(1), true);
         }
         if (event.raw() instanceof Raw.Counter counter) {
             sink.settled(counter);
