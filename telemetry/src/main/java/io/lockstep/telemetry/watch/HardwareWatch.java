@@ -68,6 +68,10 @@ public final class HardwareWatch implements AutoCloseable {
     private final FloodLog errors = new FloodLog(LOG::error);
     private final FloodLog changes = new FloodLog(LOG::info);
     private final FaultMerger merger = new FaultMerger(new Sink());
+
+    /** Of what is fed: it is no part of what happened, and no counter shows it. Guarded by the merger, too. */
+    private final FaultMerger fed = new FaultMerger(this::fault);
+
     private final CountDownLatch closed = new CountDownLatch(1);
     private final CountDownLatch caughtUp = new CountDownLatch(1);
     private final Semaphore urgent = new Semaphore(0);
@@ -169,15 +173,19 @@ public final class HardwareWatch implements AutoCloseable {
     }
 
     /**
-     * Reads a source that is not one of this watch's, e.g. a drill, in the caller's thread: what is due now.
+     * Reads a source that is not one of this watch's, e.g. a drill, in the caller's thread: what is due now. It is merged with what is fed alone.
      *
      * @return events handed on
      */
     public int feed(EventSource source) {
         long nowMs = monotonicMs();
-        int events = source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+        int events = source.poll(System.currentTimeMillis(), event -> {
+            synchronized (merger) {
+                fed.offer(event, nowMs);
+            }
+        });
         synchronized (merger) {
-            merger.drain(nowMs);
+            fed.drain(nowMs);
         }
         return events;
     }
@@ -338,6 +346,7 @@ public final class HardwareWatch implements AutoCloseable {
             }
             synchronized (merger) {
                 merger.drain(nowMs);
+                fed.drain(nowMs);
             }
         } catch (RuntimeException e) {
             // A fault of ours in one event must not end the watch over all others.
@@ -392,6 +401,7 @@ public final class HardwareWatch implements AutoCloseable {
         }
         synchronized (merger) {
             merger.end(monotonicMs());
+            fed.end(monotonicMs());
         }
         save(System.currentTimeMillis());
         List.of(errors, warnings, changes).forEach(lines -> lines.end(monotonicMs()));

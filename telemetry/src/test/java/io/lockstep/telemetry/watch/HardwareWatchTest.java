@@ -227,6 +227,21 @@ class HardwareWatchTest {
                 .startsWith("uncorrected error on DIMM"));
     }
 
+    @Test
+    void shouldNotTakeADrillForWhatHappened() {
+        Scripted drill = new Scripted();
+        HardwareWatch watch = start("one", 0, 0);
+        try (watch) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            drill.events.add(event(EventKind.MEMORY_ERROR, 5));
+            assertThat(watch.feed(drill)).isEqualTo(1);
+            source.events.add(event(EventKind.MEMORY_ERROR, 2));
+            await().atMost(Duration.ofSeconds(30)).until(source.events::isEmpty);
+        }
+        assertThat(watch.events(0, 10)).extracting(seen -> seen.event().count()).containsExactlyInAnyOrder(5L, 2L);
+        assertThat(live("one", 5, 0)).containsExactly(corrected(", 3 times", " while no agent looked"));
+    }
+
     private static HardwareEvent lost() {
         Component place = Component.Memory.ANYWHERE.at(-1, -1, 1, -1);
         return new HardwareEvent(
