@@ -30,8 +30,8 @@ import java.util.zip.CRC32C;
  *           u32 count, for each tally: component, u8 1 if data was lost, u64 count
  * </pre>
  *
- * <p>Big-endian; texts as {@link DataOutputStream#writeUTF}. Replaced as a whole: a reader finds the old or the new one. Files that older agents wrote
- * end without counters, and older agents pass over them.
+ * <p>Big-endian; texts as {@link DataOutputStream#writeUTF}. Replaced as a whole: a reader finds the old or the new one. Files that older agents
+ * wrote end without counters, and older agents pass over them.
  */
 public final class HealthFile {
     private static final int MAGIC = 0x4c534842;

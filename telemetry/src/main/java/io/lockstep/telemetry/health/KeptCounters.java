@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * How much of the kernel's counters the accounts hold. Kept with them as one, so that what counters grow by later is told once, also when the agent is killed
- * between two errors. Immutable.
+ * How much of the kernel's counters the accounts hold. Kept with them as one, so that what counters grow by later is told once, also when the
+ * agent is killed between two errors. Immutable.
  *
  * @param boot identity of the life of the kernel in which they counted; empty if it is not known
  * @param values by the counter's name

@@ -173,7 +173,8 @@ public final class HardwareWatch implements AutoCloseable {
     }
 
     /**
-     * Reads a source that is not one of this watch's, e.g. a drill, in the caller's thread: what is due now. It is merged with what is fed alone.
+     * Reads a source that is not one of this watch's, e.g. a drill, in the caller's thread: what is due now. It is merged with what is fed
+     * alone.
      *
      * @return events handed on
      */
