@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.telemetry.health.HealthRules;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.Sysfs;
 import io.lockstep.telemetry.watch.HardwareWatch;
@@ -33,9 +34,10 @@ class HardwareDrillTest {
 
     @BeforeEach
     void start() {
-        EdacSource edac = new EdacSource(new Sysfs(state.resolve("nothing")));
+        Counters counters = new Counters("");
+        EdacSource edac = new EdacSource(new Sysfs(state.resolve("nothing")), counters);
         watch = HardwareWatch.start(
-                new HostSources(List.of(), List.of(), edac),
+                new HostSources(List.of(), List.of(), edac, counters),
                 HealthRules.DEFAULT,
                 state.resolve("health"),
                 Optional::empty,

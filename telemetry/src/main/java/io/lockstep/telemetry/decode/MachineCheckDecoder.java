@@ -23,6 +23,7 @@ public final class MachineCheckDecoder {
     private static final int MODE_LINEAR = 1;
     private static final int AMD_SMCA_FAMILY = 0x17;
     private static final int SYNDV = 53;
+    private static final int THERMAL_NOW = 0;
     private static final int NORTHBRIDGE_BANK = 4;
     private static final int NORTHBRIDGE_DRAM = 8;
 
@@ -31,8 +32,11 @@ public final class MachineCheckDecoder {
     /** What happened. */
     public static HardwareEvent decode(MachineCheck check) {
         if (check.bank() == MachineCheck.THERMAL_BANK) {
-            return event(
-                    check, EventKind.THERMAL, Severity.INFORMATIONAL, cpu(check), "processor over its thermal limit");
+            // STATUS is IA32_THERM_STATUS there: bit 0 says that it is too hot now, and the record comes at both ends.
+            String what = set(check.status(), THERMAL_NOW)
+                    ? "processor over its thermal limit"
+                    : "processor below its thermal limit again";
+            return event(check, EventKind.THERMAL, Severity.INFORMATIONAL, cpu(check), what);
         }
         if (check.bank() == MachineCheck.FIRMWARE_BANK) {
             return firmware(check);

@@ -17,4 +17,18 @@ public interface Raw {
             words = words.length() > CHARS_MAX ? words.substring(0, CHARS_MAX) : words;
         }
     }
+
+    /**
+     * What a counter of the kernel's stood at when its growth was seen.
+     *
+     * @param name tells it from all others of this host
+     * @param value that was read, at least 0
+     * @param away whether it grew while no agent looked, nobody knows how fast
+     * @param words cut after {@link #CHARS_MAX} characters
+     */
+    record Counter(String name, long value, boolean away, String words) implements Raw {
+        public Counter {
+            words = words.length() > CHARS_MAX ? words.substring(0, CHARS_MAX) : words;
+        }
+    }
 }

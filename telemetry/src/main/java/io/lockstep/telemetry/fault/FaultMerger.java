@@ -3,10 +3,14 @@ package io.lockstep.telemetry.fault;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
+import io.lockstep.telemetry.event.Tally;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -36,8 +40,11 @@ public final class FaultMerger {
 
     private static final int PAGE_SHIFT = 12;
 
+    private static final String EDAC = "edac-counters";
+    private static final String AER = "aer-counters";
+
     /** Sources that only count what others tell in detail. */
-    private static final Set<String> COUNTERS = Set.of("edac-counters", "aer-counters", "poisoned-memory");
+    private static final Set<String> COUNTERS = Set.of(EDAC, AER, "poisoned-memory");
 
     private final Map<Object, Fault> faults = new LinkedHashMap<>();
     private final Map<ToldPlace, Told> told = new LinkedHashMap<>();
@@ -77,9 +84,15 @@ public final class FaultMerger {
     /** A counter's growth, which waits: the kernel counts first and tells then, and in between lies what it prints. */
     private record Reading(HardwareEvent event, long atMs) {}
 
+    /** What was told of a place. Each counter shows all of it once more, so that each has its own remainder. */
     private static final class Told {
         long count;
+        final Map<String, Long> shown = new LinkedHashMap<>(2);
         long lastMs;
+
+        long left(String counter) {
+            return count - shown.getOrDefault(counter, 0L);
+        }
     }
 
     /** @param sink gets each fault, in the caller's thread */
@@ -165,6 +178,26 @@ public final class FaultMerger {
         faults.clear();
     }
 
+    /** What was told within {@link #COUNTED_MS} and neither EDAC's nor PCIe's counters have shown yet; at most {@link #FAULTS_MAX}. */
+    public List<Tally> tallies(long nowMs) {
+        List<Tally> tallies = new ArrayList<>();
+        told.forEach((place, tally) -> {
+            // No place is counted by both: of memory one is 0, of a device the other.
+            long left = Math.min(tally.left(EDAC), tally.left(AER));
+            if (left > 0 && nowMs - tally.lastMs <= COUNTED_MS) {
+                tallies.add(new Tally(place.component(), place.lost(), left));
+            }
+        });
+        return tallies;
+    }
+
+    /** Takes up what an earlier life told: counters that are read now have grown by it. */
+    public void restore(List<Tally> tallies, long nowMs) {
+        for (Tally kept : tallies) {
+            tell(new ToldPlace(kept.component(), kept.lost()), kept.count(), nowMs);
+        }
+    }
+
     private void hand(Fault fault, long nowMs) {
         long count = fault.count();
         if (count <= fault.handed) {
@@ -172,14 +205,16 @@ public final class FaultMerger {
         }
         HardwareEvent event = fault.best.times(count - fault.handed);
         fault.handed = count;
-        ToldPlace place =
-                new ToldPlace(coarse(event.component()), event.severity().uncorrected());
+        tell(new ToldPlace(coarse(event.component()), event.severity().uncorrected()), event.count(), nowMs);
+        sink.fault(event, false);
+    }
+
+    private void tell(ToldPlace place, long count, long nowMs) {
         if (told.size() < FAULTS_MAX || told.containsKey(place)) {
             Told tally = told.computeIfAbsent(place, p -> new Told());
-            tally.count += event.count();
+            tally.count += count;
             tally.lastMs = nowMs;
         }
-        sink.fault(event, false);
     }
 
     /** Of a counter: what was told of that place already is not told again. */
@@ -187,21 +222,34 @@ public final class FaultMerger {
         faults.values().forEach(fault -> hand(fault, nowMs));
         long left = event.count();
         boolean lost = event.severity().uncorrected();
+        boolean vague = false;
         for (Map.Entry<ToldPlace, Told> entry : told.entrySet()) {
             Told tally = entry.getValue();
             boolean recent = nowMs - tally.lastMs <= COUNTED_MS;
             ToldPlace place = entry.getKey();
             if (recent && left > 0 && place.lost() == lost && same(place.component(), event.component())) {
-                long known = Math.min(left, tally.count);
-                tally.count -= known;
+                long known = Math.min(left, tally.left(event.source()));
+                tally.shown.merge(event.source(), known, Long::sum);
                 left -= known;
+                vague |= known > 0 && place.component().equals(Component.Memory.ANYWHERE);
             }
         }
         if (left > 0) {
+            // The other counters will show it, too.
+            ToldPlace place = new ToldPlace(coarse(event.component()), lost);
+            tell(place, left, nowMs);
+            Told tally = told.get(place);
+            if (tally != null) {
+                tally.shown.merge(event.source(), left, Long::sum);
+            }
             sink.fault(event.times(left), false);
-        } else if (event.kind() == EventKind.GUEST_MEMORY) {
-            // The kernel told of the page before; QEMU knows whose it was.
-            sink.fault(event, true);
+        } else if (event.kind() == EventKind.GUEST_MEMORY
+                || (lost && vague && !event.component().equals(Component.Memory.ANYWHERE))) {
+            // The kernel told of the page before; QEMU knows whose it was, and EDAC in which module.
+            sink.fault(event.times(1), true);
+        }
+        if (event.raw() instanceof Raw.Counter counter) {
+            sink.settled(counter);
         }
     }
 

@@ -3,6 +3,7 @@ package io.lockstep.telemetry.health;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -78,7 +79,10 @@ public final class HealthBook {
         }
         account.corrected += event.count();
         account.slow.add(nowMs, event.count());
-        account.fast.add(nowMs, event.count());
+        if (!(event.raw() instanceof Raw.Counter counter && counter.away())) {
+            // What came while no agent looked may have taken weeks: it is no storm.
+            account.fast.add(nowMs, event.count());
+        }
         if (account.state == HealthState.HEALTHY) {
             account.worsen(HealthState.WATCH, nowMs, event.line());
         }

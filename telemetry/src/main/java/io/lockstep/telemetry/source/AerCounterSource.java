@@ -21,13 +21,19 @@ public final class AerCounterSource implements EventSource {
             new Counter("aer_dev_fatal", "TOTAL_ERR_FATAL", Severity.FATAL));
 
     private final Sysfs sysfs;
-    private final CounterDeltas deltas = new CounterDeltas();
+    private final Counters kept;
     private volatile SourceState state;
     private long events;
 
-    /** @param sysfs of {@code /sys} */
-    public AerCounterSource(Sysfs sysfs) {
+    /**
+     * Over a tree.
+     *
+     * @param sysfs of {@code /sys}
+     * @param kept what the counters were last read at
+     */
+    public AerCounterSource(Sysfs sysfs, Counters kept) {
         this.sysfs = sysfs;
+        this.kept = kept;
         state = SourceState.absent("not looked yet", "");
     }
 
@@ -45,8 +51,10 @@ public final class AerCounterSource implements EventSource {
             for (Counter counter : COUNTERS) {
                 String text = sysfs.read(ROOT + "/" + device + "/" + counter.file);
                 counts |= !text.isEmpty();
-                long grown = deltas.grown(device + counter.file, total(text, counter.total));
-                if (grown > 0) {
+                String key = device + "/" + counter.file;
+                long value = total(text, counter.total);
+                Counters.Growth growth = kept.read(key, value);
+                if (growth.count() > 0) {
                     events++;
                     sink.accept(new HardwareEvent(
                             wallMs,
@@ -54,10 +62,10 @@ public final class AerCounterSource implements EventSource {
                             counter.severity,
                             PcieErrors.device(device),
                             HardwareEvent.NO_ADDRESS,
-                            grown,
+                            growth.count(),
                             name(),
-                            "PCIe errors counted by the kernel",
-                            new Raw.Text(text.replace('\n', ','))));
+                            "PCIe errors counted by the kernel" + growth.words(),
+                            new Raw.Counter(key, value, growth.away(), text.replace('\n', ','))));
                 }
             }
             devices += counts ? 1 : 0;

@@ -23,14 +23,20 @@ public final class EdacSource implements EventSource {
     private static final Pattern PLACE = Pattern.compile("(channel|slot|csrow|branch|memory) (\\d{1,9})");
 
     private final Sysfs sysfs;
-    private final CounterDeltas deltas = new CounterDeltas();
+    private final Counters kept;
     private volatile SourceState state;
     private volatile List<Component.Memory> layout = List.of();
     private long events;
 
-    /** @param sysfs of {@code /sys} */
-    public EdacSource(Sysfs sysfs) {
+    /**
+     * Over a tree.
+     *
+     * @param sysfs of {@code /sys}
+     * @param kept what the counters were last read at
+     */
+    public EdacSource(Sysfs sysfs, Counters kept) {
         this.sysfs = sysfs;
+        this.kept = kept;
         state = SourceState.absent("not looked yet", "");
     }
 
@@ -157,8 +163,9 @@ public final class EdacSource implements EventSource {
             Component.Memory memory,
             long wallMs,
             Consumer<HardwareEvent> sink) {
-        long count = file.isEmpty() ? 0 : deltas.grown(file, sysfs.number(file, -1));
-        if (count > 0) {
+        long value = file.isEmpty() ? -1 : sysfs.number(file, -1);
+        Counters.Growth growth = kept.read(file, value);
+        if (growth.count() > 0) {
             events++;
             sink.accept(new HardwareEvent(
                     wallMs,
@@ -166,10 +173,10 @@ public final class EdacSource implements EventSource {
                     severity,
                     memory,
                     HardwareEvent.NO_ADDRESS,
-                    count,
+                    growth.count(),
                     "edac-counters",
-                    what,
-                    new Raw.Text(file)));
+                    what + growth.words(),
+                    new Raw.Counter(file, value, growth.away(), file)));
         }
     }
 

@@ -20,7 +20,7 @@ public final class PoisonedMemorySource implements EventSource {
 
     private final Sysfs sysfs;
     private final Sysfs procfs;
-    private final CounterDeltas deltas = new CounterDeltas();
+    private final Counters counters = new Counters("");
     private volatile SourceState state;
     private long events;
 
@@ -49,11 +49,11 @@ public final class PoisonedMemorySource implements EventSource {
             String file = NODES + "/" + node + "/memory_failure/total";
             long total = sysfs.number(file, -1);
             nodes += total >= 0 ? 1 : 0;
-            hand(deltas.grown(node, total), "node " + node.substring(4), wallMs, sink);
+            hand(counters.read(node, total).count(), "node " + node.substring(4), wallMs, sink);
         }
         long corruptedKib = corruptedKib();
         long pages = corruptedKib < 0 ? -1 : corruptedKib / KIB_PER_PAGE;
-        long grown = deltas.grown(FIELD, pages);
+        long grown = counters.read(FIELD, pages).count();
         if (nodes == 0) {
             hand(grown, "this host", wallMs, sink);
         }

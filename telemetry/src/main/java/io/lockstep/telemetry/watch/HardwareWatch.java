@@ -4,7 +4,9 @@ import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Poll;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.fault.FaultMerger;
+import io.lockstep.telemetry.fault.FaultSink;
 import io.lockstep.telemetry.fault.MemoryIdentity;
 import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthBook;
@@ -12,10 +14,13 @@ import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthListener;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.health.KeptCounters;
 import io.lockstep.telemetry.inventory.Inventory;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -51,17 +56,31 @@ public final class HardwareWatch implements AutoCloseable {
 
     private static final long CLOSE_MS = 2_000;
 
+    /** Turns at the start. The kernel's log of 16 MiB has some 200,000 records, of which a turn reads 4096: 49, rounded up. */
+    private static final int CATCH_UP_TURNS = 64;
+
     private final HostSources sources;
     private final Path healthFile;
     private final Supplier<Optional<Inventory>> inventory;
     private final HealthBook book;
     private final EventLog log = new EventLog();
-    private final FaultMerger merger = new FaultMerger(this::fault);
+    private final FloodLog warnings = new FloodLog(LOG::warn);
+    private final FloodLog errors = new FloodLog(LOG::error);
+    private final FloodLog changes = new FloodLog(LOG::info);
+    private final FaultMerger merger = new FaultMerger(new Sink());
+
+    /** Of what is fed: it is no part of what happened, and no counter shows it. Guarded by the merger, too. */
+    private final FaultMerger fed = new FaultMerger(this::fault);
+
     private final CountDownLatch closed = new CountDownLatch(1);
+    private final CountDownLatch caughtUp = new CountDownLatch(1);
     private final Semaphore urgent = new Semaphore(0);
     private final List<Thread> threads;
     private volatile boolean dirty;
     private volatile long savedMs;
+
+    /** As the file has it; guarded by the merger, under which accounts, tallies and counters agree. */
+    private KeptCounters saved;
 
     private HardwareWatch(
             HostSources sources,
@@ -73,6 +92,7 @@ public final class HardwareWatch implements AutoCloseable {
         this.healthFile = healthFile;
         this.inventory = inventory;
         book = new HealthBook(rules, new Listener(listener));
+        saved = new KeptCounters(sources.counters().boot(), Map.of(), List.of());
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
 
@@ -90,7 +110,7 @@ public final class HardwareWatch implements AutoCloseable {
             HealthListener listener) {
         HardwareWatch watch = new HardwareWatch(sources, rules, healthFile, inventory, listener);
         try {
-            HealthFile.load(watch.book, healthFile, System.currentTimeMillis());
+            watch.resume(HealthFile.load(watch.book, healthFile, System.currentTimeMillis()));
         } catch (IOException e) {
             LOG.warn("the hardware's earlier health is lost: {}", e.toString());
         }
@@ -99,6 +119,18 @@ public final class HardwareWatch implements AutoCloseable {
             thread.start();
         }
         return watch;
+    }
+
+    /** Counters of another life of the kernel began anew: their first reading is the start. */
+    private void resume(KeptCounters kept) {
+        String boot = sources.counters().boot();
+        if (!boot.isEmpty() && boot.equals(kept.boot())) {
+            synchronized (merger) {
+                sources.counters().restore(kept.values());
+                merger.restore(kept.told(), monotonicMs());
+                saved = kept;
+            }
+        }
     }
 
     /** How the host fares: as its worst part. */
@@ -141,15 +173,20 @@ public final class HardwareWatch implements AutoCloseable {
     }
 
     /**
-     * Reads a source that is not one of this watch's, e.g. a drill, in the caller's thread: what is due now.
+     * Reads a source that is not one of this watch's, e.g. a drill, in the caller's thread: what is due now. It is merged with what is fed
+     * alone.
      *
      * @return events handed on
      */
     public int feed(EventSource source) {
-        long nowMs = System.nanoTime() / 1_000_000;
-        int events = source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+        long nowMs = monotonicMs();
+        int events = source.poll(System.currentTimeMillis(), event -> {
+            synchronized (merger) {
+                fed.offer(event, nowMs);
+            }
+        });
         synchronized (merger) {
-            merger.drain(nowMs);
+            fed.drain(nowMs);
         }
         return events;
     }
@@ -165,20 +202,33 @@ public final class HardwareWatch implements AutoCloseable {
         @Override
         public void changed(ComponentHealth health, HealthState before) {
             dirty = true;
-            LOG.info(
-                    "{}: {} -> {}: {}",
-                    health.component().words(),
-                    before.words(),
-                    health.state().words(),
-                    health.evidence().isEmpty()
-                            ? "calm"
-                            : health.evidence().get(health.evidence().size() - 1));
+            String why = health.evidence().isEmpty()
+                    ? "calm"
+                    : health.evidence().get(health.evidence().size() - 1);
+            changes.add(
+                    new Subject(coarse(health.component()), before, health.state()),
+                    health.component().words() + ": " + before.words() + " -> "
+                            + health.state().words() + ": " + why,
+                    monotonicMs());
             next.changed(health, before);
         }
 
         @Override
         public void noticed(HardwareEvent event, ComponentHealth health, HealthState before, boolean pageWorn) {
             next.noticed(event, health, before, pageWorn);
+        }
+    }
+
+    /** Called with the merger held. */
+    private final class Sink implements FaultSink {
+        @Override
+        public void fault(HardwareEvent event, boolean refined) {
+            HardwareWatch.this.fault(event, refined);
+        }
+
+        @Override
+        public void settled(Raw.Counter counter) {
+            sources.counters().settle(counter);
         }
     }
 
@@ -193,13 +243,31 @@ public final class HardwareWatch implements AutoCloseable {
                 sources.edac().layout(), inventory.get().map(Inventory::dimms).orElse(List.of()));
     }
 
+    /** What lines of the log are about: the part, and the kind and severity of an event or the states between which it went. */
+    private record Subject(Component component, Enum<?> one, Enum<?> other) {}
+
+    /** As coarsely as the log tells parts apart: pages and rows come in thousands. */
+    private static Component coarse(Component component) {
+        if (component instanceof Component.Memory memory) {
+            return memory.module();
+        }
+        return component instanceof Component.PhysicalAddress ? Component.Memory.ANYWHERE : component;
+    }
+
+    private static long monotonicMs() {
+        return System.nanoTime() / 1_000_000;
+    }
+
     private void fault(HardwareEvent event, boolean refined) {
         HardwareEvent known = event.component() instanceof Component.Memory
                 ? event.on(identity().resolve(event.component()))
                 : event;
         log.add(known, refined);
         if (known.immediate()) {
-            LOG.warn("{}", known.line());
+            warnings.add(
+                    new Subject(coarse(known.component()), known.kind(), known.severity()),
+                    known.line(),
+                    monotonicMs());
         }
         book.record(known, refined, System.currentTimeMillis());
         dirty = true;
@@ -216,24 +284,38 @@ public final class HardwareWatch implements AutoCloseable {
         for (int i = 0; i < descriptors.length; i++) {
             poll.set(i, descriptors[i], Poll.IN);
         }
-        while (closed.getCount() > 0) {
-            try {
+        try {
+            catchUp(poll);
+            while (closed.getCount() > 0) {
                 poll.await(DRAIN_NS);
-            } catch (LinuxException e) {
-                LOG.error("hardware events cannot be waited for: {}", e.toString());
-                return;
+                read(sources.waking());
             }
-            read(sources.waking());
+        } catch (LinuxException e) {
+            LOG.error("hardware events cannot be waited for: {}", e.toString());
+        } finally {
+            caughtUp.countDown();
         }
+    }
+
+    /** Reads what came while no agent looked, before the counters are read that count it, too: a fault must not be told twice. */
+    private void catchUp(Poll poll) throws LinuxException {
+        int turns = 0;
+        do {
+            read(sources.waking());
+            turns++;
+        } while (turns < CATCH_UP_TURNS && closed.getCount() > 0 && poll.await(0) > 0);
+        caughtUp.countDown();
     }
 
     private void ask() {
         try {
+            caughtUp.await(POLL_MS, TimeUnit.MILLISECONDS);
             while (closed.getCount() > 0) {
                 read(sources.polled());
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
-                if (dirty && nowMs - savedMs >= SAVE_MS) {
+                List.of(errors, warnings, changes).forEach(lines -> lines.drain(monotonicMs()));
+                if ((dirty || countersMoved()) && nowMs - savedMs >= SAVE_MS) {
                     save(nowMs);
                 }
                 await(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(POLL_MS));
@@ -245,27 +327,33 @@ public final class HardwareWatch implements AutoCloseable {
 
     /** Waits, but saves what must survive if this process is killed the next moment. */
     private void await(long untilNs) throws InterruptedException {
-        while (closed.getCount() > 0 && urgent.tryAcquire(untilNs - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+        long leftNs = untilNs - System.nanoTime();
+        // A flood of them must not keep the slow sources from being asked.
+        while (leftNs > 0 && closed.getCount() > 0 && urgent.tryAcquire(leftNs, TimeUnit.NANOSECONDS)) {
             urgent.drainPermits();
             save(System.currentTimeMillis());
             if (closed.await(URGENT_MS, TimeUnit.MILLISECONDS)) {
                 return;
             }
+            leftNs = untilNs - System.nanoTime();
         }
     }
 
     private void read(List<EventSource> some) {
-        long nowMs = System.nanoTime() / 1_000_000;
+        long nowMs = monotonicMs();
         try {
             for (EventSource source : some) {
                 source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
             }
             synchronized (merger) {
                 merger.drain(nowMs);
+                fed.drain(nowMs);
             }
         } catch (RuntimeException e) {
             // A fault of ours in one event must not end the watch over all others.
-            LOG.error("a hardware event was not understood: {}", e, e);
+            StringWriter stack = new StringWriter();
+            e.printStackTrace(new PrintWriter(stack));
+            errors.add(List.of(e.getStackTrace()), "a hardware event was not understood: " + stack, monotonicMs());
         }
     }
 
@@ -275,13 +363,28 @@ public final class HardwareWatch implements AutoCloseable {
         }
     }
 
-    private void save(long nowMs) {
+    private KeptCounters counters() {
+        return new KeptCounters(sources.counters().boot(), sources.counters().settled(), merger.tallies(monotonicMs()));
+    }
+
+    private boolean countersMoved() {
+        synchronized (merger) {
+            return !counters().equals(saved);
+        }
+    }
+
+    private synchronized void save(long nowMs) {
         dirty = false;
         savedMs = nowMs;
         try {
-            HealthFile.save(book, healthFile, nowMs);
+            byte[] bytes;
+            synchronized (merger) {
+                saved = counters();
+                bytes = HealthFile.bytes(book, saved, nowMs);
+            }
+            HealthFile.save(bytes, healthFile);
         } catch (IOException e) {
-            LOG.warn("the hardware's health cannot be kept: {}", e.toString());
+            warnings.add("keep", "the hardware's health cannot be kept: " + e, monotonicMs());
         }
     }
 
@@ -298,9 +401,11 @@ public final class HardwareWatch implements AutoCloseable {
             }
         }
         synchronized (merger) {
-            merger.end(System.nanoTime() / 1_000_000);
+            merger.end(monotonicMs());
+            fed.end(monotonicMs());
         }
         save(System.currentTimeMillis());
+        List.of(errors, warnings, changes).forEach(lines -> lines.end(monotonicMs()));
         all().forEach(EventSource::close);
     }
 }

@@ -7,6 +7,7 @@ import io.lockstep.telemetry.sensor.SensorLimits;
 import io.lockstep.telemetry.sensor.SensorSource;
 import io.lockstep.telemetry.source.AerCounterSource;
 import io.lockstep.telemetry.source.BondingSource;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.KmsgSource;
@@ -25,8 +26,9 @@ import java.util.List;
  * @param waking sources that wake their reader
  * @param polled sources that must be asked, every few seconds
  * @param edac the one of the polled that knows the layout of memory
+ * @param counters of those of the polled whose counters are kept over restarts of the agent
  */
-public record HostSources(List<EventSource> waking, List<EventSource> polled, EdacSource edac) {
+public record HostSources(List<EventSource> waking, List<EventSource> polled, EdacSource edac, Counters counters) {
     public HostSources {
         waking = List.copyOf(waking);
         polled = List.copyOf(polled);
@@ -36,7 +38,7 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
     public HostSources and(EventSource... more) {
         List<EventSource> all = new ArrayList<>(waking);
         Collections.addAll(all, more);
-        return new HostSources(all, polled, edac);
+        return new HostSources(all, polled, edac, counters);
     }
 
     /**
@@ -61,23 +63,22 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
     public static HostSources ofThisHost(Path state, String instance, boolean keep, SensorLimits limits) {
         Sysfs sysfs = new Sysfs(Path.of("/sys"));
         Sysfs procfs = new Sysfs(Path.of("/proc"));
-        EdacSource edac = new EdacSource(sysfs);
+        String boot = procfs.read("sys/kernel/random/boot_id");
+        Counters counters = new Counters(boot);
+        EdacSource edac = new EdacSource(sysfs, counters);
         return new HostSources(
                 List.of(
                         TraceSource.open(Path.of("/sys/kernel/tracing"), instance, keep),
-                        new KmsgSource(
-                                Path.of("/dev/kmsg"),
-                                procfs.read("sys/kernel/random/boot_id"),
-                                state.resolve("kmsg"),
-                                System::nanoTime)),
+                        new KmsgSource(Path.of("/dev/kmsg"), boot, state.resolve("kmsg"), System::nanoTime)),
                 List.of(
                         edac,
-                        new AerCounterSource(sysfs),
+                        new AerCounterSource(sysfs, counters),
                         new PoisonedMemorySource(sysfs, procfs),
                         new PstoreSource(new Sysfs(Path.of("/sys/fs/pstore")), state.resolve("pstore")),
                         new BondingSource(procfs),
                         new SensorSource(new OshiSensors(sysfs), limits),
                         new SelSource(Bmc.at(Path.of("/dev/ipmi0")), state.resolve("sel"))),
-                edac);
+                edac,
+                counters);
     }
 }

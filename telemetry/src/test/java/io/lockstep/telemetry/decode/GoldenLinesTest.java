@@ -6,10 +6,12 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** The English of the decoder, line by line: {@code machine-checks.txt} holds inputs and what an operator reads. */
@@ -61,5 +63,18 @@ class GoldenLinesTest {
                     .as(line)
                     .isEqualTo(line.substring(bar + 3));
         }
+    }
+
+    @Test
+    void shouldHoldALineOfEveryBankTypeOfAmd() throws IOException {
+        Set<SmcaBank> found = EnumSet.noneOf(SmcaBank.class);
+        for (String line : lines()) {
+            SmcaBank bank =
+                    SmcaBank.of(check(line.substring(0, line.indexOf(" | "))).ipid());
+            if (bank != null) {
+                found.add(bank);
+            }
+        }
+        assertThat(found).containsExactlyInAnyOrder(SmcaBank.values());
     }
 }

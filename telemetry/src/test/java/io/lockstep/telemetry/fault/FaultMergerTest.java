@@ -8,6 +8,7 @@ import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
+import io.lockstep.telemetry.event.Tally;
 import io.lockstep.telemetry.inventory.Inventory;
 import java.util.ArrayList;
 import java.util.List;
@@ -132,6 +133,61 @@ class FaultMergerTest {
         assertThat(told.get(1)).startsWith("refined uncorrected error, action required on a DIMM");
         merger.offer(guest, 20);
         assertThat(told.get(2)).as("one that the kernel did not tell").doesNotStartWith("refined");
+    }
+
+    private static HardwareEvent lost(String counter, EventKind kind, Component place) {
+        return event(counter, kind, Severity.RECOVERABLE, place, -1, 1);
+    }
+
+    @Test
+    void shouldCountOnceWhatTwoCountersShow() {
+        merger.offer(event("mce", EventKind.MEMORY_ERROR, Severity.ACTION_OPTIONAL, CHANNEL, 0x7000000, 1), 0);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
+        merger.offer(lost("poisoned-memory", EventKind.PAGE_FAILED, Component.Memory.ANYWHERE), 101);
+        merger.drain(101 + FaultMerger.HOLD_MS);
+        assertThat(told).hasSize(1);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 1000);
+        merger.offer(lost("poisoned-memory", EventKind.PAGE_FAILED, Component.Memory.ANYWHERE), 1001);
+        merger.drain(1001 + FaultMerger.HOLD_MS);
+        assertThat(told.get(1))
+                .isEqualTo("uncorrected error on DIMM CPU0 channel 1 slot 0 (A2): trouble (edac-counters)");
+        assertThat(told).hasSize(2);
+    }
+
+    @Test
+    void shouldNameTheModuleThatOnlyTheSecondCounterKnows() {
+        merger.offer(lost("poisoned-memory", EventKind.PAGE_FAILED, Component.Memory.ANYWHERE), 0);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 1);
+        merger.drain(1 + FaultMerger.HOLD_MS);
+        assertThat(told)
+                .containsExactly(
+                        "uncorrected error on a DIMM: trouble (poisoned-memory)",
+                        "refined uncorrected error on DIMM CPU0 channel 1 slot 0 (A2): trouble (edac-counters)");
+    }
+
+    @Test
+    void shouldCountAPageOnceThatAGuestAndTheKernelsCounterTellOf() {
+        merger.offer(lost("guests", EventKind.GUEST_MEMORY, Component.Memory.ANYWHERE), 0);
+        merger.offer(lost("poisoned-memory", EventKind.PAGE_FAILED, Component.Memory.ANYWHERE), 3000);
+        merger.drain(3000 + FaultMerger.HOLD_MS);
+        assertThat(told).containsExactly("uncorrected error on a DIMM: trouble (guests)");
+    }
+
+    @Test
+    void shouldKnowInItsNextLifeWhatNoCounterHasShownYet() {
+        merger.offer(corrected("mce", MODULE, 0x1000, 3), 0);
+        merger.drain(FaultMerger.HOLD_MS);
+        merger.offer(corrected("edac-counters", MODULE, -1, 2), 1000);
+        merger.drain(1000 + FaultMerger.HOLD_MS);
+        assertThat(merger.tallies(2000)).containsExactly(new Tally(MODULE, false, 1));
+        FaultMerger next = new FaultMerger((event, refined) -> events.add(event));
+        next.restore(merger.tallies(2000), 0);
+        events.clear();
+        next.offer(corrected("edac-counters", MODULE, -1, 2), 10);
+        next.drain(10 + FaultMerger.HOLD_MS);
+        assertThat(events).extracting(HardwareEvent::count).containsExactly(1L);
+        assertThat(next.tallies(600)).isEmpty();
+        assertThat(merger.tallies(1000 + FaultMerger.COUNTED_MS)).isEmpty();
     }
 
     @Test

@@ -33,7 +33,7 @@ final class GuestWatchMain {
         waking.get(0).close();
         waking.set(0, TimedTrace.open("lockstep", ns -> say("delay\t" + ns)));
         HardwareWatch watch = HardwareWatch.start(
-                new HostSources(waking, host.polled(), host.edac()),
+                new HostSources(waking, host.polled(), host.edac(), host.counters()),
                 HealthRules.DEFAULT,
                 state.resolve("health"),
                 Optional::empty,

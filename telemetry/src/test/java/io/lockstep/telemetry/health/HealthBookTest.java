@@ -8,13 +8,17 @@ import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
+import io.lockstep.telemetry.event.Tally;
 import io.lockstep.telemetry.fault.FaultMerger;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -159,7 +163,7 @@ class HealthBookTest {
                 new Component.Host("power supplies"),
                 new Component.Guest("web1"));
         others.forEach(o -> book.record(event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, START));
-        HealthFile.save(book, file, START);
+        HealthFile.save(HealthFile.bytes(book, KeptCounters.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         HealthFile.load(next, file, START + 1000);
         assertThat(next.all()).isEqualTo(book.all());
@@ -168,10 +172,48 @@ class HealthBookTest {
     }
 
     @Test
+    void shouldKeepHowMuchOfTheCountersItHolds(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("health");
+        KeptCounters counters =
+                new KeptCounters("one", Map.of("mc0/dimm0", 7L, "mc0/dimm1", 0L), List.of(new Tally(A2, true, 3)));
+        corrected(A2, -1, 1, START);
+        HealthFile.save(HealthFile.bytes(book, counters, START), file);
+        HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        assertThat(HealthFile.load(next, file, START)).isEqualTo(counters);
+        assertThat(next.all()).isEqualTo(book.all());
+    }
+
+    /** Without the counters' part, as before it came: two empty counts and an empty text are cut off. */
+    @Test
+    void shouldReadAFileOfAnOlderAgent(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("health");
+        corrected(A2, -1, 1, START);
+        byte[] bytes = HealthFile.bytes(book, KeptCounters.NONE, START);
+        ByteBuffer older = ByteBuffer.allocate(bytes.length - 10).put(bytes, 0, bytes.length - 14);
+        CRC32C crc = new CRC32C();
+        crc.update(older.array(), 0, older.position());
+        Files.write(file, older.putInt((int) crc.getValue()).array());
+        HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        assertThat(HealthFile.load(next, file, START)).isEqualTo(KeptCounters.NONE);
+        assertThat(next.all()).isEqualTo(book.all());
+    }
+
+    @Test
+    void shouldTakeNoStormForWhatCameWhileNoAgentLooked() {
+        Raw away = new Raw.Counter("mc0/dimm0", 5000, true, "");
+        HardwareEvent event = new HardwareEvent(
+                START, EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 5000, "edac-counters", "trouble", away);
+        book.record(event, false, START);
+        assertThat(only().corrected()).isEqualTo(5000);
+        assertThat(only().evidence()).anyMatch(reason -> reason.equals("5000 corrected errors in 24 hours"));
+        assertThat(only().evidence()).noneMatch(reason -> reason.contains("storm"));
+    }
+
+    @Test
     void shouldRefuseAFileThatIsDamagedOrNotItsOwn(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
         corrected(A2, -1, 1, START);
-        HealthFile.save(book, file, START);
+        HealthFile.save(HealthFile.bytes(book, KeptCounters.NONE, START), file);
         byte[] bytes = Files.readAllBytes(file);
         bytes[40] ^= 1;
         Files.write(file, bytes);

@@ -27,6 +27,7 @@ class SysfsSourcesTest {
     Path root;
 
     private final List<HardwareEvent> events = new ArrayList<>();
+    private final Counters counters = new Counters("one");
 
     private List<String> poll(EventSource source) {
         events.clear();
@@ -46,7 +47,7 @@ class SysfsSourcesTest {
                 .file(MC + "dimm3/dimm_ue_count", "0")
                 .file(MC + "dimm4/size", "0")
                 .file(MC + "csrow0/ch1_ce_count", "7");
-        EdacSource edac = new EdacSource(tree.sysfs());
+        EdacSource edac = new EdacSource(tree.sysfs(), counters);
         assertThat(poll(edac)).as("what was before the start is no news").isEmpty();
         assertThat(edac.layout()).singleElement().satisfies(m -> assertThat(m.words())
                 .isEqualTo("DIMM CPU1 controller 0 channel 1 slot 0, 32 GiB"));
@@ -75,7 +76,7 @@ class SysfsSourcesTest {
                 .file(MC + "csrow2/ch1_dimm_label", "mc#0csrow#2channel#1")
                 .file(MC + "csrow2/ue_count", "0")
                 .file(MC + "ce_noinfo_count", "");
-        EdacSource edac = new EdacSource(tree.sysfs());
+        EdacSource edac = new EdacSource(tree.sysfs(), counters);
         poll(edac);
         tree.file(MC + "csrow2/ch1_ce_count", "1")
                 .file(MC + "csrow2/ue_count", "2")
@@ -92,7 +93,7 @@ class SysfsSourcesTest {
     void shouldTellWhatPcieCountersGrewBy() {
         String device = "bus/pci/devices/0000:3b:00.1/";
         Tree tree = new Tree(root).file(device + "aer_dev_correctable", "RxErr 4\nBadTLP 0\nTOTAL_ERR_COR 4");
-        AerCounterSource aer = new AerCounterSource(tree.sysfs());
+        AerCounterSource aer = new AerCounterSource(tree.sysfs(), counters);
         assertThat(poll(aer)).isEmpty();
         tree.file(device + "aer_dev_correctable", "RxErr 6\nBadTLP 0\nTOTAL_ERR_COR 6");
         assertThat(poll(aer))
@@ -100,6 +101,27 @@ class SysfsSourcesTest {
                         "corrected error on PCIe device 0000:3b:00.1, 2 times: PCIe errors counted by the kernel"
                                 + " (aer-counters)");
         assertThat(aer.state().detail()).isEqualTo("1 functions");
+    }
+
+    @Test
+    void shouldTellWhatPcieCountersGrewByWhileNoAgentLooked() {
+        String device = "bus/pci/devices/0000:3b:00.1/";
+        Tree tree = new Tree(root).file(device + "aer_dev_correctable", "TOTAL_ERR_COR 4");
+        poll(new AerCounterSource(tree.sysfs(), counters));
+        Counters next = new Counters("one");
+        next.restore(counters.settled());
+        tree.file(device + "aer_dev_correctable", "TOTAL_ERR_COR 6")
+                .file(device + "aer_dev_fatal", "TOTAL_ERR_FATAL 1");
+        AerCounterSource aer = new AerCounterSource(tree.sysfs(), next);
+        assertThat(poll(aer))
+                .as("a counter that nobody knew before has its start here")
+                .containsExactly(
+                        "corrected error on PCIe device 0000:3b:00.1, 2 times: PCIe errors counted by the kernel while no"
+                                + " agent looked (aer-counters)");
+        tree.file(device + "aer_dev_correctable", "TOTAL_ERR_COR 7");
+        assertThat(poll(aer))
+                .containsExactly("corrected error on PCIe device 0000:3b:00.1: PCIe errors counted by the kernel"
+                        + " (aer-counters)");
     }
 
     @Test
@@ -158,8 +180,8 @@ class SysfsSourcesTest {
     void shouldBeAbsentWithoutHarmOnAnEmptyHost() {
         Sysfs empty = new Sysfs(root.resolve("nothing"));
         List<EventSource> sources = List.of(
-                new EdacSource(empty),
-                new AerCounterSource(empty),
+                new EdacSource(empty, counters),
+                new AerCounterSource(empty, counters),
                 new PoisonedMemorySource(empty, empty),
                 new PstoreSource(empty, root.resolve("told")),
                 new BondingSource(empty));
@@ -228,7 +250,7 @@ class SysfsSourcesTest {
                     .file(MC + "rank" + select + "/dimm_location", "csrow " + select + " channel 1 ")
                     .file(MC + "rank" + select + "/dimm_ce_count", "0");
         }
-        EdacSource edac = new EdacSource(tree.sysfs());
+        EdacSource edac = new EdacSource(tree.sysfs(), counters);
         poll(edac);
         assertThat(edac.layout())
                 .extracting(Component.Memory::words)

@@ -11,6 +11,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Records of events that no virtual machine raises, their bytes laid out by {@link RecordedFormats}. */
 class RecordedEventsTest {
@@ -122,5 +124,80 @@ class RecordedEventsTest {
         assertThat(maybe("thermal/thermal_zone_trip", RecordedFormats.THERMAL))
                 .as("a fan that sets in")
                 .isNull();
+    }
+
+    /** {@code enum thermal_trip_type}: 0 active, 1 passive, 2 hot, 3 critical. */
+    @ParameterizedTest
+    @CsvSource({
+        "1, thermal limit passed",
+        "2, thermal limit passed",
+        "3, critical thermal limit passed",
+    })
+    void shouldTellTheSortsOfThermalTripsApart(int type, String what) {
+        text(8, "acpitz");
+        page.putInt(12, 4).putInt(16, 2).putInt(20, type);
+        HardwareEvent event = decode("thermal/thermal_zone_trip", RecordedFormats.THERMAL);
+        assertThat(event.line()).isEqualTo("notice on sensor acpitz: " + what + " (thermal)");
+        assertThat(event.kind()).isEqualTo(EventKind.THERMAL);
+        assertThat(event.raw().words()).isEqualTo("trip 2 type " + type);
+    }
+
+    /** An older kernel's thermal_throt: bank 128, STATUS as IA32_THERM_STATUS. */
+    @Test
+    void shouldTellThatAProcessorIsThrottledAndThatItIsNoMore() {
+        machineCheck(0x88010003L, 0, 0, 0, 128);
+        page.put(106, (byte) 0).putInt(92, 0x50654);
+        assertThat(decode("mce/mce_record", Formats.MCE_RECORD).line())
+                .isEqualTo("notice on CPU 9 (socket 1): processor over its thermal limit (mce)");
+        page.putLong(24, 0x88010002L);
+        assertThat(decode("mce/mce_record", Formats.MCE_RECORD).line())
+                .isEqualTo("notice on CPU 9 (socket 1): processor below its thermal limit again (mce)");
+    }
+
+    private void machineCheck(long status, long addr, long synd, long ipid, int bank) {
+        page.putLong(24, status).putLong(32, addr).putLong(48, synd).putLong(56, ipid);
+        page.putInt(88, 9).putInt(92, 0xa00f11).putInt(100, 1).put(105, (byte) bank);
+        page.put(106, (byte) 2);
+    }
+
+    /** MCA_STATUS, MCA_IPID and MCA_SYND as AMD's Processor Programming Reference of family 19h lays them out. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "9c2040000000011b | 9600350f00 | 5 | corrected error on DIMM CPU1 channel 3 slot 2, rank 1: DRAM ECC error in"
+                        + " the memory controller (mce)",
+                "9c20100000000a0b | 9600250f00 | 2 | deferred error on DIMM CPU1 channel 2 slot 1, rank 0: DRAM ECC error in"
+                        + " the memory controller (mce)",
+                "9000000000040a0b | 1009600250f00 | 0 | corrected error on memory of CPU1 channel 2: command or address"
+                        + " parity error in the memory controller (mce)",
+                "b400080000010135 | 1000b000000000 | 0 | uncorrected error, action required on CPU 9 (socket 1) at address"
+                        + " 0x7654321000: data cache ECC error or poison on a load in the load-store unit (mce)",
+                "9000000000020151 | 100b000000000 | 0 | corrected error on CPU 9 (socket 1): instruction cache tag parity"
+                        + " error in the instruction fetch unit (mce)",
+                "9400000000020166 | 200b000000000 | 0 | corrected error on CPU 9 (socket 1) at address 0x7654321000: data ECC"
+                        + " error in the L2 cache (mce)",
+                "9000000000040137 | 700b000000000 | 0 | corrected error on CPU 9 (socket 1): data ECC error in the L3"
+                        + " cache (mce)",
+                "b2000000000a0e0b | 2002e00000000 | 0 | fatal error on CPU 9 (socket 1): probe filter ECC error in the"
+                        + " coherent station (mce)",
+                "9000100000040e0b | 1002e00000000 | 0 | deferred error on CPU 9 (socket 1): deferred error of the data"
+                        + " fabric in the power, interrupts and fabric unit (mce)",
+            })
+    void shouldDecodeAmdsScalableBanks(String status, String ipid, long synd, String line) {
+        machineCheck(Long.parseUnsignedLong(status, 16), 0x7654321000L, synd, Long.parseUnsignedLong(ipid, 16), 17);
+        assertThat(decode("mce/mce_record", Formats.MCE_RECORD).line()).isEqualTo(line);
+    }
+
+    /** {@code drivers/edac/amd64_edac.c}: its label names chip select and channel, and it knows no more. */
+    @Test
+    void shouldDecodeAnEventOfAmdsMemoryController() {
+        page.putInt(8, 0).putShort(20, (short) 1).put(22, (byte) 1).putLong(32, 0x7654321000L);
+        text(12, "");
+        text(16, "mc#1csrow#3channel#2");
+        text(56, "");
+        assertThat(decode("ras/mc_event", Formats.MC_EVENT).line())
+                .isEqualTo("corrected error on memory of controller 1 channel 2, rank 3 at address 0x7654321000: memory"
+                        + " error (edac)");
     }
 }

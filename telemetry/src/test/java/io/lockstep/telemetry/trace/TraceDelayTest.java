@@ -8,6 +8,7 @@ import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.health.HealthRules;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.Sysfs;
@@ -61,8 +62,9 @@ class TraceDelayTest {
                     TraceDelayTest::marker,
                     System::nanoTime,
                     delays::add);
-            HostSources sources =
-                    new HostSources(List.of(source), List.of(), new EdacSource(new Sysfs(state.resolve("none"))));
+            Counters counters = new Counters("");
+            EdacSource edac = new EdacSource(new Sysfs(state.resolve("none")), counters);
+            HostSources sources = new HostSources(List.of(source), List.of(), edac, counters);
             Path marker = tracefs.resolve("instances").resolve(NAME).resolve("trace_marker");
             try (HardwareWatch watch = HardwareWatch.start(
                     sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {})) {

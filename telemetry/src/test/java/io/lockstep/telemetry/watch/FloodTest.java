@@ -8,6 +8,7 @@ import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
@@ -68,9 +69,10 @@ class FloodTest {
     @Test
     void shouldCountTwoMillionCorrectedErrorsInLittleMemoryAndMissNoUncorrectedOne() {
         Storm storm = new Storm();
-        EdacSource edac = new EdacSource(new Sysfs(directory));
+        Counters counters = new Counters("one");
+        EdacSource edac = new EdacSource(new Sysfs(directory), counters);
         try (HardwareWatch watch = HardwareWatch.start(
-                new HostSources(List.of(storm), List.of(edac), edac),
+                new HostSources(List.of(storm), List.of(edac), edac, counters),
                 HealthRules.DEFAULT,
                 directory.resolve("health"),
                 Optional::empty,

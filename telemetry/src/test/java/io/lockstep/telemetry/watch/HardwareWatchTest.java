@@ -13,6 +13,7 @@ import io.lockstep.telemetry.health.HealthBook;
 import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
@@ -25,7 +26,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,6 +41,7 @@ class HardwareWatchTest {
     /** A source that tells what a test puts into it. */
     private static final class Scripted implements EventSource {
         final Queue<HardwareEvent> events = new ConcurrentLinkedQueue<>();
+        volatile Supplier<@Nullable HardwareEvent> flood = () -> null;
 
         @Override
         public String name() {
@@ -46,6 +51,11 @@ class HardwareWatchTest {
         @Override
         public int poll(long wallMs, Consumer<HardwareEvent> sink) {
             int count = 0;
+            HardwareEvent more = flood.get();
+            if (more != null) {
+                sink.accept(more);
+                count++;
+            }
             for (HardwareEvent event = events.poll(); event != null; event = events.poll()) {
                 if (event.count() == 666) {
                     throw new IllegalStateException("broken on purpose");
@@ -69,14 +79,21 @@ class HardwareWatchTest {
     private final Queue<ComponentHealth> changes = new ConcurrentLinkedQueue<>();
 
     private HardwareWatch start() {
-        EdacSource edac = new EdacSource(new Tree(directory)
+        return start("one", 0, 0);
+    }
+
+    /** In a life of the kernel whose counters of the module stand so. */
+    private HardwareWatch start(String boot, int corrected, int uncorrected) {
+        Counters counters = new Counters(boot);
+        Tree tree = new Tree(directory)
                 .file(MC + "dimm_label", "A2")
                 .file(MC + "dimm_location", "channel 1 slot 0")
                 .file(MC + "size", "32768")
-                .file(MC + "dimm_ce_count", "0")
-                .sysfs());
+                .file(MC + "dimm_ce_count", Integer.toString(corrected))
+                .file(MC + "dimm_ue_count", Integer.toString(uncorrected));
+        EdacSource edac = new EdacSource(tree.sysfs(), counters);
         return HardwareWatch.start(
-                new HostSources(List.of(source), List.of(edac), edac),
+                new HostSources(List.of(source), List.of(edac), edac, counters),
                 HealthRules.DEFAULT,
                 directory.resolve("health"),
                 Optional::empty,
@@ -123,6 +140,114 @@ class HardwareWatchTest {
         }
     }
 
+    /** One life of an agent, long enough to read the counters; what it told. */
+    private List<String> live(String boot, int corrected, int uncorrected) {
+        HardwareWatch watch = start(boot, corrected, uncorrected);
+        try (watch) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+        }
+        return watch.events(0, 10).stream().map(seen -> seen.event().line()).toList();
+    }
+
+    private static String corrected(String times, String away) {
+        return "corrected error on DIMM controller 0 channel 1 slot 0 (A2), 32 GiB" + times
+                + ": memory errors counted by the memory controller" + away + " (edac-counters)";
+    }
+
+    @Test
+    void shouldTellOnceWhatCountersGrewByWhileNoAgentLooked() {
+        assertThat(live("one", 3, 0)).as("what was before the first start").isEmpty();
+        assertThat(live("one", 8, 0)).containsExactly(corrected(", 5 times", " while no agent looked"));
+        assertThat(live("one", 8, 0)).isEmpty();
+        assertThat(live("one", 9, 0)).containsExactly(corrected("", " while no agent looked"));
+    }
+
+    @Test
+    void shouldTakeCountersOfAnotherBootAsTheStart() {
+        live("one", 3, 0);
+        assertThat(live("two", 8, 1)).isEmpty();
+        assertThat(live("two", 9, 1)).containsExactly(corrected("", " while no agent looked"));
+    }
+
+    @Test
+    void shouldTakeUpNothingWhereTheBootIsNotKnown() {
+        live("", 3, 0);
+        assertThat(live("", 8, 0)).isEmpty();
+    }
+
+    @Test
+    void shouldCountFromZeroWhenTheDriverWasLoadedAgainWhileNoAgentLooked() {
+        live("one", 8, 0);
+        assertThat(live("one", 0, 0)).isEmpty();
+        live("one", 8, 0);
+        assertThat(live("one", 2, 0)).containsExactly(corrected(", 2 times", " while no agent looked"));
+    }
+
+    @Test
+    void shouldTakeCountersAsTheStartWhenTheFileIsDamaged() throws IOException {
+        Path file = directory.resolve("health");
+        live("one", 3, 0);
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(file, bytes);
+        assertThat(live("one", 8, 0)).isEmpty();
+        Files.write(file, new byte[0]);
+        assertThat(live("one", 9, 0)).isEmpty();
+        assertThat(live("one", 10, 0)).containsExactly(corrected("", " while no agent looked"));
+    }
+
+    @Test
+    void shouldCountOnceWhatTheKernelKeptAndItsCountersCountedWhileNoAgentLooked() {
+        live("one", 0, 0);
+        source.events.add(event(EventKind.MEMORY_ERROR, 3));
+        assertThat(live("one", 5, 0))
+                .containsExactly(
+                        "corrected error on DIMM controller 0 channel 1 slot 0 (A2), 32 GiB, 3 times: trouble (mce)",
+                        corrected(", 2 times", " while no agent looked"));
+        source.events.add(event(EventKind.MEMORY_ERROR, 1));
+        assertThat(live("one", 5, 0)).as("told before the counter shows it").hasSize(1);
+        assertThat(live("one", 6, 0)).isEmpty();
+        assertThat(live("one", 7, 0)).hasSize(1);
+    }
+
+    @Test
+    void shouldCountOnceWhatWasToldBeforeTheAgentWasKilled() throws IOException {
+        live("one", 0, 0);
+        Path file = directory.resolve("health");
+        byte[] killed;
+        try (HardwareWatch watch = start("one", 0, 0)) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            source.events.add(lost());
+            await().atMost(Duration.ofSeconds(30)).until(() -> kept(file) == 1);
+            killed = Files.readAllBytes(file);
+        }
+        Files.write(file, killed);
+        assertThat(live("one", 0, 1)).isEmpty();
+        assertThat(live("one", 0, 2)).singleElement().satisfies(line -> assertThat(line)
+                .startsWith("uncorrected error on DIMM"));
+    }
+
+    @Test
+    void shouldNotTakeADrillForWhatHappened() {
+        Scripted drill = new Scripted();
+        HardwareWatch watch = start("one", 0, 0);
+        try (watch) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            drill.events.add(event(EventKind.MEMORY_ERROR, 5));
+            assertThat(watch.feed(drill)).isEqualTo(1);
+            source.events.add(event(EventKind.MEMORY_ERROR, 2));
+            await().atMost(Duration.ofSeconds(30)).until(source.events::isEmpty);
+        }
+        assertThat(watch.events(0, 10)).extracting(seen -> seen.event().count()).containsExactlyInAnyOrder(5L, 2L);
+        assertThat(live("one", 5, 0)).containsExactly(corrected(", 3 times", " while no agent looked"));
+    }
+
+    private static HardwareEvent lost() {
+        Component place = Component.Memory.ANYWHERE.at(-1, -1, 1, -1);
+        return new HardwareEvent(
+                1, EventKind.MEMORY_ERROR, Severity.RECOVERABLE, place, -1, 1, "mce", "trouble", Raw.NONE);
+    }
+
     private static int kept(Path file) throws IOException {
         HealthBook book = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         HealthFile.load(book, file, System.currentTimeMillis());
@@ -135,6 +260,20 @@ class HardwareWatchTest {
             source.events.add(event(EventKind.MEMORY_ERROR, 666));
             source.events.add(event(EventKind.POISON, 1));
             await().atMost(Duration.ofSeconds(30)).until(() -> watch.state() == HealthState.FAILING);
+        }
+    }
+
+    /** Ten a second, from one source; the module's counter must be seen among them. */
+    @Test
+    void shouldAskTheSlowSourcesInAFloodOfWhatCallsForAction() throws Exception {
+        AtomicBoolean flooding = new AtomicBoolean(true);
+        source.flood = () -> flooding.get() ? lost() : null;
+        try (HardwareWatch watch = start("one", 3, 0)) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            Files.writeString(directory.resolve(MC + "dimm_ce_count"), "8\n");
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.events(0, EventLog.KEPT_MAX).stream()
+                    .anyMatch(seen -> seen.event().source().equals("edac-counters")));
+            flooding.set(false);
         }
     }
 
