@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -180,17 +181,20 @@ class DrillTest {
                             && hosts.a().protection("vm1").state().name().equals("degraded"));
             assertThat(hosts.a().protection("vm1").state().reason())
                     .startsWith("on peer other, the last drill failed: ");
-            assertThat(hosts.b().verbs().metrics(name -> name)).contains("lockstep_drill_ok{vm=\"vm1\"} 0\n");
-            assertThat(hosts.a().verbs().metrics(name -> name)).contains("lockstep_protected{vm=\"vm1\"} 1\n");
+            assertThat(hosts.b().verbs().metrics(name -> name, Map.of())).contains("lockstep_drill_ok{vm=\"vm1\"} 0\n");
+            assertThat(hosts.a().verbs().metrics(name -> name, Map.of()))
+                    .contains("lockstep_protected{vm=\"vm1\"} 1\n");
             for (Host host : List.of(hosts.a(), hosts.b())) {
-                assertThat(PrometheusText.complaints(host.verbs().metrics(name -> name)))
+                assertThat(PrometheusText.complaints(host.verbs().metrics(name -> name, Map.of())))
                         .isEmpty();
             }
-            assertThat(hosts.a().verbs().metrics(name -> name))
+            assertThat(hosts.a().verbs().metrics(name -> name, Map.of()))
                     .contains("lockstep_lag_seconds_count{vm=\"vm1\"} ", "lockstep_release_seconds_count{vm=\"vm1\"} ")
-                    .contains("lockstep_duty_cycle_stalls_total{cycle=\"capture vm1\"} ");
-            assertThat(hosts.b().verbs().metrics(name -> name))
-                    .contains("lockstep_duty_cycle_stalls_total{cycle=\"apply vm1\"} ");
+                    .contains(stalls("capture vm1"), stalls("session vm1"), stalls("heartbeat vm1"))
+                    .contains(stalls("encode-0 vm1"), stalls("send vm1"))
+                    .contains(stalls("hardware"), stalls("hardware-slow"));
+            assertThat(hosts.b().verbs().metrics(name -> name, Map.of()))
+                    .contains(stalls("apply vm1"), stalls("standby vm1"), stalls("replica vm1"), stalls("live vm1"));
             // What the peer tells is looked at some times a second; its event follows the status.
             Waits.until("the event there", 20, () -> events(hosts.b(), AgentEvent.DRILL)
                     .contains("failed"));
@@ -248,6 +252,10 @@ class DrillTest {
                     () -> state(hosts.b()).equals("protected")
                             && hosts.a().protection("vm1").state().name().equals("protected"));
         }
+    }
+
+    private static String stalls(String cycle) {
+        return "lockstep_duty_cycle_stalls_total{cycle=\"" + cycle + "\"} ";
     }
 
     private static String state(Host host) {

@@ -60,6 +60,8 @@ public final class HardwareWatch implements AutoCloseable {
     private final CountDownLatch closed = new CountDownLatch(1);
     private final Semaphore urgent = new Semaphore(0);
     private final List<Thread> threads;
+    private final WatchRounds waking;
+    private final WatchRounds asking;
     private volatile boolean dirty;
     private volatile long savedMs;
 
@@ -68,10 +70,14 @@ public final class HardwareWatch implements AutoCloseable {
             HealthRules rules,
             Path healthFile,
             Supplier<Optional<Inventory>> inventory,
-            HealthListener listener) {
+            HealthListener listener,
+            WatchRounds waking,
+            WatchRounds asking) {
         this.sources = sources;
         this.healthFile = healthFile;
         this.inventory = inventory;
+        this.waking = waking;
+        this.asking = asking;
         book = new HealthBook(rules, new Listener(listener));
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
@@ -88,7 +94,24 @@ public final class HardwareWatch implements AutoCloseable {
             Path healthFile,
             Supplier<Optional<Inventory>> inventory,
             HealthListener listener) {
-        HardwareWatch watch = new HardwareWatch(sources, rules, healthFile, inventory, listener);
+        return start(sources, rules, healthFile, inventory, listener, WatchRounds.IGNORED, WatchRounds.IGNORED);
+    }
+
+    /**
+     * As {@link #start(HostSources, HealthRules, Path, Supplier, HealthListener)}.
+     *
+     * @param waking of the thread that the sources wake
+     * @param asking of the thread that asks the others, and keeps the health
+     */
+    public static HardwareWatch start(
+            HostSources sources,
+            HealthRules rules,
+            Path healthFile,
+            Supplier<Optional<Inventory>> inventory,
+            HealthListener listener,
+            WatchRounds waking,
+            WatchRounds asking) {
+        HardwareWatch watch = new HardwareWatch(sources, rules, healthFile, inventory, listener, waking, asking);
         try {
             HealthFile.load(watch.book, healthFile, System.currentTimeMillis());
         } catch (IOException e) {
@@ -218,7 +241,9 @@ public final class HardwareWatch implements AutoCloseable {
         }
         while (closed.getCount() > 0) {
             try {
+                mark(waking, DRAIN_NS);
                 poll.await(DRAIN_NS);
+                mark(waking, 0);
             } catch (LinuxException e) {
                 LOG.error("hardware events cannot be waited for: {}", e.toString());
                 return;
@@ -230,6 +255,7 @@ public final class HardwareWatch implements AutoCloseable {
     private void ask() {
         try {
             while (closed.getCount() > 0) {
+                mark(asking, 0);
                 read(sources.polled());
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
@@ -245,13 +271,22 @@ public final class HardwareWatch implements AutoCloseable {
 
     /** Waits, but saves what must survive if this process is killed the next moment. */
     private void await(long untilNs) throws InterruptedException {
+        mark(asking, untilNs - System.nanoTime());
         while (closed.getCount() > 0 && urgent.tryAcquire(untilNs - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+            mark(asking, 0);
             urgent.drainPermits();
             save(System.currentTimeMillis());
+            mark(asking, TimeUnit.MILLISECONDS.toNanos(URGENT_MS));
             if (closed.await(URGENT_MS, TimeUnit.MILLISECONDS)) {
                 return;
             }
+            mark(asking, untilNs - System.nanoTime());
         }
+    }
+
+    private static void mark(WatchRounds rounds, long waitNs) {
+        long nowNs = System.nanoTime();
+        rounds.mark(nowNs, nowNs + Math.max(0, waitNs));
     }
 
     private void read(List<EventSource> some) {

@@ -35,7 +35,7 @@ class HardwareWatchTest {
     private static final String MC = "devices/system/edac/mc/mc0/dimm0/";
 
     /** A source that tells what a test puts into it. */
-    private static final class Scripted implements EventSource {
+    private static class Scripted implements EventSource {
         final Queue<HardwareEvent> events = new ConcurrentLinkedQueue<>();
 
         @Override
@@ -81,6 +81,36 @@ class HardwareWatchTest {
                 directory.resolve("health"),
                 Optional::empty,
                 (health, before) -> changes.add(health));
+    }
+
+    @Test
+    void shouldTellBothItsRoundsWithTheWaitsThatItMeans() {
+        Queue<String> told = new ConcurrentLinkedQueue<>();
+        EdacSource edac = new EdacSource(new Tree(directory).sysfs());
+        Scripted asked = new Scripted();
+        // A round holds what a source takes: begun before it is read, ended after it.
+        Scripted waking = new Scripted() {
+            @Override
+            public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+                told.add("wakes reads");
+                return super.poll(wallMs, sink);
+            }
+        };
+        try (HardwareWatch watch = HardwareWatch.start(
+                new HostSources(List.of(waking), List.of(asked), edac),
+                HealthRules.DEFAULT,
+                directory.resolve("health"),
+                Optional::empty,
+                (health, before) -> {},
+                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "wakes begins" : "wakes waits"),
+                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "asks begins" : "asks waits"))) {
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> told.contains("asks waits") && told.contains("wakes reads"));
+            assertThat(watch.state()).isEqualTo(HealthState.HEALTHY);
+        }
+        assertThat(told.stream().filter(line -> line.startsWith("asks"))).startsWith("asks begins", "asks waits");
+        assertThat(told.stream().filter(line -> line.startsWith("wakes")))
+                .startsWith("wakes waits", "wakes begins", "wakes reads");
     }
 
     private static HardwareEvent event(EventKind kind, long count) {
