@@ -19,6 +19,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -29,6 +32,8 @@ import org.junit.jupiter.api.Timeout;
 class DrillTest {
     private static final int DISK_BYTES = 16 << 20;
 
+    private static final String PROCESS = "process ";
+
     private static DrillRun drill(Host on, String vm) throws Exception {
         return on.verbs().drill(vm, (phase, done, total) -> {});
     }
@@ -38,7 +43,8 @@ class DrillTest {
         List<String> found = new ArrayList<>();
         Path sockets = hosts.b().paths().run().resolve("drill");
         try (Stream<Path> entries = Files.list(Path.of("/proc"))) {
-            entries.filter(process -> isDrill(process, sockets)).forEach(process -> found.add("process " + process));
+            entries.filter(process -> isDrill(process, sockets))
+                    .forEach(process -> found.add(PROCESS + process.getFileName()));
         }
         for (Path top :
                 List.of(sockets, hosts.b().paths().replicas(), hosts.b().paths().state())) {
@@ -120,6 +126,96 @@ class DrillTest {
             hosts.b().awaitPromotion("vm1");
             vm.chain().awaitSweep();
         }
+    }
+
+    @Test
+    @Timeout(180)
+    void shouldBeAbandonedForAFailoverInItsMidstAndLeaveNothing() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            Path disk = hosts.directory().resolve("disk.raw");
+            Files.write(disk, new byte[DISK_BYTES]);
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro(
+                    "vm1",
+                    "-drive",
+                    "if=none,id=disk,format=raw,file=" + disk,
+                    "-device",
+                    "virtio-blk-pci,drive=disk"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("vm1", 3);
+            FutureTask<DrillRun> drill = new FutureTask<>(() -> drill(hosts.b(), "vm1"));
+            new Thread(drill, "drill").start();
+            String pid = frozenDrill(hosts);
+
+            vm.kill();
+            long promoted = hosts.b().awaitPromotion("vm1").pid();
+            signal("CONT", pid);
+
+            assertThatThrownBy(() -> drill.get(60, TimeUnit.SECONDS))
+                    .cause()
+                    .isInstanceOfSatisfying(
+                            LockstepException.class, e -> assertThat(e.code()).isEqualTo("drill-abandoned"));
+            Waits.until("nothing left of the drill", 20, () -> left(hosts).isEmpty());
+            assertThat(ProcessHandle.of(promoted)).isPresent();
+            vm.chain().awaitSweep();
+        }
+    }
+
+    @Test
+    @Timeout(180)
+    void shouldHaveNoLinkToTheTapOfItsVm() throws Exception {
+        String tap = "ld" + ProcessHandle.current().pid();
+        try (TwoHosts hosts = new TwoHosts()) {
+            // In a network namespace of its own: both hosts are this machine, and a tap has one user.
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro(
+                            "vm1",
+                            "-netdev",
+                            "tap,id=n0,ifname=" + tap + ",script=no,downscript=no",
+                            "-device",
+                            "e1000,netdev=n0")
+                    .startedBy("unshare", "--net"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("vm1", 3);
+            assertThat(interfaces("self")).as("the standby's").contains(tap + ":");
+            FutureTask<DrillRun> drill = new FutureTask<>(() -> drill(hosts.b(), "vm1"));
+            new Thread(drill, "drill").start();
+            String pid = frozenDrill(hosts);
+
+            assertThat(network(pid)).isNotEqualTo(network("self")).isNotEqualTo(network(String.valueOf(vm.pid())));
+            assertThat(interfaces(pid)).doesNotContain(tap + ":");
+            signal("CONT", pid);
+            assertThat(drill.get(60, TimeUnit.SECONDS).processors()).isEqualTo(1);
+            assertThat(left(hosts)).isEmpty();
+        }
+    }
+
+    /** The pid of the drill's QEMU, which stands still from now on. */
+    private static String frozenDrill(TwoHosts hosts) throws Exception {
+        AtomicReference<String> found = new AtomicReference<>();
+        Waits.until("the drill's QEMU", 60, () -> {
+            found.set(left(hosts).stream()
+                    .filter(line -> line.startsWith(PROCESS))
+                    .findFirst()
+                    .orElse(null));
+            return found.get() != null;
+        });
+        String pid = found.get().substring(PROCESS.length());
+        signal("STOP", pid);
+        return pid;
+    }
+
+    private static void signal(String name, String pid) throws Exception {
+        List<String> command = List.of("kill", "-" + name, pid);
+        Process process = new ProcessBuilder(command).inheritIO().start();
+        assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).as("%s", command).isZero();
+    }
+
+    private static Path network(String pid) throws IOException {
+        return Files.readSymbolicLink(Path.of("/proc", pid, "ns/net"));
+    }
+
+    private static String interfaces(String pid) throws IOException {
+        return Files.readString(Path.of("/proc", pid, "net/dev"));
     }
 
     @Test
