@@ -41,7 +41,9 @@ public final class ApiServer implements AutoCloseable {
     /** Acceptor, selector, and some requests at a time: none of them takes long. */
     private static final int THREADS_MAX = 12;
 
-    private static final int CONNECTIONS_MAX = 256;
+    /** One process can have half of them: a monitoring's 200 clients are well within. */
+    private static final int CONNECTIONS_MAX = 512;
+
     private static final int IDLE_TIMEOUT_MS = 10_000;
     static final int HEADER_BYTES_MAX = 8 << 10;
 
