@@ -19,8 +19,10 @@ import io.lockstep.agent.view.Switchover;
 import io.lockstep.agent.view.Verification;
 import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 
 /**
@@ -42,8 +44,9 @@ public interface VmOperations {
      * Everything that is counted and measured, in Prometheus' text format. Takes no lock that a pause takes.
      *
      * @param names what a VM is called in labels
+     * @param more threads that are not the operations' own, by their names
      */
-    String metrics(UnaryOperator<String> names);
+    String metrics(UnaryOperator<String> names, Map<String, DutyCycle> more);
 
     /** The machine that this agent runs on. */
     HostView host();

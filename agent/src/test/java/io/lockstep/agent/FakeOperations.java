@@ -33,6 +33,7 @@ import io.lockstep.agent.view.Switchover;
 import io.lockstep.agent.view.Verification;
 import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import java.util.List;
 import java.util.Map;
@@ -79,10 +80,10 @@ public class FakeOperations implements VmOperations {
     }
 
     @Override
-    public String metrics(UnaryOperator<String> names) {
-        return new MetricsText()
-                .add(Metric.PROTECTED, 1, "vm", names.apply("web1"))
-                .render();
+    public String metrics(UnaryOperator<String> names, Map<String, DutyCycle> more) {
+        MetricsText text = new MetricsText().add(Metric.PROTECTED, 1, "vm", names.apply("web1"));
+        more.forEach((cycle, rounds) -> text.add(Metric.DUTY_CYCLE_STALLS, rounds.stalls(), "cycle", cycle));
+        return text.render();
     }
 
     @Override

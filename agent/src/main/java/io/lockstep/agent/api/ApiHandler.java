@@ -55,14 +55,16 @@ final class ApiHandler extends Handler.Abstract {
 
     private final VmOperations operations;
     private final EventStreams streams;
+    private final ApiRounds rounds;
     private final boolean hideGuestNames;
     private final Throttle throttle = new Throttle();
 
     /** @param hideGuestNames whether readers of the read-only socket see pseudonyms of VMs */
-    ApiHandler(Routes routes, VmOperations operations, EventStreams streams, boolean hideGuestNames) {
+    ApiHandler(Routes routes, VmOperations operations, EventStreams streams, ApiRounds rounds, boolean hideGuestNames) {
         this.routes = routes;
         this.operations = operations;
         this.streams = streams;
+        this.rounds = rounds;
         this.hideGuestNames = hideGuestNames;
     }
 
@@ -126,14 +128,15 @@ final class ApiHandler extends Handler.Abstract {
     }
 
     private void serve(Request request, Response response, Callback callback, byte[] body) {
+        long takenNs = System.nanoTime();
         long beganNs = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
         try {
             route(request, response, callback, body);
         } finally {
+            long nowNs = System.nanoTime();
+            rounds.answer.took(nowNs - takenNs);
             throttle.done(
-                    System.nanoTime(),
-                    ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs,
-                    client(request));
+                    nowNs, ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs, client(request));
         }
     }
 
@@ -223,7 +226,7 @@ final class ApiHandler extends Handler.Abstract {
                         callback,
                         200,
                         "text/plain; version=0.0.4; charset=utf-8",
-                        operations.metrics(names::of));
+                        operations.metrics(names::of, rounds.all()));
             case OPENAPI -> write(response, callback, 200, "application/json", OpenApiDocument.text());
             case EVENTS ->
                 streams.add(

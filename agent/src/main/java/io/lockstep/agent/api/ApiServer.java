@@ -1,6 +1,5 @@
 package io.lockstep.agent.api;
 
-import io.lockstep.agent.ModestThread;
 import io.lockstep.agent.PassedSocket;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.doctor.Doctor;
@@ -25,7 +24,6 @@ import org.eclipse.jetty.server.HttpConnectionFactory;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.unixdomain.server.UnixDomainServerConnector;
-import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,7 +41,9 @@ public final class ApiServer implements AutoCloseable {
     /** Acceptor, selector, and some requests at a time: none of them takes long. */
     private static final int THREADS_MAX = 12;
 
-    private static final int CONNECTIONS_MAX = 256;
+    /** One process can have half of them: a monitoring's 200 clients are well within. */
+    private static final int CONNECTIONS_MAX = 512;
+
     private static final int IDLE_TIMEOUT_MS = 10_000;
     static final int HEADER_BYTES_MAX = 8 << 10;
 
@@ -92,13 +92,12 @@ public final class ApiServer implements AutoCloseable {
     public static ApiServer start(VmOperations operations, Doctor doctor, Path socket, Options options)
             throws LockstepException {
         Jobs jobs = new Jobs(operations.events());
-        QueuedThreadPool threads =
-                new QueuedThreadPool(THREADS_MAX, 3, IDLE_TIMEOUT_MS, -1, null, null, ModestThread::new);
-        Server server = new Server(threads);
+        ApiRounds rounds = new ApiRounds();
+        Server server = new Server(new ApiThreads(THREADS_MAX, IDLE_TIMEOUT_MS, rounds.queue));
         server.setStopTimeout(STOP_TIMEOUT_MS);
-        EventStreams streams = new EventStreams(operations.events());
+        EventStreams streams = new EventStreams(operations.events(), rounds.events);
         Routes routes = new Routes(operations, doctor, jobs);
-        server.setHandler(new ApiHandler(routes, operations, streams, options.hideGuestNames));
+        server.setHandler(new ApiHandler(routes, operations, streams, rounds, options.hideGuestNames));
         server.setErrorHandler(new ProblemErrors());
         ApiServer api = new ApiServer(server, jobs, streams);
         Path place = socket;

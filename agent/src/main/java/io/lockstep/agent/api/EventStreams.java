@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import io.lockstep.agent.ModestThread;
 import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -38,10 +39,12 @@ final class EventStreams implements AutoCloseable {
     private final Semaphore signal = new Semaphore(0);
     private final Runnable follower = signal::release;
     private final Thread thread = new ModestThread(this::run);
+    private final DutyCycle rounds;
     private volatile boolean closed;
 
-    EventStreams(EventLog events) {
+    EventStreams(EventLog events, DutyCycle rounds) {
         this.events = events;
+        this.rounds = rounds;
         events.follow(follower);
         thread.setName("api-events");
         thread.start();
@@ -71,6 +74,8 @@ final class EventStreams implements AutoCloseable {
 
     private void run() {
         while (!closed) {
+            long waitsNs = System.nanoTime();
+            rounds.mark(waitsNs, waitsNs + ALIVE_NS);
             try {
                 // Whether or not it is signalled: the next round does what is to do.
                 boolean unused = signal.tryAcquire(ALIVE_NS, TimeUnit.NANOSECONDS);
@@ -79,6 +84,7 @@ final class EventStreams implements AutoCloseable {
                 return;
             }
             long nowNs = System.nanoTime();
+            rounds.mark(nowNs);
             streams.forEach(stream -> stream.advance(nowNs));
         }
     }

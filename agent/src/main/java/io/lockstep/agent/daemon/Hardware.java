@@ -11,6 +11,7 @@ import io.lockstep.agent.policy.MovableVm;
 import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.HardwareEvent;
@@ -39,11 +40,16 @@ final class Hardware implements AutoCloseable {
 
     private static final int ACTIONS_MAX = 16;
 
+    /** Baseboard controllers and sensors take a second or two; one round of asking them is due every five. */
+    private static final long ASKING_STALL_NS = 5_000_000_000L;
+
     private final AgentConfig.Hardware settings;
     private final ActionLog log;
     private final HardwarePolicy policy;
     private final HardwareDrill drill;
     private final LazyInventory inventory = new LazyInventory();
+    private final DutyCycle waking = DutyCycle.idle();
+    private final DutyCycle asking = DutyCycle.idle(ASKING_STALL_NS);
     private volatile @Nullable HardwareWatch watch;
 
     private Hardware(
@@ -92,7 +98,9 @@ final class Hardware implements AutoCloseable {
                 config.hardware().rules(),
                 state.resolve("health"),
                 hardware.inventory,
-                new Listener(events, hardware.policy));
+                new Listener(events, hardware.policy),
+                hardware.waking::mark,
+                hardware.asking::mark);
         // The health of an earlier life counts, too.
         hardware.policy.refresh();
         return hardware;
@@ -116,6 +124,11 @@ final class Hardware implements AutoCloseable {
         public void noticed(HardwareEvent event, ComponentHealth health, HealthState before, boolean pageWorn) {
             next.noticed(event, health, before, pageWorn);
         }
+    }
+
+    /** How regularly its threads come round: {@code hardware}, {@code hardware-slow}. */
+    Map<String, DutyCycle> rounds() {
+        return Map.of("hardware", waking, "hardware-slow", asking);
     }
 
     private List<ComponentHealth> health() {

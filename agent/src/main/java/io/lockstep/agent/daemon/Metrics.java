@@ -38,7 +38,7 @@ final class Metrics {
     /**
      * All of them.
      *
-     * @param cycles of the replicas' threads, by a word and the VM's name
+     * @param cycles by a word, and the VM's name if the thread is a VM's; those of protected VMs are not among them
      */
     static String text(
             VmOperations operations,
@@ -57,8 +57,8 @@ final class Metrics {
         operations.protections().forEach(p -> protection(text, p, names.apply(p.vm())));
         active.forEach(vm -> statistics(text, vm, names.apply(vm.ticket().vmName())));
         cycles.forEach((cycle, rounds) -> {
-            int space = cycle.indexOf(' ');
-            rounds(text, cycle.substring(0, space + 1) + names.apply(cycle.substring(space + 1)), rounds);
+            int name = cycle.indexOf(' ') + 1;
+            rounds(text, name == 0 ? cycle : cycle.substring(0, name) + names.apply(cycle.substring(name)), rounds);
         });
         long promotions = 0;
         for (ReplicaView replica : operations.replicas()) {
@@ -120,11 +120,11 @@ final class Metrics {
         }
         Distribution pages = statistics.distribution(Measure.DIRTY_PAGES, bounds);
         text.histogram(Metric.DIRTY_PAGES, PAGES, pages.cumulative(), pages.count(), pages.sum(), "vm", vm);
-        rounds(text, "capture " + vm, held.rounds());
+        held.rounds().forEach((thread, rounds) -> rounds(text, thread + " " + vm, rounds));
     }
 
     private static void rounds(MetricsText text, String cycle, DutyCycle rounds) {
-        text.add(Metric.DUTY_CYCLE_AGE, (System.nanoTime() - rounds.lastNs()) / NS_PER_S, "cycle", cycle);
+        text.add(Metric.DUTY_CYCLE_AGE, rounds.ageNs(System.nanoTime()) / NS_PER_S, "cycle", cycle);
         text.add(Metric.DUTY_CYCLE_STALLS, rounds.stalls(), "cycle", cycle);
         text.add(Metric.DUTY_CYCLE_STALLED, rounds.stalledNs() / NS_PER_S, "cycle", cycle);
     }

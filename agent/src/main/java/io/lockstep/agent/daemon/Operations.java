@@ -28,6 +28,7 @@ import io.lockstep.agent.view.Switchover;
 import io.lockstep.agent.view.Verification;
 import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
@@ -136,8 +137,11 @@ final class Operations implements VmOperations {
     }
 
     @Override
-    public String metrics(UnaryOperator<String> names) {
-        return Metrics.text(this, protections.active(), replicas.rounds(), names);
+    public String metrics(UnaryOperator<String> names, Map<String, DutyCycle> more) {
+        Map<String, DutyCycle> cycles = replicas.rounds();
+        cycles.putAll(hardware.rounds());
+        cycles.putAll(more);
+        return Metrics.text(this, protections.active(), cycles, names);
     }
 
     @Override

@@ -74,9 +74,14 @@ public enum Metric {
             "node_edac_csrow_uncorrectable_errors_total",
             Kind.COUNTER,
             "Total uncorrectable memory errors for this csrow."),
-    DUTY_CYCLE_AGE("lockstep_duty_cycle_age_seconds", Kind.GAUGE, "Since a duty cycle last proved its progress."),
+    DUTY_CYCLE_AGE(
+            "lockstep_duty_cycle_age_seconds",
+            Kind.GAUGE,
+            "How long a thread's present round has taken; 0 while it waits for work."),
     DUTY_CYCLE_STALLS(
-            "lockstep_duty_cycle_stalls_total", Kind.COUNTER, "Rounds of a duty cycle that took longer than 0.2 s."),
+            "lockstep_duty_cycle_stalls_total",
+            Kind.COUNTER,
+            "Rounds that took a thread longer than 0.2 s (hardware-slow: 5 s) beyond what it waits for by itself."),
     DUTY_CYCLE_STALLED(
             "lockstep_duty_cycle_stalled_seconds_total", Kind.COUNTER, "How long those rounds took, all together."),
     JVM_MEMORY("jvm_memory_used_bytes", Kind.GAUGE, "Used, by area."),

@@ -1,11 +1,13 @@
 package io.lockstep.agent.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.client.AgentClient;
+import io.lockstep.agent.view.AgentView;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -13,8 +15,13 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,6 +32,12 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 class HostileClientsTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    /** What one process can have: of 512 connections, as many as it leaves free. */
+    private static final int HALF = 256;
+
+    /** Requests that hold a thread: fewer than there are. */
+    private static final int BUSY = 4;
 
     @TempDir
     Path root;
@@ -123,6 +136,105 @@ class HostileClientsTest {
                 channel.close();
             }
         }
+    }
+
+    @Test
+    void shouldServeAnotherProcessWhileOneHasAllThatItCanGet() throws Exception {
+        List<SocketChannel> hog = new ArrayList<>();
+        try {
+            for (int i = 0; i < 300; i++) {
+                hog.add(connect());
+            }
+            Map<SocketChannel, String> refused = new HashMap<>();
+            await().atMost(Duration.ofSeconds(9)).until(() -> takeRefusals(hog, refused) == 300 - HALF);
+            assertThat(refused.values()).allSatisfy(answer -> {
+                assertThat(answer).startsWith("HTTP/1.1 503 ").contains("application/problem+json");
+                JsonNode problem = MAPPER.readTree(answer.substring(answer.indexOf("\r\n\r\n") + 4));
+                assertThat(problem.path("type").asText()).isEqualTo("urn:lockstep:too-many-connections");
+                assertThat(problem.path("detail").asText())
+                        .isEqualTo(HALF + " connections of process "
+                                + ProcessHandle.current().pid() + " >= " + HALF
+                                + " that are free for others. Close those that it does not need.");
+            });
+            Process other = new ProcessBuilder(
+                            "curl", "-sS", "--max-time", "20", "--unix-socket", socket.toString(), "http://x/v1/agent")
+                    .redirectErrorStream(true)
+                    .start();
+            String answer = new String(other.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(other.waitFor()).as(answer).isZero();
+            assertThat(MAPPER.readTree(answer).has("version")).as(answer).isTrue();
+        } finally {
+            for (SocketChannel channel : hog) {
+                channel.close();
+            }
+        }
+    }
+
+    @Test
+    void shouldGiveThePlacesOfClientsThatHungUpToOthersWhileTheirRequestsGoOn() throws Exception {
+        CountDownLatch released = new CountDownLatch(1);
+        CountDownLatch served = new CountDownLatch(BUSY);
+        server.close();
+        server = ApiServer.start(
+                new FakeOperations() {
+                    @Override
+                    public AgentView agent() {
+                        served.countDown();
+                        try {
+                            released.await();
+                        } catch (InterruptedException e) {
+                            Thread.currentThread().interrupt();
+                        }
+                        return super.agent();
+                    }
+                },
+                List::of,
+                socket,
+                ApiServer.Options.NONE);
+        List<SocketChannel> hog = new ArrayList<>();
+        try {
+            for (int i = 0; i < BUSY; i++) {
+                SocketChannel busy = connect();
+                hog.add(busy);
+                send(busy, "GET /v1/agent HTTP/1.1\r\nHost: x\r\n\r\n");
+            }
+            assertThat(served.await(20, TimeUnit.SECONDS)).isTrue();
+            for (int i = BUSY; i < 300; i++) {
+                hog.add(connect());
+            }
+            Map<SocketChannel, String> refused = new HashMap<>();
+            await().atMost(Duration.ofSeconds(9)).until(() -> takeRefusals(hog, refused) == 300 - HALF);
+            for (int i = 0; i < BUSY; i++) {
+                hog.get(i).close();
+            }
+            for (int i = 0; i < BUSY; i++) {
+                SocketChannel next = connect();
+                hog.add(next);
+                send(next, "GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
+                ByteBuffer begin = ByteBuffer.allocate(12);
+                while (begin.hasRemaining() && next.read(begin) >= 0) {}
+                assertThat(new String(begin.array(), StandardCharsets.US_ASCII)).isEqualTo("HTTP/1.1 200");
+            }
+        } finally {
+            released.countDown();
+            for (SocketChannel channel : hog) {
+                channel.close();
+            }
+        }
+    }
+
+    /** Reads what came to those that were ended; how many there are by now. */
+    private static int takeRefusals(List<SocketChannel> all, Map<SocketChannel, String> refused) throws IOException {
+        for (SocketChannel channel : all) {
+            if (!refused.containsKey(channel)) {
+                channel.configureBlocking(false);
+                ByteBuffer buffer = ByteBuffer.allocate(4096);
+                if (channel.read(buffer) > 0) {
+                    refused.put(channel, new String(buffer.array(), 0, buffer.position(), StandardCharsets.UTF_8));
+                }
+            }
+        }
+        return refused.size();
     }
 
     @Test

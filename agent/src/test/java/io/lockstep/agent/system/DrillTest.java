@@ -17,7 +17,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -28,6 +32,8 @@ import org.junit.jupiter.api.Timeout;
 class DrillTest {
     private static final int DISK_BYTES = 16 << 20;
 
+    private static final String PROCESS = "process ";
+
     private static DrillRun drill(Host on, String vm) throws Exception {
         return on.verbs().drill(vm, (phase, done, total) -> {});
     }
@@ -37,7 +43,8 @@ class DrillTest {
         List<String> found = new ArrayList<>();
         Path sockets = hosts.b().paths().run().resolve("drill");
         try (Stream<Path> entries = Files.list(Path.of("/proc"))) {
-            entries.filter(process -> isDrill(process, sockets)).forEach(process -> found.add("process " + process));
+            entries.filter(process -> isDrill(process, sockets))
+                    .forEach(process -> found.add(PROCESS + process.getFileName()));
         }
         for (Path top :
                 List.of(sockets, hosts.b().paths().replicas(), hosts.b().paths().state())) {
@@ -123,6 +130,96 @@ class DrillTest {
 
     @Test
     @Timeout(180)
+    void shouldBeAbandonedForAFailoverInItsMidstAndLeaveNothing() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            Path disk = hosts.directory().resolve("disk.raw");
+            Files.write(disk, new byte[DISK_BYTES]);
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro(
+                    "vm1",
+                    "-drive",
+                    "if=none,id=disk,format=raw,file=" + disk,
+                    "-device",
+                    "virtio-blk-pci,drive=disk"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("vm1", 3);
+            FutureTask<DrillRun> drill = new FutureTask<>(() -> drill(hosts.b(), "vm1"));
+            new Thread(drill, "drill").start();
+            String pid = frozenDrill(hosts);
+
+            vm.kill();
+            long promoted = hosts.b().awaitPromotion("vm1").pid();
+            signal("CONT", pid);
+
+            assertThatThrownBy(() -> drill.get(60, TimeUnit.SECONDS))
+                    .cause()
+                    .isInstanceOfSatisfying(
+                            LockstepException.class, e -> assertThat(e.code()).isEqualTo("drill-abandoned"));
+            Waits.until("nothing left of the drill", 20, () -> left(hosts).isEmpty());
+            assertThat(ProcessHandle.of(promoted)).isPresent();
+            vm.chain().awaitSweep();
+        }
+    }
+
+    @Test
+    @Timeout(180)
+    void shouldHaveNoLinkToTheTapOfItsVm() throws Exception {
+        String tap = "ld" + ProcessHandle.current().pid();
+        try (TwoHosts hosts = new TwoHosts()) {
+            // In a network namespace of its own: both hosts are this machine, and a tap has one user.
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro(
+                            "vm1",
+                            "-netdev",
+                            "tap,id=n0,ifname=" + tap + ",script=no,downscript=no",
+                            "-device",
+                            "e1000,netdev=n0")
+                    .startedBy("unshare", "--net"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("vm1", 3);
+            assertThat(interfaces("self")).as("the standby's").contains(tap + ":");
+            FutureTask<DrillRun> drill = new FutureTask<>(() -> drill(hosts.b(), "vm1"));
+            new Thread(drill, "drill").start();
+            String pid = frozenDrill(hosts);
+
+            assertThat(network(pid)).isNotEqualTo(network("self")).isNotEqualTo(network(String.valueOf(vm.pid())));
+            assertThat(interfaces(pid)).doesNotContain(tap + ":");
+            signal("CONT", pid);
+            assertThat(drill.get(60, TimeUnit.SECONDS).processors()).isEqualTo(1);
+            assertThat(left(hosts)).isEmpty();
+        }
+    }
+
+    /** The pid of the drill's QEMU, which stands still from now on. */
+    private static String frozenDrill(TwoHosts hosts) throws Exception {
+        AtomicReference<String> found = new AtomicReference<>();
+        Waits.until("the drill's QEMU", 60, () -> {
+            found.set(left(hosts).stream()
+                    .filter(line -> line.startsWith(PROCESS))
+                    .findFirst()
+                    .orElse(null));
+            return found.get() != null;
+        });
+        String pid = found.get().substring(PROCESS.length());
+        signal("STOP", pid);
+        return pid;
+    }
+
+    private static void signal(String name, String pid) throws Exception {
+        List<String> command = List.of("kill", "-" + name, pid);
+        Process process = new ProcessBuilder(command).inheritIO().start();
+        assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).as("%s", command).isZero();
+    }
+
+    private static Path network(String pid) throws IOException {
+        return Files.readSymbolicLink(Path.of("/proc", pid, "ns/net"));
+    }
+
+    private static String interfaces(String pid) throws IOException {
+        return Files.readString(Path.of("/proc", pid, "net/dev"));
+    }
+
+    @Test
+    @Timeout(180)
     void shouldRunAsTheUserOfTheVmsQemu() throws Exception {
         try (TwoHosts hosts = new TwoHosts()) {
             SystemVm.Boot boot = SystemVm.Boot.micro("vm1", "-smp", "2");
@@ -180,17 +277,20 @@ class DrillTest {
                             && hosts.a().protection("vm1").state().name().equals("degraded"));
             assertThat(hosts.a().protection("vm1").state().reason())
                     .startsWith("on peer other, the last drill failed: ");
-            assertThat(hosts.b().verbs().metrics(name -> name)).contains("lockstep_drill_ok{vm=\"vm1\"} 0\n");
-            assertThat(hosts.a().verbs().metrics(name -> name)).contains("lockstep_protected{vm=\"vm1\"} 1\n");
+            assertThat(hosts.b().verbs().metrics(name -> name, Map.of())).contains("lockstep_drill_ok{vm=\"vm1\"} 0\n");
+            assertThat(hosts.a().verbs().metrics(name -> name, Map.of()))
+                    .contains("lockstep_protected{vm=\"vm1\"} 1\n");
             for (Host host : List.of(hosts.a(), hosts.b())) {
-                assertThat(PrometheusText.complaints(host.verbs().metrics(name -> name)))
+                assertThat(PrometheusText.complaints(host.verbs().metrics(name -> name, Map.of())))
                         .isEmpty();
             }
-            assertThat(hosts.a().verbs().metrics(name -> name))
+            assertThat(hosts.a().verbs().metrics(name -> name, Map.of()))
                     .contains("lockstep_lag_seconds_count{vm=\"vm1\"} ", "lockstep_release_seconds_count{vm=\"vm1\"} ")
-                    .contains("lockstep_duty_cycle_stalls_total{cycle=\"capture vm1\"} ");
-            assertThat(hosts.b().verbs().metrics(name -> name))
-                    .contains("lockstep_duty_cycle_stalls_total{cycle=\"apply vm1\"} ");
+                    .contains(stalls("capture vm1"), stalls("session vm1"), stalls("heartbeat vm1"))
+                    .contains(stalls("encode-0 vm1"), stalls("send vm1"))
+                    .contains(stalls("hardware"), stalls("hardware-slow"));
+            assertThat(hosts.b().verbs().metrics(name -> name, Map.of()))
+                    .contains(stalls("apply vm1"), stalls("standby vm1"), stalls("replica vm1"), stalls("live vm1"));
             // What the peer tells is looked at some times a second; its event follows the status.
             Waits.until("the event there", 20, () -> events(hosts.b(), AgentEvent.DRILL)
                     .contains("failed"));
@@ -248,6 +348,10 @@ class DrillTest {
                     () -> state(hosts.b()).equals("protected")
                             && hosts.a().protection("vm1").state().name().equals("protected"));
         }
+    }
+
+    private static String stalls(String cycle) {
+        return "lockstep_duty_cycle_stalls_total{cycle=\"" + cycle + "\"} ";
     }
 
     private static String state(Host host) {

@@ -2,6 +2,7 @@ package io.lockstep.replication.pipeline;
 
 import com.lmax.disruptor.EventHandler;
 import com.lmax.disruptor.Sequence;
+import io.lockstep.replication.DutyCycle;
 import java.nio.ByteBuffer;
 import org.agrona.BufferUtil;
 import org.agrona.concurrent.NanoClock;
@@ -25,6 +26,7 @@ final class EncodeHandler implements EventHandler<PageSlot> {
     private final int index;
     private final int encoders;
     private final PageCodec codec;
+    private final HandlerRounds rounds;
     private Sequence sequence = new Sequence();
     private boolean epochOpen;
 
@@ -43,6 +45,12 @@ final class EncodeHandler implements EventHandler<PageSlot> {
         this.index = index;
         this.encoders = encoders;
         this.codec = new PageCodec(cache, clock);
+        this.rounds = new HandlerRounds(clock);
+    }
+
+    /** How regularly it reports what it has encoded; any thread. */
+    DutyCycle rounds() {
+        return rounds.cycle();
     }
 
     /** Forgets the session; while no slot is in the ring only. */
@@ -58,20 +66,27 @@ final class EncodeHandler implements EventHandler<PageSlot> {
 
     @Override
     public void onBatchStart(long batchSize, long queueDepth) {
+        rounds.begin();
         codec.price(control.price.scaled());
     }
 
     @Override
     public void onEvent(PageSlot slot, long sequence, boolean endOfBatch) {
-        if (control.running()) {
-            encode(slot, sequence);
+        try {
+            if (control.running()) {
+                encode(slot, sequence);
+            }
+        } catch (RuntimeException e) {
+            rounds.failed();
+            throw e;
         }
         if (endOfBatch || (sequence & REPORT_SLOTS - 1) == 0) {
             this.sequence.set(sequence);
             control.ring.encoded();
+            rounds.reported(endOfBatch);
         }
         if ((sequence & REST_SLOTS - 1) == 0) {
-            control.ring.rest();
+            rounds.rest(control.ring, endOfBatch);
         }
     }
 

@@ -5,13 +5,16 @@ import com.lmax.disruptor.InsufficientCapacityException;
 import com.lmax.disruptor.RingBuffer;
 import com.lmax.disruptor.dsl.Disruptor;
 import com.lmax.disruptor.dsl.ProducerType;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.RunState;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -120,6 +123,16 @@ public final class PagePipeline implements AutoCloseable {
     /** Totals; any thread. */
     public PipelineCounters counters() {
         return counters;
+    }
+
+    /** How regularly its threads come round while they have something to do, by {@code encode-0} and so on and {@code send}; any thread. */
+    public Map<String, DutyCycle> rounds() {
+        Map<String, DutyCycle> rounds = new LinkedHashMap<>();
+        for (int i = 0; i < encoders.length; i++) {
+            rounds.put("encode-" + i, encoders[i].rounds());
+        }
+        rounds.put("send", sealer.rounds());
+        return rounds;
     }
 
     /** Slots that {@link #claim} would give at once. */

@@ -110,6 +110,11 @@ final class RingWait implements WaitStrategy {
         }
     }
 
+    /** Whether consumers are to rest; any thread. */
+    boolean isQuiet() {
+        return quiet;
+    }
+
     /** Returns when it is not quiet any more; consumers' threads, in the middle of what they have to do. */
     void rest() {
         if (!quiet) {

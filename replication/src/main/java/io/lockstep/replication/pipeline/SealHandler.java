@@ -2,6 +2,7 @@ package io.lockstep.replication.pipeline;
 
 import com.lmax.disruptor.EventHandler;
 import com.lmax.disruptor.Sequence;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.trace.EpochStage;
 import io.lockstep.replication.trace.EpochTrace;
@@ -28,6 +29,7 @@ final class SealHandler implements EventHandler<PageSlot> {
     private final PipelineCounters counters;
     private final EpochListener listener;
     private Sequence sequence = new Sequence();
+    private final HandlerRounds rounds;
     private boolean epochOpen;
     private volatile long endsSealed;
 
@@ -48,6 +50,7 @@ final class SealHandler implements EventHandler<PageSlot> {
         this.messages = new EpochMessages(outbox, config);
         this.counters = counters;
         this.listener = listener;
+        this.rounds = new HandlerRounds(clock);
     }
 
     /** Direct memory of the messages being built. */
@@ -60,6 +63,11 @@ final class SealHandler implements EventHandler<PageSlot> {
         return endsSealed;
     }
 
+    /** How regularly it reports what it has sent; any thread. */
+    DutyCycle rounds() {
+        return rounds.cycle();
+    }
+
     /** Forgets the session; while no slot is in the ring only. */
     void reset() {
         batch.drop();
@@ -70,6 +78,11 @@ final class SealHandler implements EventHandler<PageSlot> {
     @Override
     public void setSequenceCallback(Sequence sequence) {
         this.sequence = sequence;
+    }
+
+    @Override
+    public void onBatchStart(long batchSize, long queueDepth) {
+        rounds.begin();
     }
 
     @Override
@@ -90,10 +103,11 @@ final class SealHandler implements EventHandler<PageSlot> {
             if (endOfBatch || epochEnds || (sequence & REPORT_SLOTS - 1) == 0) {
                 this.sequence.set(sequence);
                 control.sealed(sequence);
+                rounds.reported(endOfBatch);
             }
         }
         if ((sequence & REST_SLOTS - 1) == 0) {
-            control.ring.rest();
+            rounds.rest(control.ring, endOfBatch);
         }
     }
 

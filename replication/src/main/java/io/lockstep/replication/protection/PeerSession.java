@@ -1,5 +1,6 @@
 package io.lockstep.replication.protection;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.FrameChannel;
@@ -17,6 +18,7 @@ import java.util.Objects;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
+import org.agrona.DirectBuffer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,6 +55,9 @@ final class PeerSession implements AutoCloseable {
     private final ProtectionSettings settings;
     private final Listener listener;
     private final FrameHandler dispatcher = new SessionDispatcher(new Incoming());
+    private final FrameHandler timed = this::incoming;
+    private final DutyCycle receiving = DutyCycle.idle();
+    private final DutyCycle keeping = DutyCycle.idle();
     private final Thread receiver;
     private final Thread keeper;
     private volatile @Nullable FrameChannel channel;
@@ -109,6 +114,16 @@ final class PeerSession implements AutoCloseable {
         return peerHealth.code(System.nanoTime(), settings.failureTimeoutMs() * 1_000_000L);
     }
 
+    /** How regularly the thread comes round that receives. */
+    DutyCycle receiving() {
+        return receiving;
+    }
+
+    /** How regularly the thread comes round that sends heartbeats. */
+    DutyCycle keeping() {
+        return keeping;
+    }
+
     /** Ends the present connection; the next one is dialled by itself. Any thread. */
     void drop() {
         FrameChannel current = channel;
@@ -153,14 +168,18 @@ final class PeerSession implements AutoCloseable {
                 endReported = false;
                 listener.established(connected, accepted);
                 while (!closed) {
-                    if (!connected.receive(dispatcher, settings.heartbeatMs())) {
+                    long nowNs = System.nanoTime();
+                    receiving.mark(nowNs, nowNs + heartbeatNs());
+                    if (!connected.receive(timed, settings.heartbeatMs())) {
                         checkSilence(connected);
                     }
                 }
+                receiving.rest(System.nanoTime());
                 if (orderlyMs > 0) {
                     connected.closeInOrder(dispatcher, orderlyMs);
                 }
             } catch (LockstepException e) {
+                receiving.rest(System.nanoTime());
                 channel = null;
                 report(e);
                 listener.ended(e);
@@ -170,6 +189,12 @@ final class PeerSession implements AutoCloseable {
                 LockSupport.parkNanos(this, settings.reconnectMs() * 1_000_000L);
             }
         }
+    }
+
+    /** Its round begins when the message is here, not when it was awaited. */
+    private void incoming(DirectBuffer buffer, int offset, int length) throws LinkException {
+        receiving.mark(System.nanoTime());
+        dispatcher.onFrame(buffer, offset, length);
     }
 
     private SessionReply sayHello(FrameChannel connected) throws LockstepException {
@@ -218,6 +243,7 @@ final class PeerSession implements AutoCloseable {
         FrameChannel last = null;
         LiveSender sender = null;
         while (!closed) {
+            keeping.mark(System.nanoTime());
             FrameChannel current = channel;
             if (current != null) {
                 if (sender == null || current != last) {
@@ -230,8 +256,15 @@ final class PeerSession implements AutoCloseable {
                     LOG.debug("{}: heartbeat not sent: {}", vmName, e.getMessage());
                 }
             }
-            LockSupport.parkNanos(this, settings.heartbeatMs() * 1_000_000L);
+            long nowNs = System.nanoTime();
+            keeping.mark(nowNs, nowNs + heartbeatNs());
+            LockSupport.parkNanos(this, heartbeatNs());
         }
+        keeping.rest(System.nanoTime());
+    }
+
+    private long heartbeatNs() {
+        return settings.heartbeatMs() * 1_000_000L;
     }
 
     /** On the receiving thread. */

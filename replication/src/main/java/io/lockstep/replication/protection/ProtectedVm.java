@@ -37,6 +37,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntSupplier;
@@ -617,9 +618,13 @@ public final class ProtectedVm implements AutoCloseable {
         return duty.rounds().lastNs();
     }
 
-    /** How regularly the capture thread comes round. */
-    public DutyCycle rounds() {
-        return duty.rounds();
+    /** How regularly its threads come round: {@code capture}, {@code session}, {@code heartbeat} and those of {@link PagePipeline#rounds()}. */
+    public Map<String, DutyCycle> rounds() {
+        Map<String, DutyCycle> rounds = pipeline.rounds();
+        rounds.put("capture", duty.rounds());
+        rounds.put("session", session.receiving());
+        rounds.put("heartbeat", session.keeping());
+        return rounds;
     }
 
     /** How old that may be before the thread counts as stuck. */

@@ -65,6 +65,8 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     private volatile DrillReport drillReport = new DrillReport(0, DrillReport.NONE, "");
     private volatile LastError lastError = new LastError("", "", 0);
     private volatile @Nullable AppliedWait wait;
+    private final DutyCycle sessionRounds = DutyCycle.idle();
+    private final DutyCycle liveRounds = DutyCycle.idle();
     /** There is no room to apply what is committed: it stays in the journal until there is. */
     private @Nullable LockstepException stalled;
 
@@ -785,6 +787,16 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     @Nullable
     DutyCycle applierRounds() {
         return wait instanceof ApplierThread thread ? thread.rounds() : null;
+    }
+
+    /** How regularly the thread of its session comes round. Any thread. */
+    DutyCycle sessionRounds() {
+        return sessionRounds;
+    }
+
+    /** How regularly the thread beside that comes round, which says that this host is here. Any thread. */
+    DutyCycle liveRounds() {
+        return liveRounds;
     }
 
     EpochReceiver receiver() {

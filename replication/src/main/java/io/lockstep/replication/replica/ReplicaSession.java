@@ -86,26 +86,37 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
         beside.start();
         try {
             while (!ended) {
-                poll(waitMs, nowNs.getAsLong());
+                long roundNs = nowNs.getAsLong();
+                replica.sessionRounds().mark(roundNs);
+                poll(waitMs, roundNs);
             }
         } catch (LinkException e) {
             onLinkException(e);
             while (!ended) { // a host that cannot be reached: the silence goes on without a connection
                 LockSupport.parkNanos(this, waitMs * 1_000_000);
-                replica.quiet(this, nowNs.getAsLong());
+                long roundNs = nowNs.getAsLong();
+                replica.sessionRounds().mark(roundNs);
+                replica.quiet(this, roundNs);
             }
         } finally {
             ended = true;
+            replica.sessionRounds().rest(nowNs.getAsLong());
             LockSupport.unpark(beside);
             channel.close();
         }
     }
 
     private void beside(LongSupplier nowNs) {
+        long waitNs = healthNsMax / STILL_HERE_PART;
         while (!ended) {
-            stillHere(nowNs.getAsLong());
-            LockSupport.parkNanos(this, healthNsMax / STILL_HERE_PART);
+            long roundNs = nowNs.getAsLong();
+            replica.liveRounds().mark(roundNs);
+            stillHere(roundNs);
+            long doneNs = nowNs.getAsLong();
+            replica.liveRounds().mark(doneNs, doneNs + waitNs);
+            LockSupport.parkNanos(this, waitNs);
         }
+        replica.liveRounds().rest(nowNs.getAsLong());
     }
 
     /** Answers in the place of the session's thread if that has been busy with one message; one thread, which waits for no lock of the replica. */

@@ -3,6 +3,7 @@ package io.lockstep.replication.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.MemoryChannel;
 import io.lockstep.replication.wire.EpochKind;
@@ -15,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
 import org.agrona.concurrent.SystemNanoClock;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.awaitility.Awaitility;
@@ -120,6 +122,36 @@ class PagePipelineTest {
         byte[] content = guest.blocks[block][page];
         pipeline.slots().putBytes(pipeline.offset(sequence), content);
         pipeline.describe(sequence, block, page, flags);
+    }
+
+    @Test
+    void shouldCountStallsOfEachThreadAndNoneWhileItHasNothingToDo() throws Exception {
+        AtomicLong nowNs = new AtomicLong();
+        AtomicLong stepNs = new AtomicLong();
+        try (PagePipeline watched =
+                new PagePipeline(SMALL, PagePipelineTest::daemon, counts -> {}, () -> nowNs.addAndGet(stepNs.get()))) {
+            assertThat(watched.rounds()).containsOnlyKeys("encode-0", "encode-1", "send");
+            watched.attach(link.left(), 1_000);
+            long epochs = 0;
+            for (; epochs < 2; epochs++) {
+                nowNs.addAndGet(10 * DutyCycle.STALL_NS);
+                watched.epochBegin(epochs, EpochKind.DELTA, 0);
+                watched.epochEnd(epochs, EpochKind.DELTA, RunState.RUNNING, 0, 0, 0);
+                watched.awaitDrained(5_000);
+                Awaitility.await()
+                        .until(() -> watched.rounds().values().stream().allMatch(PagePipelineTest::rests));
+            }
+            assertThat(watched.rounds().values()).allMatch(rounds -> rounds.stalls() == 0);
+
+            stepNs.set(DutyCycle.STALL_NS + 1);
+            watched.epochBegin(epochs, EpochKind.DELTA, 0);
+            Awaitility.await().until(() -> watched.rounds().values().stream().allMatch(rounds -> rounds.stalls() > 0));
+            stepNs.set(0);
+        }
+    }
+
+    private static boolean rests(DutyCycle rounds) {
+        return rounds.ageNs(Long.MAX_VALUE) == 0;
     }
 
     @Test

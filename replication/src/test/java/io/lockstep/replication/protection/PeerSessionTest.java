@@ -1,7 +1,9 @@
 package io.lockstep.replication.protection;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.ControlCodec;
@@ -28,11 +30,13 @@ import io.lockstep.replication.wire.HelloStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -80,6 +84,53 @@ class PeerSessionTest {
         }
     }
 
+    @Test
+    void shouldCountStallsOfBothItsThreads() throws Exception {
+        Identity primary = Identity.openOrCreate(directory.resolve("primary"));
+        Identity peer = Identity.openOrCreate(directory.resolve("peer"));
+        AtomicReference<DutyCycle> sending = new AtomicReference<>();
+        AtomicReference<DutyCycle> receiving = new AtomicReference<>();
+        try (LinkListener listener = new LinkListener(
+                        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                        peer,
+                        () -> Set.of(primary.fingerprint()),
+                        LinkTimeouts.DEFAULT,
+                        channel -> new Thread(() -> serve(channel), "peer").start());
+                PeerSession session = new PeerSession(
+                        "vm",
+                        new PeerAddress("peer", listener.address(), peer.fingerprint()),
+                        new LinkDialer(primary, LinkTimeouts.DEFAULT),
+                        PeerSessionTest::hello,
+                        () -> {
+                            holdUp(sending);
+                            return ReportedHealth.UNKNOWN;
+                        },
+                        settings(),
+                        new Notes() {
+                            @Override
+                            public void acknowledged(long e, long applied, long bytes, long epochs, long nowNs) {
+                                holdUp(receiving);
+                            }
+                        })) {
+            assertThat(session.receiving().stalls() + session.keeping().stalls())
+                    .isZero();
+            sending.set(session.keeping());
+            receiving.set(session.receiving());
+            session.start();
+            await().atMost(Duration.ofSeconds(20))
+                    .until(() -> session.receiving().stalls() > 0
+                            && session.keeping().stalls() > 0);
+        }
+    }
+
+    /** Makes the calling thread stand still for so long that its cycle must count it; once. */
+    private static void holdUp(AtomicReference<DutyCycle> cycle) {
+        DutyCycle held = cycle.getAndSet(null);
+        if (held != null) {
+            await().atMost(Duration.ofSeconds(20)).until(() -> held.ageNs(System.nanoTime()) > DutyCycle.STALL_NS);
+        }
+    }
+
     private void serve(FrameChannel channel) {
         try (channel) {
             channel.receive((b, o, n) -> {}, WAIT_MS);
@@ -116,7 +167,7 @@ class PeerSessionTest {
         }
     }
 
-    private final class Notes implements PeerSession.Listener {
+    private class Notes implements PeerSession.Listener {
         @Override
         public void established(FrameChannel channel, SessionReply reply) {
             sessions.add(channel);

@@ -1,7 +1,9 @@
 package io.lockstep.replication.replica;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.LiveSender;
 import io.lockstep.replication.link.MemoryChannel;
@@ -9,8 +11,11 @@ import io.lockstep.replication.link.SessionDispatcher;
 import io.lockstep.replication.link.SessionHandler;
 import io.lockstep.replication.wire.EpochKind;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -41,6 +46,35 @@ class SessionLifeTest {
             assertThat(answersAfterMs(peer, failureTimeoutMs / 4)).containsExactly(HEARTBEAT_NS);
             assertThat(answersAfterMs(peer, 10_000)).containsExactly(HEARTBEAT_NS);
             assertThat(answersAfterMs(peer, 10_001)).as("it hangs").isEmpty();
+        }
+    }
+
+    @Test
+    void shouldCountStallsOfBothItsThreads() throws Exception {
+        try (SimulatedPeer peer = new SimulatedPeer(directory)) {
+            peer.connect(primary.hello(-1, -1), pair.right());
+            ReplicaSession session = Objects.requireNonNull(peer.session);
+            Thread thread = new Thread(() -> session.run(peer.nowNs::get), "session");
+            thread.start();
+            try {
+                await().until(() -> peer.replica.liveRounds().lastNs() > 0);
+                AtomicBoolean taken = new AtomicBoolean();
+                peer.applier.meanwhile = () -> {
+                    if (!taken.getAndSet(true)) {
+                        // Also beyond the pause of the thread beside, a quarter of the failure timeout.
+                        peer.nowNs.addAndGet(
+                                primary.hello(-1, -1).failureTimeoutMs() * 1_000_000L + DutyCycle.STALL_NS + 1);
+                    }
+                };
+                primary.send(EpochKind.SYNC, SimulatedPrimary.to(pair.left()));
+                await().atMost(Duration.ofSeconds(20))
+                        .until(() -> peer.replica.sessionRounds().stalls() == 1
+                                && peer.replica.liveRounds().stalls() == 1);
+            } finally {
+                session.end();
+                thread.join();
+            }
+            assertThat(peer.replica.sessionRounds().ageNs(Long.MAX_VALUE)).isZero();
         }
     }
 

@@ -76,6 +76,8 @@ public final class HardwareWatch implements AutoCloseable {
     private final CountDownLatch caughtUp = new CountDownLatch(1);
     private final Semaphore urgent = new Semaphore(0);
     private final List<Thread> threads;
+    private final WatchRounds waking;
+    private final WatchRounds asking;
     private volatile boolean dirty;
     private volatile long savedMs;
 
@@ -87,10 +89,14 @@ public final class HardwareWatch implements AutoCloseable {
             HealthRules rules,
             Path healthFile,
             Supplier<Optional<Inventory>> inventory,
-            HealthListener listener) {
+            HealthListener listener,
+            WatchRounds waking,
+            WatchRounds asking) {
         this.sources = sources;
         this.healthFile = healthFile;
         this.inventory = inventory;
+        this.waking = waking;
+        this.asking = asking;
         book = new HealthBook(rules, new Listener(listener));
         saved = new KeptCounters(sources.counters().boot(), Map.of(), List.of());
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
@@ -108,7 +114,24 @@ public final class HardwareWatch implements AutoCloseable {
             Path healthFile,
             Supplier<Optional<Inventory>> inventory,
             HealthListener listener) {
-        HardwareWatch watch = new HardwareWatch(sources, rules, healthFile, inventory, listener);
+        return start(sources, rules, healthFile, inventory, listener, WatchRounds.IGNORED, WatchRounds.IGNORED);
+    }
+
+    /**
+     * As {@link #start(HostSources, HealthRules, Path, Supplier, HealthListener)}.
+     *
+     * @param waking of the thread that the sources wake
+     * @param asking of the thread that asks the others, and keeps the health
+     */
+    public static HardwareWatch start(
+            HostSources sources,
+            HealthRules rules,
+            Path healthFile,
+            Supplier<Optional<Inventory>> inventory,
+            HealthListener listener,
+            WatchRounds waking,
+            WatchRounds asking) {
+        HardwareWatch watch = new HardwareWatch(sources, rules, healthFile, inventory, listener, waking, asking);
         try {
             watch.resume(HealthFile.load(watch.book, healthFile, System.currentTimeMillis()));
         } catch (IOException e) {
@@ -287,7 +310,9 @@ public final class HardwareWatch implements AutoCloseable {
         try {
             catchUp(poll);
             while (closed.getCount() > 0) {
+                mark(waking, DRAIN_NS);
                 poll.await(DRAIN_NS);
+                mark(waking, 0);
                 read(sources.waking());
             }
         } catch (LinuxException e) {
@@ -301,6 +326,7 @@ public final class HardwareWatch implements AutoCloseable {
     private void catchUp(Poll poll) throws LinuxException {
         int turns = 0;
         do {
+            mark(waking, 0);
             read(sources.waking());
             turns++;
         } while (turns < CATCH_UP_TURNS && closed.getCount() > 0 && poll.await(0) > 0);
@@ -311,6 +337,7 @@ public final class HardwareWatch implements AutoCloseable {
         try {
             caughtUp.await(POLL_MS, TimeUnit.MILLISECONDS);
             while (closed.getCount() > 0) {
+                mark(asking, 0);
                 read(sources.polled());
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
@@ -328,15 +355,24 @@ public final class HardwareWatch implements AutoCloseable {
     /** Waits, but saves what must survive if this process is killed the next moment. */
     private void await(long untilNs) throws InterruptedException {
         long leftNs = untilNs - System.nanoTime();
+        mark(asking, leftNs);
         // A flood of them must not keep the slow sources from being asked.
         while (leftNs > 0 && closed.getCount() > 0 && urgent.tryAcquire(leftNs, TimeUnit.NANOSECONDS)) {
+            mark(asking, 0);
             urgent.drainPermits();
             save(System.currentTimeMillis());
+            mark(asking, TimeUnit.MILLISECONDS.toNanos(URGENT_MS));
             if (closed.await(URGENT_MS, TimeUnit.MILLISECONDS)) {
                 return;
             }
             leftNs = untilNs - System.nanoTime();
+            mark(asking, leftNs);
         }
+    }
+
+    private static void mark(WatchRounds rounds, long waitNs) {
+        long nowNs = System.nanoTime();
+        rounds.mark(nowNs, nowNs + Math.max(0, waitNs));
     }
 
     private void read(List<EventSource> some) {

@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
@@ -39,7 +40,7 @@ class HardwareWatchTest {
     private static final String MC = "devices/system/edac/mc/mc0/dimm0/";
 
     /** A source that tells what a test puts into it. */
-    private static final class Scripted implements EventSource {
+    private static class Scripted implements EventSource {
         final Queue<HardwareEvent> events = new ConcurrentLinkedQueue<>();
         volatile Supplier<@Nullable HardwareEvent> flood = () -> null;
 
@@ -98,6 +99,37 @@ class HardwareWatchTest {
                 directory.resolve("health"),
                 Optional::empty,
                 (health, before) -> changes.add(health));
+    }
+
+    @Test
+    void shouldTellBothItsRoundsWithTheWaitsThatItMeans() {
+        Queue<String> told = new ConcurrentLinkedQueue<>();
+        Counters counters = new Counters("");
+        EdacSource edac = new EdacSource(new Tree(directory).sysfs(), counters);
+        Scripted asked = new Scripted();
+        // A round holds what a source takes: begun before it is read, ended after it.
+        Scripted waking = new Scripted() {
+            @Override
+            public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+                told.add("wakes reads");
+                return super.poll(wallMs, sink);
+            }
+        };
+        try (HardwareWatch watch = HardwareWatch.start(
+                new HostSources(List.of(waking), List.of(asked), edac, counters),
+                HealthRules.DEFAULT,
+                directory.resolve("health"),
+                Optional::empty,
+                (health, before) -> {},
+                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "wakes begins" : "wakes waits"),
+                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "asks begins" : "asks waits"))) {
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> told.contains("asks waits") && Collections.frequency(told, "wakes reads") > 1);
+            assertThat(watch.state()).isEqualTo(HealthState.HEALTHY);
+        }
+        assertThat(told.stream().filter(line -> line.startsWith("asks"))).startsWith("asks begins", "asks waits");
+        assertThat(told.stream().filter(line -> line.startsWith("wakes")))
+                .startsWith("wakes begins", "wakes reads", "wakes waits", "wakes begins", "wakes reads");
     }
 
     private static HardwareEvent event(EventKind kind, long count) {

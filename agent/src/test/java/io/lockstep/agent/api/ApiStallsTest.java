@@ -1,0 +1,136 @@
+package io.lockstep.agent.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.lockstep.agent.FakeOperations;
+import io.lockstep.agent.client.AgentClient;
+import io.lockstep.agent.events.EventLog;
+import io.lockstep.agent.view.AgentView;
+import io.lockstep.replication.DutyCycle;
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.Proxy;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.eclipse.jetty.http.HttpFields;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The API counts what stands still in it. */
+@Timeout(60)
+class ApiStallsTest {
+    /** More than there are threads. */
+    private static final int CLIENTS = 20;
+
+    @TempDir
+    Path root;
+
+    @Test
+    void shouldCountAnAnswerThatTakesLongAndTheWaitForAThread() throws Exception {
+        CountDownLatch released = new CountDownLatch(1);
+        FakeOperations operations = new FakeOperations() {
+            @Override
+            public AgentView agent() {
+                awaitUninterruptibly(released);
+                return super.agent();
+            }
+        };
+        Path socket = root.resolve("agent.sock");
+        List<SocketChannel> clients = new ArrayList<>();
+        try (ApiServer server = ApiServer.start(operations, List::of, socket, ApiServer.Options.NONE)) {
+            for (int i = 0; i < CLIENTS; i++) {
+                SocketChannel client = SocketChannel.open(StandardProtocolFamily.UNIX);
+                clients.add(client);
+                client.connect(UnixDomainSocketAddress.of(socket));
+                client.write(ByteBuffer.wrap(
+                        "GET /v1/agent HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
+            }
+            long sentNs = System.nanoTime();
+            // The bound is passed twice over: the last of them is in the queue by then, or has a thread.
+            await().until(() -> System.nanoTime() - sentNs > 2 * DutyCycle.STALL_NS);
+            released.countDown();
+
+            AgentClient client = new AgentClient(socket);
+            await().atMost(Duration.ofSeconds(20)).until(() -> {
+                String metrics = client.get("/metrics").body();
+                return stalls(metrics, "api") > 0 && stalls(metrics, "api-queue") > 0;
+            });
+            assertThat(server).isNotNull();
+        } finally {
+            released.countDown();
+            for (SocketChannel client : clients) {
+                client.close();
+            }
+        }
+    }
+
+    private static int stalls(String metrics, String cycle) {
+        String name = "lockstep_duty_cycle_stalls_total{cycle=\"" + cycle + "\"} ";
+        return metrics.lines()
+                .filter(line -> line.startsWith(name))
+                .mapToInt(line -> Integer.parseInt(line.substring(name.length())))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Test
+    void shouldCountARoundOfEventsThatTakesLong() throws Exception {
+        DutyCycle rounds = DutyCycle.idle();
+        Thread test = Thread.currentThread();
+        AtomicBoolean held = new AtomicBoolean();
+        Response slow = answeringAll(Response.class, (proxy, method, arguments) -> {
+            if (method.getName().equals("write")) {
+                if (Thread.currentThread() != test && !held.getAndSet(true)) {
+                    await().until(() -> rounds.ageNs(System.nanoTime()) > DutyCycle.STALL_NS);
+                }
+                ((Callback) arguments[2]).succeeded();
+            }
+            return null;
+        });
+        try (EventStreams streams = new EventStreams(new EventLog(64, 1_000), rounds)) {
+            streams.add(
+                    answeringAll(Request.class, (proxy, method, arguments) -> null),
+                    slow,
+                    Callback.NOOP,
+                    Pseudonyms.NONE,
+                    false);
+            await().atMost(Duration.ofSeconds(20)).until(() -> rounds.stalls() == 1);
+        }
+    }
+
+    /** An object that answers every call with another such one, and with empty headers. */
+    private static <T> T answeringAll(Class<T> type, InvocationHandler first) {
+        return type.cast(
+                Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, (proxy, method, arguments) -> {
+                    Object answer = first.invoke(proxy, method, arguments);
+                    Class<?> result = method.getReturnType();
+                    if (answer != null || !result.isInterface()) {
+                        return answer;
+                    }
+                    return result.isAssignableFrom(HttpFields.Mutable.class)
+                            ? HttpFields.build()
+                            : answeringAll(result, first);
+                }));
+    }
+}
