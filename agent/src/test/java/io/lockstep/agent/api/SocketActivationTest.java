@@ -1,6 +1,7 @@
 package io.lockstep.agent.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.lockstep.agent.AgentPaths;
@@ -10,6 +11,7 @@ import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.client.AgentClient.Response;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -43,12 +45,12 @@ class SocketActivationTest {
                 .redirectOutput(root.resolve("agent.out").toFile())
                 .start();
         try {
-            while (!Files.exists(paths.socket())) {
+            await("the socket").atMost(Duration.ofSeconds(30)).until(() -> {
                 assertThat(agent.isAlive())
                         .as(Files.readString(root.resolve("agent.out")))
                         .isTrue();
-                Thread.sleep(20);
-            }
+                return Files.exists(paths.socket());
+            });
             long listened = (Long) Files.getAttribute(paths.socket(), "unix:ino");
             // It waits in the kernel until the agent, which it starts, has begun to serve.
             Response first = new AgentClient(paths.socket()).get("/v1/agent");
