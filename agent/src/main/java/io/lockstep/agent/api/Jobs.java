@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -38,17 +39,33 @@ final class Jobs implements AutoCloseable {
 
     private final Map<String, Job> jobs = new LinkedHashMap<>();
     private final ExecutorService threads;
+    /**
+     * Starts the threads of jobs. A thread has the nice value of the one that started it, sched(7), and those of the API, which ask for jobs, are
+     * modest: what jobs start, the capture of a VM above all, must not be.
+     */
+    private final ThreadPoolExecutor starter;
+
     private final EventLog events;
     private long lastId;
 
-    /** @param events where begin and end of each job are published */
+    /**
+     * To be called by a thread with the nice value that jobs are to have.
+     *
+     * @param events where begin and end of each job are published
+     */
     Jobs(EventLog events) {
         this.events = events;
-        threads = new ThreadPoolExecutor(0, RUNNING_MAX, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), task -> {
-            Thread thread = new Thread(task, "job");
-            thread.setDaemon(true);
-            return thread;
-        });
+        threads = new ThreadPoolExecutor(
+                0, RUNNING_MAX, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), task -> daemon(task, "job"));
+        starter = new ThreadPoolExecutor(
+                1, 1, 0, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> daemon(task, "job-starter"));
+        starter.prestartCoreThread();
+    }
+
+    private static Thread daemon(Runnable body, String name) {
+        Thread made = new Thread(body, name);
+        made.setDaemon(true);
+        return made;
     }
 
     /**
@@ -89,7 +106,7 @@ final class Jobs implements AutoCloseable {
                 new Job(Long.toString(++lastId), verb, vm, System.currentTimeMillis(), System::nanoTime, key, request);
         jobs.put(job.id, job);
         forgetOldest();
-        threads.execute(() -> run(job, body));
+        starter.execute(() -> threads.execute(() -> run(job, body)));
         return job;
     }
 
@@ -131,6 +148,7 @@ final class Jobs implements AutoCloseable {
     /** Interrupts what runs. */
     @Override
     public void close() {
+        starter.shutdownNow();
         threads.shutdownNow();
     }
 
