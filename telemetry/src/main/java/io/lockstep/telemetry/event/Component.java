@@ -91,6 +91,16 @@ public sealed interface Component {
             return !label.isEmpty() || (channel != UNKNOWN && dimm != UNKNOWN);
         }
 
+        /** How much of the module's name and place is known: the more, the better one tells it from the others. */
+        public int known() {
+            int numbers = 0;
+            for (int number : new int[] {socket, controller, channel, dimm}) {
+                numbers += number == UNKNOWN ? 0 : 1;
+            }
+            // What stands on the board tells it alone.
+            return (oneModule() ? 8 : 0) + (label.isEmpty() ? 0 : 4) + numbers;
+        }
+
         /** This, with what it lacks filled in from another description of the same memory. */
         public Memory filledFrom(Memory other) {
             return new Memory(

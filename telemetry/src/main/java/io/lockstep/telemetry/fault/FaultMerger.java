@@ -1,6 +1,7 @@
 package io.lockstep.telemetry.fault;
 
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
@@ -13,6 +14,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Merges what different sources tell of the same fault. Invariants:
@@ -21,6 +24,7 @@ import java.util.Set;
  *   <li>A fault is counted as often as the source that saw it most often says, and no more.
  *   <li>An event that calls for action at once is handed on in the call that brought it.
  *   <li>Corrected errors of the same place are summed and handed on within {@link #HOLD_MS} and the next {@link #drain}, however many come.
+ *   <li>A fault whose part is better known than when it was told is told again, with what was told before: its errors are one part's.
  * </ul>
  *
  * <p>For one thread. Memory is bounded: {@link #FAULTS_MAX} faults of some hundred bytes.
@@ -30,7 +34,7 @@ public final class FaultMerger {
     public static final long HOLD_MS = 500;
 
     /** Sources tell of one fault within this: the kernel hands a machine check on at once, EDAC and the firmware's log follow. */
-    static final long SAME_MS = 5_000;
+    public static final long SAME_MS = 5_000;
 
     /** Counters are read every five seconds; twice that, and what was told meanwhile is surely in them. */
     static final long COUNTED_MS = 12_000;
@@ -49,6 +53,7 @@ public final class FaultMerger {
     private final Map<Object, Fault> faults = new LinkedHashMap<>();
     private final Map<ToldPlace, Told> told = new LinkedHashMap<>();
     private final Deque<Reading> readings = new ArrayDeque<>();
+    private final UnaryOperator<Component> identity;
     private final FaultSink sink;
 
     /** A fault whose address nobody told: its place and kind stand for it. */
@@ -63,6 +68,17 @@ public final class FaultMerger {
         long firstMs;
         long lastMs;
         long handed;
+
+        /** As it was told, by the name of the part that the host knew then. */
+        @Nullable
+        Earlier earlier;
+
+        /** Where, for the counters: as the sources named it. */
+        @Nullable
+        ToldPlace place;
+
+        /** Another source named its part better since then. */
+        boolean renamed;
 
         Fault(HardwareEvent event, long nowMs) {
             best = event;
@@ -93,10 +109,28 @@ public final class FaultMerger {
         long left(String counter) {
             return count - shown.getOrDefault(counter, 0L);
         }
+
+        /** Hands some to another place, first those that a counter has not shown. */
+        void give(long given, Told to) {
+            shown.replaceAll((counter, before) -> {
+                long both = Math.max(0, given - (count - before));
+                to.shown.merge(counter, both, Long::sum);
+                return before - both;
+            });
+            count -= given;
+            to.count += given;
+            to.lastMs = Math.max(to.lastMs, lastMs);
+        }
     }
 
-    /** @param sink gets each fault, in the caller's thread */
-    public FaultMerger(FaultSink sink) {
+    /**
+     * Hands faults on.
+     *
+     * @param identity names a part as well as the host knows it
+     * @param sink gets each fault, in the caller's thread
+     */
+    public FaultMerger(UnaryOperator<Component> identity, FaultSink sink) {
+        this.identity = identity;
         this.sink = sink;
     }
 
@@ -136,13 +170,14 @@ public final class FaultMerger {
         fault.counts.merge(event.source(), event.count(), Long::sum);
         HardwareEvent before = fault.best;
         fault.best = isNew ? event : better(before, event);
+        boolean nearer = !fault.best.component().equals(before.component());
+        fault.renamed |= !coarse(fault.best.component()).equals(coarse(before.component()));
         if (fault.best.immediate()) {
             boolean counts = fault.count() > fault.handed;
-            boolean nearer = !fault.best.component().equals(before.component());
             if (counts) {
                 hand(fault, nowMs);
             } else if (!isNew && (worse(before, event) || nearer)) {
-                sink.fault(fault.best.times(1), true);
+                hand(fault, fault.best.times(1), true, nowMs);
             }
         }
         if (faults.size() > FAULTS_MAX) {
@@ -200,13 +235,43 @@ public final class FaultMerger {
 
     private void hand(Fault fault, long nowMs) {
         long count = fault.count();
-        if (count <= fault.handed) {
+        if (count > fault.handed) {
+            HardwareEvent event = fault.best.times(count - fault.handed);
+            fault.handed = count;
+            hand(fault, event, false, nowMs);
+        } else if (fault.renamed) {
+            hand(fault, fault.best.times(1), true, nowMs);
+        }
+    }
+
+    private void hand(Fault fault, HardwareEvent event, boolean refined, long nowMs) {
+        ToldPlace place =
+                new ToldPlace(coarse(event.component()), event.severity().uncorrected());
+        ToldPlace before = fault.place;
+        if (before != null && !before.equals(place)) {
+            rename(before, place, refined ? fault.handed : fault.handed - event.count());
+        }
+        fault.place = place;
+        if (!refined) {
+            tell(place, event.count(), nowMs);
+        }
+        HardwareEvent known = event.on(identity.apply(event.component()));
+        Earlier earlier = fault.earlier;
+        fault.earlier = earlier == null ? Earlier.of(known) : earlier.then(known, refined);
+        fault.renamed = false;
+        sink.fault(known, refined, earlier);
+    }
+
+    private void rename(ToldPlace before, ToldPlace place, long count) {
+        Told old = told.get(before);
+        long given = old == null ? 0 : Math.min(count, old.count);
+        if (old == null || given == 0 || (told.size() >= FAULTS_MAX && !told.containsKey(place))) {
             return;
         }
-        HardwareEvent event = fault.best.times(count - fault.handed);
-        fault.handed = count;
-        tell(new ToldPlace(coarse(event.component()), event.severity().uncorrected()), event.count(), nowMs);
-        sink.fault(event, false);
+        old.give(given, told.computeIfAbsent(place, p -> new Told()));
+        if (old.count == 0) {
+            told.remove(before);
+        }
     }
 
     private void tell(ToldPlace place, long count, long nowMs) {
@@ -222,16 +287,21 @@ public final class FaultMerger {
         faults.values().forEach(fault -> hand(fault, nowMs));
         long left = event.count();
         boolean lost = event.severity().uncorrected();
-        boolean vague = false;
+        boolean open = false;
+        Map<ToldPlace, Long> answered = new LinkedHashMap<>();
         for (Map.Entry<ToldPlace, Told> entry : told.entrySet()) {
             Told tally = entry.getValue();
             boolean recent = nowMs - tally.lastMs <= COUNTED_MS;
             ToldPlace place = entry.getKey();
-            if (recent && left > 0 && place.lost() == lost && same(place.component(), event.component())) {
+            if (recent && place.lost() == lost && same(place.component(), event.component())) {
                 long known = Math.min(left, tally.left(event.source()));
                 tally.shown.merge(event.source(), known, Long::sum);
                 left -= known;
-                vague |= known > 0 && place.component().equals(Component.Memory.ANYWHERE);
+                if (known > 0) {
+                    answered.put(place, known);
+                } else {
+                    open |= place.component() instanceof Component.PhysicalAddress;
+                }
             }
         }
         if (left > 0) {
@@ -242,15 +312,46 @@ public final class FaultMerger {
             if (tally != null) {
                 tally.shown.merge(event.source(), left, Long::sum);
             }
-            sink.fault(event.times(left), false);
-        } else if (event.kind() == EventKind.GUEST_MEMORY
-                || (lost && vague && !event.component().equals(Component.Memory.ANYWHERE))) {
-            // The kernel told of the page before; QEMU knows whose it was, and EDAC in which module.
-            sink.fault(event.times(1), true);
+            sink.fault(event.times(left).on(identity.apply(event.component())), false, null);
+        }
+        if (event.kind() == EventKind.GUEST_MEMORY) {
+            if (left == 0) {
+                // The kernel told of the page before; QEMU knows that it was used.
+                Component part =
+                        identity.apply(answered.keySet().iterator().next().component());
+                HardwareEvent used = event.times(1).on(part);
+                sink.fault(used, true, new Earlier(used, 0, 0));
+            }
+        } else {
+            name(event, answered, open);
         }
         if (event.raw() instanceof Raw.Counter counter) {
             sink.settled(counter);
         }
+    }
+
+    /**
+     * A counter is a module's: it names what was told of memory of which nobody knew the module.
+     *
+     * @param answered what of the counter's growth was told before, by place
+     * @param open whether other pages were told of, too: which one is meant nobody knows then
+     */
+    private void name(HardwareEvent event, Map<ToldPlace, Long> answered, boolean open) {
+        if (!(event.component() instanceof Component.Memory memory) || memory.equals(Component.Memory.ANYWHERE)) {
+            return;
+        }
+        Component part = identity.apply(memory);
+        answered.forEach((place, count) -> {
+            long address = place.component() instanceof Component.PhysicalAddress page
+                    ? page.address()
+                    : HardwareEvent.NO_ADDRESS;
+            boolean nowhere = place.component().equals(Component.Memory.ANYWHERE);
+            if (nowhere || (address != HardwareEvent.NO_ADDRESS && memory.oneModule() && !open)) {
+                HardwareEvent before = event.near(address).times(count).on(identity.apply(place.component()));
+                rename(place, new ToldPlace(coarse(memory), place.lost()), count);
+                sink.fault(before.times(1).on(part), true, Earlier.of(before));
+            }
+        });
     }
 
     private static Component coarse(Component component) {
@@ -274,14 +375,7 @@ public final class FaultMerger {
     private static HardwareEvent better(HardwareEvent one, HardwareEvent other) {
         HardwareEvent telling = telling(other) > telling(one) ? other : one;
         HardwareEvent graver = other.severity().compareTo(one.severity()) > 0 ? other : one;
-        Component component = telling.component();
-        if (one.component() instanceof Component.Memory first && other.component() instanceof Component.Memory second) {
-            component = first.mayBe(second) ? first.filledFrom(second) : component;
-        } else if (other.component() instanceof Component.Memory named && !named.equals(Component.Memory.ANYWHERE)) {
-            component = named;
-        } else if (one.component() instanceof Component.Memory named && !named.equals(Component.Memory.ANYWHERE)) {
-            component = named;
-        }
+        Component component = nearer(one.component(), other.component(), telling.component());
         return new HardwareEvent(
                 one.wallMs(),
                 telling.kind(),
@@ -292,6 +386,26 @@ public final class FaultMerger {
                 telling.source(),
                 telling.what(),
                 telling.raw());
+    }
+
+    /** Of two names of one part all that both know; where they contradict each other, that which says more. */
+    private static Component nearer(Component one, Component other, Component telling) {
+        if (one instanceof Component.Memory first && other instanceof Component.Memory second) {
+            if (first.mayBe(second)) {
+                return first.filledFrom(second);
+            }
+            if (first.module().mayBe(second.module())) {
+                return telling.equals(first) ? first.filledFrom(second.module()) : second.filledFrom(first.module());
+            }
+            return first.known() == second.known() ? telling : first.known() > second.known() ? first : second;
+        }
+        if (one instanceof Component.Memory named) {
+            return named.equals(Component.Memory.ANYWHERE) ? other : named;
+        }
+        if (other instanceof Component.Memory named) {
+            return named.equals(Component.Memory.ANYWHERE) ? one : named;
+        }
+        return telling;
     }
 
     private static int telling(HardwareEvent event) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.tuple;
 
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
@@ -23,8 +24,10 @@ class FaultMergerTest {
 
     private final List<String> told = new ArrayList<>();
     private final List<HardwareEvent> events = new ArrayList<>();
-    private final FaultMerger merger = new FaultMerger((event, refined) -> {
+    private final List<Optional<Earlier>> earliers = new ArrayList<>();
+    private final FaultMerger merger = new FaultMerger(part -> part, (event, refined, earlier) -> {
         events.add(event);
+        earliers.add(Optional.ofNullable(earlier));
         told.add((refined ? "refined " : "") + event.line());
     });
 
@@ -69,6 +72,64 @@ class FaultMergerTest {
                                 + " 0x5003000: trouble (memory-failure)",
                         "refined uncorrected error, action optional on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5003000:"
                                 + " trouble (ghes)");
+    }
+
+    @Test
+    void shouldSayWhatItToldBeforeWhenAPartIsBetterNamed() {
+        HardwareEvent firmware =
+                event("mce", EventKind.FIRMWARE, Severity.RECOVERABLE, Component.Memory.ANYWHERE, 0x5003000, 1);
+        merger.offer(firmware, 0);
+        merger.offer(firmware, 1);
+        merger.offer(event("ghes", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, MODULE, 0x5003000, 1), 120);
+        assertThat(earliers.get(0)).isEmpty();
+        assertThat(earliers.get(2)).hasValueSatisfying(earlier -> {
+            assertThat(earlier.event().component()).isEqualTo(Component.Memory.ANYWHERE);
+            assertThat(earlier.uncorrected()).isEqualTo(2);
+            assertThat(earlier.corrected()).isZero();
+        });
+        // The counters' share moved, too: another module's growth is no part of it.
+        assertThat(merger.tallies(200)).containsExactly(new Tally(MODULE, true, 2));
+    }
+
+    @Test
+    void shouldNameACorrectedErrorThatWasToldBeforeItsModuleWasKnown() {
+        merger.offer(event("mce", EventKind.FIRMWARE, Severity.CORRECTED, Component.Memory.ANYWHERE, 0x5003000, 1), 0);
+        merger.drain(FaultMerger.HOLD_MS);
+        merger.offer(corrected("ghes", MODULE, 0x5003000, 1), 600);
+        merger.drain(1200);
+        merger.drain(1800);
+        assertThat(told)
+                .containsExactly(
+                        "corrected error on a DIMM at address 0x5003000: trouble (mce)",
+                        "refined corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5003000: trouble (ghes)");
+        assertThat(earliers.get(1))
+                .hasValueSatisfying(earlier -> assertThat(earlier.corrected()).isEqualTo(1));
+    }
+
+    @Test
+    void shouldNameThePageThatACountersModuleLostWhenNoOtherIsMeant() {
+        Component page = new Component.PhysicalAddress(0x7000000, 4096);
+        merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, 0x7000000, 1), 0);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
+        merger.drain(100 + FaultMerger.HOLD_MS);
+        assertThat(told.get(1))
+                .isEqualTo("refined uncorrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x7000000: trouble"
+                        + " (edac-counters)");
+        assertThat(earliers.get(1))
+                .hasValueSatisfying(
+                        earlier -> assertThat(earlier.event().component()).isEqualTo(page));
+    }
+
+    @Test
+    void shouldNotGuessWhichOfTwoPagesACountersModuleLost() {
+        for (long address : new long[] {0x7000000, 0x8000000}) {
+            Component page = new Component.PhysicalAddress(address, 4096);
+            merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, address, 1), 0);
+        }
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, CHANNEL.labelled("B7")), 100);
+        merger.drain(100 + FaultMerger.HOLD_MS);
+        assertThat(told).hasSize(2);
     }
 
     @Test
@@ -130,7 +191,8 @@ class FaultMergerTest {
                 event("guests", EventKind.GUEST_MEMORY, Severity.ACTION_REQUIRED, Component.Memory.ANYWHERE, -1, 1);
         merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, 0x7000000, 1), 0);
         merger.offer(guest, 10);
-        assertThat(told.get(1)).startsWith("refined uncorrected error, action required on a DIMM");
+        assertThat(told.get(1))
+                .startsWith("refined uncorrected error, action required on memory at physical address 0x7000000");
         merger.offer(guest, 20);
         assertThat(told.get(2)).as("one that the kernel did not tell").doesNotStartWith("refined");
     }
@@ -180,7 +242,7 @@ class FaultMergerTest {
         merger.offer(corrected("edac-counters", MODULE, -1, 2), 1000);
         merger.drain(1000 + FaultMerger.HOLD_MS);
         assertThat(merger.tallies(2000)).containsExactly(new Tally(MODULE, false, 1));
-        FaultMerger next = new FaultMerger((event, refined) -> events.add(event));
+        FaultMerger next = new FaultMerger(part -> part, (event, refined, earlier) -> events.add(event));
         next.restore(merger.tallies(2000), 0);
         events.clear();
         next.offer(corrected("edac-counters", MODULE, -1, 2), 10);

@@ -93,12 +93,12 @@ class HardwareWatchTest {
                 .file(MC + "dimm_ce_count", Integer.toString(corrected))
                 .file(MC + "dimm_ue_count", Integer.toString(uncorrected));
         EdacSource edac = new EdacSource(tree.sysfs(), counters);
-        return HardwareWatch.start(
+        return HardwareWatch.start(new WatchSetup(
                 new HostSources(List.of(source), List.of(edac), edac, counters),
                 HealthRules.DEFAULT,
                 directory.resolve("health"),
                 Optional::empty,
-                (health, before) -> changes.add(health));
+                (health, before) -> changes.add(health)));
     }
 
     @Test
@@ -115,14 +115,15 @@ class HardwareWatchTest {
                 return super.poll(wallMs, sink);
             }
         };
-        try (HardwareWatch watch = HardwareWatch.start(
-                new HostSources(List.of(waking), List.of(asked), edac, counters),
-                HealthRules.DEFAULT,
-                directory.resolve("health"),
-                Optional::empty,
-                (health, before) -> {},
-                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "wakes begins" : "wakes waits"),
-                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "asks begins" : "asks waits"))) {
+        try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
+                        new HostSources(List.of(waking), List.of(asked), edac, counters),
+                        HealthRules.DEFAULT,
+                        directory.resolve("health"),
+                        Optional::empty,
+                        (health, before) -> {})
+                .told(
+                        (nowNs, untilNs) -> told.add(nowNs == untilNs ? "wakes begins" : "wakes waits"),
+                        (nowNs, untilNs) -> told.add(nowNs == untilNs ? "asks begins" : "asks waits")))) {
             await().atMost(Duration.ofSeconds(30))
                     .until(() -> told.contains("asks waits") && Collections.frequency(told, "wakes reads") > 1);
             assertThat(watch.state()).isEqualTo(HealthState.HEALTHY);
@@ -326,8 +327,8 @@ class HardwareWatchTest {
     void shouldStartWithoutHarmOnThisHost() throws Exception {
         Path state = Files.createDirectory(directory.resolve("state"));
         HostSources sources = HostSources.ofThisHost(state, "lockstep-test-watch", false);
-        try (HardwareWatch watch = HardwareWatch.start(
-                sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {})) {
+        try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
+                sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {}))) {
             assertThat(watch.sourceStates())
                     .containsOnlyKeys(
                             "trace",
