@@ -130,6 +130,13 @@ public sealed interface Component {
                     && agree(column, other.column);
         }
 
+        /** Whether both are the same memory as far as they say, and both say in which channel or by which label. */
+        public boolean meets(Memory other) {
+            boolean both =
+                    (channel != UNKNOWN && channel == other.channel) || (!label.isEmpty() && label.equals(other.label));
+            return both && mayBe(other);
+        }
+
         private static int known(int one, int other) {
             return one == UNKNOWN ? other : one;
         }

@@ -25,4 +25,14 @@ public record Earlier(HardwareEvent event, long corrected, long uncorrected) {
                 ? new Earlier(next, corrected, uncorrected)
                 : new Earlier(next, corrected + added.corrected, uncorrected + added.uncorrected);
     }
+
+    /** Some of the errors alone. */
+    public Earlier part(long count) {
+        return new Earlier(event, Math.min(corrected, count), Math.min(uncorrected, count));
+    }
+
+    /** Without some of the errors. */
+    public Earlier without(long count) {
+        return new Earlier(event, Math.max(0, corrected - count), Math.max(0, uncorrected - count));
+    }
 }

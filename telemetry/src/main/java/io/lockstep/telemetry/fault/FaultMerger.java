@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,11 +47,22 @@ public final class FaultMerger {
 
     private static final String EDAC = "edac-counters";
     private static final String AER = "aer-counters";
+    private static final String POISONED = "poisoned-memory";
 
     /** Sources that only count what others tell in detail. */
-    private static final Set<String> COUNTERS = Set.of(EDAC, AER, "poisoned-memory");
+    private static final Set<String> COUNTERS = Set.of(EDAC, AER, POISONED);
+
+    /** Sources that tell of every memory error, each with what it knows of the place. */
+    private static final Set<String> DETAILED = Set.of("mce", "edac", "ghes", "extlog");
+
+    /** Memory faults without an address that are compared with what other sources tell; a host has few, a module for each. */
+    private static final int NOWHERE_MAX = 64;
 
     private final Map<Object, Fault> faults = new LinkedHashMap<>();
+
+    /** Those of them that are about memory and without an address, by the newest last. */
+    private final Map<Object, Fault> nowhere = new LinkedHashMap<>();
+
     private final Map<ToldPlace, Told> told = new LinkedHashMap<>();
     private final Deque<Reading> readings = new ArrayDeque<>();
     private final UnaryOperator<Component> identity;
@@ -91,6 +103,23 @@ public final class FaultMerger {
                 most = Math.max(most, count);
             }
             return most;
+        }
+
+        /** Hands errors that a source has not told of to another fault, with what was told of them. */
+        void give(long given, String asker, Fault to) {
+            counts.replaceAll((source, count) -> {
+                long part = source.equals(asker) ? 0 : Math.min(given, count);
+                to.counts.merge(source, part, Long::sum);
+                return count - part;
+            });
+            long told = Math.max(0, handed - count());
+            handed -= told;
+            to.handed += told;
+            Earlier before = earlier;
+            if (told > 0 && before != null) {
+                to.earlier = before.part(told);
+                earlier = before.without(told);
+            }
         }
     }
 
@@ -155,16 +184,12 @@ public final class FaultMerger {
                         || (!event.kind().memory() && event.kind() != EventKind.FIRMWARE)
                 ? new Place(event.component(), event.kind(), event.severity().uncorrected())
                 : new Page(event.address() >>> PAGE_SHIFT, event.severity().uncorrected());
-        Fault fault = faults.get(key);
-        if (fault != null && nowMs - fault.lastMs > SAME_MS) {
-            hand(fault, nowMs);
-            faults.remove(key);
-            fault = null;
-        }
+        Fault fault = find(key, event, nowMs);
         boolean isNew = fault == null;
         if (fault == null) {
             fault = new Fault(event, nowMs);
             faults.put(key, fault);
+            follow(key, fault);
         }
         fault.lastMs = nowMs;
         fault.counts.merge(event.source(), event.count(), Long::sum);
@@ -181,22 +206,92 @@ public final class FaultMerger {
             }
         }
         if (faults.size() > FAULTS_MAX) {
-            Iterator<Fault> oldest = faults.values().iterator();
-            hand(oldest.next(), nowMs);
-            oldest.remove();
+            Map.Entry<Object, Fault> oldest = faults.entrySet().iterator().next();
+            hand(oldest.getValue(), nowMs);
+            remove(oldest.getKey());
         }
+    }
+
+    /** The fault that an event tells of: by its own name, or by another under which a source without an address told of it; null if none did. */
+    private @Nullable Fault find(Object key, HardwareEvent event, long nowMs) {
+        Fault own = faults.get(key);
+        if (own != null && nowMs - own.lastMs > SAME_MS) {
+            hand(own, nowMs);
+            remove(key);
+            own = null;
+        }
+        Map.Entry<Object, Fault> other = elsewhere(event, key, nowMs);
+        if (other == null) {
+            return own;
+        }
+        Fault whole = other.getValue();
+        if (!(key instanceof Page)) {
+            return own == null ? whole : own;
+        }
+        // An address tells this error from the next one: it is taken out of what was told without.
+        if (own == null) {
+            own = new Fault(whole.best, nowMs);
+            own.place = whole.place;
+            faults.put(key, own);
+        } else if (whole.handed > 0) {
+            return own;
+        }
+        whole.give(event.count(), event.source(), own);
+        if (whole.count() == 0) {
+            remove(other.getKey());
+        }
+        return own;
+    }
+
+    /** A fault without an address that other sources told of, and that this event of one more source may be. */
+    private Map.@Nullable Entry<Object, Fault> elsewhere(HardwareEvent event, Object key, long nowMs) {
+        if (nowhere.isEmpty()
+                || !DETAILED.contains(event.source())
+                || !event.kind().memory()) {
+            return null;
+        }
+        for (Map.Entry<Object, Fault> entry : nowhere.entrySet()) {
+            Fault fault = entry.getValue();
+            boolean open = nowMs - fault.lastMs <= SAME_MS
+                    && !entry.getKey().equals(key)
+                    && fault.count() > fault.counts.getOrDefault(event.source(), 0L)
+                    && fault.best.severity().uncorrected() == event.severity().uncorrected();
+            if (open
+                    && fault.best.component() instanceof Component.Memory told
+                    && event.component() instanceof Component.Memory memory
+                    && told.meets(memory)) {
+                return entry;
+            }
+        }
+        return null;
+    }
+
+    private void follow(Object key, Fault fault) {
+        if (key instanceof Place && fault.best.kind().memory() && DETAILED.contains(fault.best.source())) {
+            nowhere.put(key, fault);
+            if (nowhere.size() > NOWHERE_MAX) {
+                nowhere.remove(nowhere.keySet().iterator().next());
+            }
+        }
+    }
+
+    private void remove(Object key) {
+        faults.remove(key);
+        nowhere.remove(key);
     }
 
     /** Hands on what has waited long enough; to be called some times a second. */
     public void drain(long nowMs) {
-        for (Iterator<Fault> all = faults.values().iterator(); all.hasNext(); ) {
-            Fault fault = all.next();
+        for (Iterator<Map.Entry<Object, Fault>> all = faults.entrySet().iterator(); all.hasNext(); ) {
+            Map.Entry<Object, Fault> entry = all.next();
+            Fault fault = entry.getValue();
             if (nowMs - fault.firstMs >= HOLD_MS) {
                 hand(fault, nowMs);
                 fault.firstMs = nowMs;
             }
             if (nowMs - fault.lastMs > SAME_MS) {
                 all.remove();
+                nowhere.remove(entry.getKey());
             }
         }
         while (!readings.isEmpty() && nowMs - readings.getFirst().atMs() >= HOLD_MS) {
@@ -211,25 +306,39 @@ public final class FaultMerger {
         readings.forEach(reading -> counted(reading.event(), nowMs));
         readings.clear();
         faults.clear();
+        nowhere.clear();
     }
 
-    /** What was told within {@link #COUNTED_MS} and neither EDAC's nor PCIe's counters have shown yet; at most {@link #FAULTS_MAX}. */
+    /** What was told within {@link #COUNTED_MS} and not every counter that counts it has shown yet; at most {@link #FAULTS_MAX}. */
     public List<Tally> tallies(long nowMs) {
         List<Tally> tallies = new ArrayList<>();
         told.forEach((place, tally) -> {
-            // No place is counted by both: of memory one is 0, of a device the other.
-            long left = Math.min(tally.left(EDAC), tally.left(AER));
-            if (left > 0 && nowMs - tally.lastMs <= COUNTED_MS) {
-                tallies.add(new Tally(place.component(), place.lost(), left));
+            if (nowMs - tally.lastMs <= COUNTED_MS && counters(place).anyMatch(counter -> tally.left(counter) > 0)) {
+                tallies.add(new Tally(place.component(), place.lost(), tally.count, tally.shown));
             }
         });
         return tallies;
     }
 
+    /** Which counters count what happens at a place. */
+    private static Stream<String> counters(ToldPlace place) {
+        boolean memory =
+                place.component() instanceof Component.Memory || place.component() instanceof Component.PhysicalAddress;
+        if (!memory) {
+            return Stream.of(AER);
+        }
+        return place.lost() ? Stream.of(EDAC, POISONED) : Stream.of(EDAC);
+    }
+
     /** Takes up what an earlier life told: counters that are read now have grown by it. */
     public void restore(List<Tally> tallies, long nowMs) {
         for (Tally kept : tallies) {
-            tell(new ToldPlace(kept.component(), kept.lost()), kept.count(), nowMs);
+            ToldPlace place = new ToldPlace(kept.component(), kept.lost());
+            tell(place, kept.count(), nowMs);
+            Told tally = told.get(place);
+            if (tally != null) {
+                kept.shown().forEach((counter, count) -> tally.shown.merge(counter, count, Long::sum));
+            }
         }
     }
 
@@ -381,7 +490,9 @@ public final class FaultMerger {
                 telling.kind(),
                 graver.severity(),
                 component,
-                telling.address(),
+                telling.address() == HardwareEvent.NO_ADDRESS
+                        ? Math.max(one.address(), other.address())
+                        : telling.address(),
                 1,
                 telling.source(),
                 telling.what(),

@@ -256,8 +256,10 @@ class HealthBookTest {
     @Test
     void shouldKeepHowMuchOfTheCountersItHolds(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
-        KeptCounters counters =
-                new KeptCounters("one", Map.of("mc0/dimm0", 7L, "mc0/dimm1", 0L), List.of(new Tally(A2, true, 3)));
+        KeptCounters counters = new KeptCounters(
+                "one",
+                Map.of("mc0/dimm0", 7L, "mc0/dimm1", 0L),
+                List.of(new Tally(A2, true, 3, Map.of("edac-counters", 2L))));
         corrected(A2, -1, 1, START);
         HealthFile.save(HealthFile.bytes(book, counters, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
