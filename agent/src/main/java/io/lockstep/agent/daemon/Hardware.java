@@ -23,6 +23,7 @@ import io.lockstep.telemetry.watch.HardwareWatch;
 import io.lockstep.telemetry.watch.HostSources;
 import io.lockstep.telemetry.watch.LazyInventory;
 import io.lockstep.telemetry.watch.SeenEvent;
+import io.lockstep.telemetry.watch.WatchSetup;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -92,15 +93,14 @@ final class Hardware implements AutoCloseable {
                 ? "lockstep"
                 : "lockstep-" + Integer.toHexString(paths.root().hashCode());
         Hardware hardware = new Hardware(config, state, health, log, vms);
-        hardware.watch = HardwareWatch.start(
-                HostSources.ofThisHost(state, instance, installed, config.sensors())
-                        .and(guests),
-                config.hardware().rules(),
-                state.resolve("health"),
-                hardware.inventory,
-                new Listener(events, hardware.policy),
-                hardware.waking::mark,
-                hardware.asking::mark);
+        hardware.watch = HardwareWatch.start(new WatchSetup(
+                        HostSources.ofThisHost(state, instance, installed, config.sensors())
+                                .and(guests),
+                        config.hardware().rules(),
+                        state.resolve("health"),
+                        hardware.inventory,
+                        new Listener(events, hardware.policy))
+                .told(hardware.waking::mark, hardware.asking::mark));
         // The health of an earlier life counts, too.
         hardware.policy.refresh();
         return hardware;

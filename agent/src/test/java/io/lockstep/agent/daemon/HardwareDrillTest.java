@@ -9,6 +9,7 @@ import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.Sysfs;
 import io.lockstep.telemetry.watch.HardwareWatch;
 import io.lockstep.telemetry.watch.HostSources;
+import io.lockstep.telemetry.watch.WatchSetup;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,12 +37,12 @@ class HardwareDrillTest {
     void start() {
         Counters counters = new Counters("");
         EdacSource edac = new EdacSource(new Sysfs(state.resolve("nothing")), counters);
-        watch = HardwareWatch.start(
+        watch = HardwareWatch.start(new WatchSetup(
                 new HostSources(List.of(), List.of(), edac, counters),
                 HealthRules.DEFAULT,
                 state.resolve("health"),
                 Optional::empty,
-                (health, before) -> {});
+                (health, before) -> {}));
     }
 
     @AfterEach

@@ -72,7 +72,7 @@ class HardwarePolicyTest {
     }
 
     private void happens(HardwareEvent event) {
-        book.record(event, false, System.currentTimeMillis());
+        book.record(event, false, null, System.currentTimeMillis());
     }
 
     @Test

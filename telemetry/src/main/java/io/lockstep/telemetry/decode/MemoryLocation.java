@@ -26,14 +26,25 @@ public final class MemoryLocation {
      * @param controller index of EDAC's controller, where the label does not name one
      */
     public static Component.Memory ofLabel(String label, int controller) {
-        Component.Memory memory = Component.Memory.ANYWHERE
-                .at(
-                        find(label, "srcid"),
-                        or(find(label, "mc"), controller),
-                        or(find(label, "chan"), find(label, "channel")),
-                        find(label, "dimm"))
-                .place(find(label, "csrow"), UNKNOWN, UNKNOWN, UNKNOWN);
-        return memory.labelled(label(label));
+        Component.Memory memory = Component.Memory.ANYWHERE.at(
+                find(label, "srcid"),
+                or(find(label, "mc"), controller),
+                or(find(label, "chan"), find(label, "channel")),
+                find(label, "dimm"));
+        return ofSelect(find(label, "csrow"), memory).labelled(label(label));
+    }
+
+    /**
+     * The module and the rank that a chip select is, where it tells more than is known: two of them to a module, as {@code
+     * drivers/edac/amd64_edac.c} numbers them (its chip selects 0 and 1 are the first module of a channel).
+     *
+     * @param select number of the chip select, which EDAC calls csrow; {@link Component#UNKNOWN} if not known
+     */
+    public static Component.Memory ofSelect(int select, Component.Memory memory) {
+        return select == UNKNOWN || memory.dimm() != UNKNOWN
+                ? memory
+                : memory.at(memory.socket(), memory.controller(), memory.channel(), select >> 1)
+                        .place(select & 1, UNKNOWN, UNKNOWN, UNKNOWN);
     }
 
     /** A label as an operator reads it on the board; empty if it is none, or names several modules. */
@@ -67,9 +78,9 @@ public final class MemoryLocation {
 
     /** Of the layers in EDAC's line of the kernel's log, such as {@code channel:0 slot:1} or {@code csrow:2 channel:0}; decimal. */
     public static Component.Memory ofLayers(String text) {
-        return Component.Memory.ANYWHERE
-                .at(UNKNOWN, UNKNOWN, find(text, "channel"), find(text, "slot"))
-                .place(find(text, "csrow"), UNKNOWN, UNKNOWN, UNKNOWN);
+        return ofSelect(
+                find(text, "csrow"),
+                Component.Memory.ANYWHERE.at(UNKNOWN, UNKNOWN, find(text, "channel"), find(text, "slot")));
     }
 
     /** Of a place in a common platform error record: {@code node:0 card:1 module:2 rank:0 bank:3 device:0 row:4660 column:86}; decimal. */

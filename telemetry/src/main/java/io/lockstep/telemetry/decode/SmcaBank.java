@@ -41,6 +41,10 @@ enum SmcaBank {
     HUB("system hub", EventKind.BUS, new int[] {0x80, 0}, SmcaWords.NOTHING),
     SATA("SATA unit", EventKind.BUS, new int[] {0xa8, 0}, SmcaWords.NOTHING),
     USB("USB unit", EventKind.BUS, new int[] {0xaa, 0}, SmcaWords.NOTHING),
+    SHORT_REACH_DATA(
+            "data plane of the ultra short reach link", EventKind.BUS, new int[] {0x170, 0}, SmcaWords.NOTHING),
+    SHORT_REACH_CONTROL(
+            "control plane of the ultra short reach link", EventKind.BUS, new int[] {0x180, 0}, SmcaWords.NOTHING),
     GMI("link between dies", EventKind.BUS, new int[] {0x241, 0}, SmcaWords.NOTHING),
     XGMI_PHY("physical link between sockets", EventKind.BUS, new int[] {0x259, 0}, SmcaWords.NOTHING),
     WAFL_PHY("physical WAFL link", EventKind.BUS, new int[] {0x267, 0}, SmcaWords.NOTHING),

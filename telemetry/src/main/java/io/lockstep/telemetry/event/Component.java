@@ -91,6 +91,16 @@ public sealed interface Component {
             return !label.isEmpty() || (channel != UNKNOWN && dimm != UNKNOWN);
         }
 
+        /** How much of the module's name and place is known: the more, the better one tells it from the others. */
+        public int known() {
+            int numbers = 0;
+            for (int number : new int[] {socket, controller, channel, dimm}) {
+                numbers += number == UNKNOWN ? 0 : 1;
+            }
+            // What stands on the board tells it alone.
+            return (oneModule() ? 8 : 0) + (label.isEmpty() ? 0 : 4) + numbers;
+        }
+
         /** This, with what it lacks filled in from another description of the same memory. */
         public Memory filledFrom(Memory other) {
             return new Memory(
@@ -118,6 +128,13 @@ public sealed interface Component {
                     && agree(bank, other.bank)
                     && agree(row, other.row)
                     && agree(column, other.column);
+        }
+
+        /** Whether both are the same memory as far as they say, and both say in which channel or by which label. */
+        public boolean meets(Memory other) {
+            boolean both =
+                    (channel != UNKNOWN && channel == other.channel) || (!label.isEmpty() && label.equals(other.label));
+            return both && mayBe(other);
         }
 
         private static int known(int one, int other) {

@@ -45,6 +45,11 @@ public record HardwareEvent(
         return new HardwareEvent(wallMs, kind, severity, component, address, times, source, what, raw);
     }
 
+    /** The same at another address. */
+    public HardwareEvent near(long other) {
+        return new HardwareEvent(wallMs, kind, severity, component, other, count, source, what, raw);
+    }
+
     /** The same at another time. */
     public HardwareEvent at(long otherMs) {
         return new HardwareEvent(otherMs, kind, severity, component, address, count, source, what, raw);

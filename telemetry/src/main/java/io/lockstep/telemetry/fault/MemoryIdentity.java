@@ -58,7 +58,10 @@ public final class MemoryIdentity {
             }
         }
         boolean says = memory.oneModule() || memory.channel() != Component.UNKNOWN || layout.size() == 1;
-        return found == null || !says ? component : memory.filledFrom(found);
+        // One module has one name, whatever an event knows beyond the layout.
+        return found == null || !says
+                ? component
+                : found.place(memory.rank(), memory.bank(), memory.row(), memory.column());
     }
 
     private static Component.Memory identified(Component.Memory memory, List<Inventory.Dimm> dimms) {

@@ -1,6 +1,7 @@
 package io.lockstep.telemetry.health;
 
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.Earlier;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -14,6 +15,15 @@ final class Account {
     long lastMs;
     long corrected;
     long uncorrected;
+
+    /** Faults, and not errors, for which it is failing. */
+    int grave;
+
+    /** Whether something happened that is in neither number. */
+    boolean noticed;
+
+    /** Whether some of what was told of it happened elsewhere: its state may be the others'. */
+    boolean shared;
 
     /** When the evidence was last written: a storm must not write it for each error. */
     long saidMs = Long.MIN_VALUE / 2;
@@ -41,11 +51,52 @@ final class Account {
         if (evidence.size() > EVIDENCE_MAX) {
             evidence.remove(0);
         }
-        if (worse) {
-            state = next;
+        worsen(next, nowMs);
+        return worse;
+    }
+
+    /** Hands what was counted of a fault to the part to which it happened. */
+    void give(Earlier fault, Account to, long nowMs) {
+        long repaired = Math.min(fault.corrected(), corrected);
+        long lost = Math.min(fault.uncorrected(), uncorrected);
+        corrected -= repaired;
+        uncorrected -= lost;
+        to.corrected += repaired;
+        to.uncorrected += lost;
+        to.slow.add(nowMs, slow.take(nowMs, repaired));
+        to.fast.add(nowMs, fast.take(nowMs, repaired));
+        grave -= fault.event().immediate() && grave > 0 ? 1 : 0;
+        evidence.remove(fault.event().line());
+        shared |= !empty();
+    }
+
+    /** Whether nothing is left that happened to it. */
+    boolean empty() {
+        return corrected == 0 && uncorrected == 0 && grave == 0 && !noticed;
+    }
+
+    /** Becomes as bad, if it is not worse. */
+    void worsen(HealthState other, long nowMs) {
+        if (other.compareTo(state) > 0) {
+            state = other;
             sinceMs = nowMs;
         }
-        return worse;
+    }
+
+    /** Fares as its corrected errors say: what was graver happened to another part. */
+    void settle(int correctedMax, long nowMs) {
+        state = slow.sum(nowMs) >= correctedMax ? HealthState.DEGRADING : HealthState.WATCH;
+        sinceMs = nowMs;
+        action = "";
+    }
+
+    /** Makes it as one to which nothing happened. */
+    void restore(long nowMs) {
+        state = HealthState.HEALTHY;
+        sinceMs = nowMs;
+        grave = 0;
+        evidence.clear();
+        action = "";
     }
 
     ComponentHealth view() {

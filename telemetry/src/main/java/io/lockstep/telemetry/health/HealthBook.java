@@ -1,6 +1,7 @@
 package io.lockstep.telemetry.health;
 
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
@@ -9,12 +10,15 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The accounts of all parts. Invariants:
  *
  * <ul>
  *   <li>A part whose data was lost, or whose redundancy is gone, is failing at least, until it is cleared: nothing makes it better by itself.
+ *   <li>A fault is in one part's account: when its part is better known, what was counted of it moves there, and a part to which nothing else
+ *       happened is forgotten.
  *   <li>Memory is bounded whatever happens: {@link #ACCOUNTS_MAX} parts, {@link Patterns#FOLLOWED_MAX} places in them.
  * </ul>
  *
@@ -43,16 +47,26 @@ public final class HealthBook {
      * Takes a fault.
      *
      * @param refined it was counted before
+     * @param earlier as it was recorded before; null if it was not, or nobody knows
      * @param nowMs the clock, milliseconds since 1970
      */
-    public synchronized void record(HardwareEvent event, boolean refined, long nowMs) {
+    public synchronized void record(HardwareEvent event, boolean refined, @Nullable Earlier earlier, long nowMs) {
         Account account = account(coarse(event.component()), nowMs);
         HealthState before = account.state;
         boolean pageWorn = false;
         account.lastMs = nowMs;
+        Account vague =
+                earlier == null ? null : accounts.get(coarse(earlier.event().component()));
+        boolean moves = vague != null && vague != account;
+        HealthState vagueBefore = vague == null ? HealthState.HEALTHY : vague.state;
+        if (earlier != null && vague != null && moves) {
+            move(earlier, vague, account, nowMs);
+        }
         if (event.kind() == EventKind.REDUNDANCY_RESTORED) {
-            restore(account, nowMs);
+            account.restore(nowMs);
         } else if (event.immediate()) {
+            boolean told = earlier != null && !moves && earlier.event().immediate();
+            account.grave += told ? 0 : 1;
             account.uncorrected += refined ? 0 : event.count();
             boolean used = event.severity() == Severity.FATAL || event.severity() == Severity.ACTION_REQUIRED;
             account.worsen(used ? HealthState.FAILED : HealthState.FAILING, nowMs, event.line());
@@ -66,6 +80,32 @@ public final class HealthBook {
         if (pageWorn || event.immediate() || account.state.compareTo(before) > 0) {
             listener.noticed(event, account.view(), before, pageWorn);
         }
+        if (vague != null && moves) {
+            // Last: the host never looks as if nothing had happened to it.
+            tell(vague, vagueBefore);
+        }
+    }
+
+    private void move(Earlier fault, Account from, Account to, long nowMs) {
+        long repaired = Math.min(fault.corrected(), from.corrected);
+        from.give(fault, to, nowMs);
+        if (repaired > 0) {
+            to.worsen(HealthState.WATCH, nowMs, fault.event().on(to.component).line());
+            sums(to, nowMs);
+            if (socket(from.component) == Component.UNKNOWN) {
+                socket(socket(to.component), repaired, nowMs);
+            }
+        }
+        if (from.empty()) {
+            to.worsen(from.shared ? HealthState.HEALTHY : from.state, nowMs);
+            from.restore(nowMs);
+            accounts.remove(from.component);
+        } else if (from.grave == 0 && from.uncorrected == 0 && from.state.compareTo(HealthState.FAILING) >= 0) {
+            from.settle(limit(from.component), nowMs);
+        } else {
+            return;
+        }
+        from.evidence.add("it happened to " + to.component.words());
     }
 
     /** Returns whether its page should be taken out of use. */
@@ -75,6 +115,7 @@ public final class HealthBook {
             account.worsen(least, nowMs, event.line());
         }
         if (event.severity() != Severity.CORRECTED || refined) {
+            account.noticed |= !refined;
             return false;
         }
         account.corrected += event.count();
@@ -98,7 +139,7 @@ public final class HealthBook {
             if (page && account.action.isEmpty()) {
                 account.action = "Take the page at 0x" + Long.toHexString(event.address()) + " out of use.";
             }
-            socket(memory, event, nowMs);
+            socket(memory.socket(), event.count(), nowMs);
         }
         if (account.state == HealthState.DEGRADING && say) {
             account.action = "Move the VMs away soon; replace " + account.component.words() + " at the next chance.";
@@ -117,15 +158,15 @@ public final class HealthBook {
         }
     }
 
-    private void socket(Component.Memory memory, HardwareEvent event, long nowMs) {
-        if (memory.socket() == Component.UNKNOWN) {
+    private void socket(int number, long count, long nowMs) {
+        if (number == Component.UNKNOWN) {
             return;
         }
-        Account socket = account(new Component.Host("memory of CPU" + memory.socket()), nowMs);
+        Account socket = account(new Component.Host("memory of CPU" + number), nowMs);
         HealthState before = socket.state;
-        socket.corrected += event.count();
+        socket.corrected += count;
         socket.lastMs = nowMs;
-        socket.slow.add(nowMs, event.count());
+        socket.slow.add(nowMs, count);
         long sum = socket.slow.sum(nowMs);
         boolean say = socket.state != HealthState.DEGRADING || nowMs - socket.saidMs >= SAY_MS;
         if (sum >= rules.socketErrorsMax() && say) {
@@ -133,6 +174,10 @@ public final class HealthBook {
             socket.worsen(HealthState.DEGRADING, nowMs, sum + " corrected errors in " + hours());
             tell(socket, before);
         }
+    }
+
+    private static int socket(Component component) {
+        return component instanceof Component.Memory memory ? memory.socket() : Component.UNKNOWN;
     }
 
     private static HealthState least(EventKind kind) {
@@ -159,13 +204,6 @@ public final class HealthBook {
         return component instanceof Component.Memory memory ? memory.module() : component;
     }
 
-    private static void restore(Account account, long nowMs) {
-        account.state = HealthState.HEALTHY;
-        account.sinceMs = nowMs;
-        account.evidence.clear();
-        account.action = "";
-    }
-
     /** Lets parts recover to which nothing happened for long; to be called every minute or so. */
     public synchronized void tick(long nowMs) {
         for (Account account : accounts.values()) {
@@ -176,7 +214,7 @@ public final class HealthBook {
                 account.state = HealthState.of(before.code() - 1);
                 account.sinceMs = nowMs;
                 if (account.state == HealthState.HEALTHY) {
-                    restore(account, nowMs);
+                    account.restore(nowMs);
                 }
                 tell(account, before);
             }
@@ -222,6 +260,8 @@ public final class HealthBook {
         account.lastMs = kept.lastMs();
         account.corrected = kept.corrected();
         account.uncorrected = kept.uncorrected();
+        account.grave = kept.state().compareTo(HealthState.FAILING) >= 0 ? 1 : 0;
+        account.noticed = kept.corrected() == 0 && kept.uncorrected() == 0;
         account.action = kept.action();
         account.evidence.addAll(kept.evidence());
         account.slow.add(kept.lastMs(), recentCorrected);

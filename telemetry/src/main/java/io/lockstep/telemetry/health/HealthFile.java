@@ -28,10 +28,11 @@ import java.util.zip.CRC32C;
  *
  * counters: text boot, u32 count, for each: text name, u64 value
  *           u32 count, for each tally: component, u8 1 if data was lost, u64 count
+ *           for each tally: u8 count, for each counter that has shown some of it: text source, u64 count
  * </pre>
  *
  * <p>Big-endian; texts as {@link DataOutputStream#writeUTF}. Replaced as a whole: a reader finds the old or the new one. Files that older agents
- * wrote end without counters, and older agents pass over them.
+ * wrote end without counters or without what they have shown, and older agents pass over them.
  */
 public final class HealthFile {
     private static final int MAGIC = 0x4c534842;
@@ -92,6 +93,13 @@ public final class HealthFile {
             out.writeBoolean(tally.lost());
             out.writeLong(tally.count());
         }
+        for (Tally tally : counters.told()) {
+            out.writeByte(tally.shown().size());
+            for (Map.Entry<String, Long> shown : tally.shown().entrySet()) {
+                out.writeUTF(shown.getKey());
+                out.writeLong(shown.getValue());
+            }
+        }
     }
 
     private static KeptCounters counters(DataInputStream in) throws IOException {
@@ -105,7 +113,17 @@ public final class HealthFile {
         }
         List<Tally> told = new ArrayList<>();
         for (int left = in.readInt(); left > 0; left--) {
-            told.add(new Tally(ComponentCodec.read(in), in.readBoolean(), in.readLong()));
+            told.add(new Tally(ComponentCodec.read(in), in.readBoolean(), in.readLong(), Map.of()));
+        }
+        if (in.available() > CRC_BYTES) {
+            for (int i = 0; i < told.size(); i++) {
+                Map<String, Long> shown = new HashMap<>();
+                for (int left = in.readByte(); left > 0; left--) {
+                    shown.put(in.readUTF(), in.readLong());
+                }
+                Tally tally = told.get(i);
+                told.set(i, new Tally(tally.component(), tally.lost(), tally.count(), shown));
+            }
         }
         return new KeptCounters(boot, values, told);
     }

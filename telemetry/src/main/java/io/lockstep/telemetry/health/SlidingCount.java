@@ -29,6 +29,23 @@ final class SlidingCount {
         return sum;
     }
 
+    /**
+     * Takes away, the newest first.
+     *
+     * @return how many there were
+     */
+    long take(long nowMs, long count) {
+        advance(nowMs);
+        long left = count;
+        for (long step = lastStep; left > 0 && step >= 0 && step > lastStep - STEPS; step--) {
+            int slot = (int) (step % STEPS);
+            int taken = (int) Math.min(left, counts[slot]);
+            counts[slot] -= taken;
+            left -= taken;
+        }
+        return count - left;
+    }
+
     private void advance(long nowMs) {
         long step = Math.max(lastStep, Math.max(0, nowMs) / stepMs);
         for (long s = Math.max(lastStep + 1, step - STEPS + 1); s <= step; s++) {

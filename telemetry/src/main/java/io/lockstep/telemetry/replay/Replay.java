@@ -1,5 +1,6 @@
 package io.lockstep.telemetry.replay;
 
+import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.fault.FaultMerger;
 import io.lockstep.telemetry.fault.MemoryIdentity;
@@ -11,8 +12,11 @@ import io.lockstep.telemetry.health.HealthState;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Feeds a recording through the merger and the health as an agent would have, by the recorded times: windows slide and parts recover as they would
@@ -25,14 +29,27 @@ public final class Replay {
     /** Malformed lines that a result keeps. */
     public static final int MALFORMED_MAX = 100;
 
+    /** Pages of which an agent told last; what is refined follows within seconds. */
+    private static final int TOLD_MAX = 4096;
+
+    private static final int PAGE_SHIFT = 12;
+
     /** Recovery is looked for so many times in the time that it takes. */
     private static final int TICKS = 24;
 
     private final HealthRules rules;
     private final MemoryIdentity identity;
     private final Consumer<ReplayResult.Step> steps;
-    private final FaultMerger merger = new FaultMerger(this::fault);
+    private final FaultMerger merger;
     private final HealthBook book;
+    private final Map<Told, Earlier> told = new LinkedHashMap<>(16, 0.75f, true) {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Told, Earlier> eldest) {
+            return size() > TOLD_MAX;
+        }
+    };
     private HealthState worst = HealthState.HEALTHY;
     private boolean begun;
     private long nowMs;
@@ -40,11 +57,15 @@ public final class Replay {
     private long busyMs;
     private long events;
 
+    /** A page, and whether data was lost there. */
+    private record Told(long page, boolean lost) {}
+
     private Replay(HealthRules rules, MemoryIdentity identity, Consumer<ReplayResult.Step> steps) {
         this.rules = rules;
         this.identity = identity;
         this.steps = steps;
         book = new HealthBook(rules, new Listener());
+        merger = new FaultMerger(identity::resolve, this::fault);
     }
 
     /**
@@ -113,7 +134,7 @@ public final class Replay {
         public void told(HardwareEvent event, boolean refined) {
             replay.advance(event.wallMs());
             replay.merger.end(replay.nowMs);
-            replay.fault(event.at(replay.nowMs), refined);
+            replay.told(event.at(replay.nowMs), refined);
         }
 
         @Override
@@ -160,11 +181,24 @@ public final class Replay {
         merger.end(nowMs);
     }
 
-    private void fault(HardwareEvent event, boolean refined) {
+    /** An agent told it: what it had told of the same page shortly before is the same fault. */
+    private void told(HardwareEvent event, boolean refined) {
         HardwareEvent known = event.on(identity.resolve(event.component()));
+        Told page = new Told(known.address() >>> PAGE_SHIFT, known.severity().uncorrected());
+        Earlier earlier = known.address() == HardwareEvent.NO_ADDRESS ? null : told.get(page);
+        if (earlier != null && nowMs - earlier.event().wallMs() > FaultMerger.SAME_MS) {
+            earlier = null;
+        }
+        if (known.address() != HardwareEvent.NO_ADDRESS) {
+            told.put(page, earlier == null ? Earlier.of(known) : earlier.then(known, refined));
+        }
+        fault(known, refined, earlier);
+    }
+
+    private void fault(HardwareEvent known, boolean refined, @Nullable Earlier earlier) {
         events += refined ? 0 : known.count();
         steps.accept(new ReplayResult.Seen(known, refined));
-        book.record(known, refined, nowMs);
+        book.record(known, refined, earlier, nowMs);
         HealthState host = book.host();
         worst = host.compareTo(worst) > 0 ? host : worst;
     }

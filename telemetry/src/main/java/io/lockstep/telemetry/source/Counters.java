@@ -55,7 +55,16 @@ public final class Counters {
      * @param name tells the counter from all others
      * @param value at least 0; below 0 it could not be read, which changes nothing
      */
-    synchronized Growth read(String name, long value) {
+    Growth read(String name, long value) {
+        return read(name, value, 0);
+    }
+
+    /** As {@link #read}, of a number that may fall, too: that is no growth, and what it fell to is the new start. */
+    Growth level(String name, long value) {
+        return read(name, value, value);
+    }
+
+    private synchronized Growth read(String name, long value, long startAfterFall) {
         Long before = seen.get(name);
         if (value < 0 || (before == null && seen.size() >= COUNTERS_MAX)) {
             return Growth.NONE;
@@ -67,8 +76,8 @@ public final class Counters {
             return Growth.NONE;
         }
         if (value < before) {
-            settled.put(name, 0L);
-            return new Growth(value, away);
+            settled.put(name, startAfterFall);
+            return new Growth(value - startAfterFall, away);
         }
         return new Growth(value - before, away);
     }

@@ -63,7 +63,8 @@ public final class EdacSource implements EventSource {
                 String path = home + "/" + module;
                 Component.Memory memory = module(path, index);
                 if (memory.bytes() > 0 || !sysfs.exists(path + "/size")) {
-                    memory = module.startsWith("rank") ? rank(memory, found) : add(memory, found);
+                    memory =
+                            module.startsWith("rank") && memory.dimm() != -1 ? rank(memory, found) : add(memory, found);
                     counters(path + "/dimm_ce_count", path + "/dimm_ue_count", memory, wallMs, sink);
                 }
             }
@@ -87,27 +88,20 @@ public final class EdacSource implements EventSource {
         return memory;
     }
 
-    /**
-     * Of a driver that lists ranks, two to a module: both are shown as one, as large as both. The number of the rank, which AMD calls chip select,
-     * tells the slot ({@code drivers/edac/amd64_edac.c}).
-     */
+    /** Of a driver that lists ranks, two to a module: both are shown as one, as large as both. */
     private static Component.Memory rank(Component.Memory rank, List<Component.Memory> found) {
-        int select = rank.rank();
-        if (select == Component.UNKNOWN) {
-            return add(rank, found);
-        }
-        Component.Memory module = rank.at(rank.socket(), rank.controller(), rank.channel(), select >> 1)
-                .module();
+        Component.Memory module = rank.module();
+        // Its size is known when both ranks are: the layout has it.
+        Component.Memory place = rank.identified(0, "");
         for (int i = 0; i < found.size(); i++) {
             Component.Memory other = found.get(i);
-            if (other.identified(0, "").equals(module.identified(0, ""))) {
+            if (other.identified(0, "").equals(place.module())) {
                 found.set(i, other.identified(other.bytes() + module.bytes(), ""));
-                return module.identified(0, "").place(select & 1, -1, -1, -1);
+                return place;
             }
         }
         found.add(module);
-        // Its size is known when both ranks are: the layout has it.
-        return module.identified(0, "").place(select & 1, -1, -1, -1);
+        return place;
     }
 
     private Component.Memory module(String path, int controller) {
@@ -117,29 +111,28 @@ public final class EdacSource implements EventSource {
             place.put(match.group(1), Integer.parseInt(match.group(2)));
         }
         Component.Memory named = MemoryLocation.ofLabel(sysfs.read(path + "/dimm_label"), controller);
-        Component.Memory located = Component.Memory.ANYWHERE
-                .at(-1, controller, place.getOrDefault("channel", -1), place.getOrDefault("slot", -1))
-                .place(place.getOrDefault("csrow", -1), -1, -1, -1);
+        Component.Memory located = MemoryLocation.ofSelect(
+                place.getOrDefault("csrow", -1),
+                Component.Memory.ANYWHERE.at(
+                        -1, controller, place.getOrDefault("channel", -1), place.getOrDefault("slot", -1)));
         return named.filledFrom(located).identified(Math.max(0, sysfs.number(path + "/size", 0)) << 20, "");
     }
 
     private void legacy(
             String home, int controller, List<Component.Memory> found, long wallMs, Consumer<HardwareEvent> sink) {
         for (String row : sysfs.names(home, "csrow\\d{1,5}")) {
-            int rank = Integer.parseInt(row.substring(5));
+            int select = Integer.parseInt(row.substring(5));
             for (String file : sysfs.names(home + "/" + row, "ch\\d{1,5}_ce_count")) {
                 int channel = Integer.parseInt(file.substring(2, file.indexOf('_')));
                 String path = home + "/" + row + "/ch" + channel;
                 Component.Memory memory = MemoryLocation.ofLabel(sysfs.read(path + "_dimm_label"), controller)
-                        .filledFrom(Component.Memory.ANYWHERE
-                                .at(-1, controller, channel, -1)
-                                .place(rank, -1, -1, -1));
-                found.add(memory);
+                        .filledFrom(MemoryLocation.ofSelect(
+                                select, Component.Memory.ANYWHERE.at(-1, controller, channel, -1)));
                 // Uncorrected errors are counted for the whole row there: they are told once, below.
-                counters(path + "_ce_count", "", memory, wallMs, sink);
+                counters(path + "_ce_count", "", rank(memory, found), wallMs, sink);
             }
             Component.Memory whole =
-                    Component.Memory.ANYWHERE.at(-1, controller, -1, -1).place(rank, -1, -1, -1);
+                    MemoryLocation.ofSelect(select, Component.Memory.ANYWHERE.at(-1, controller, -1, -1));
             counters("", home + "/" + row + "/ue_count", whole, wallMs, sink);
         }
     }

@@ -20,7 +20,7 @@ public final class PoisonedMemorySource implements EventSource {
 
     private final Sysfs sysfs;
     private final Sysfs procfs;
-    private final Counters counters = new Counters("");
+    private final Counters kept;
     private volatile SourceState state;
     private long events;
 
@@ -29,10 +29,12 @@ public final class PoisonedMemorySource implements EventSource {
      *
      * @param sysfs of {@code /sys}
      * @param procfs of {@code /proc}
+     * @param kept what the counters were last read at
      */
-    public PoisonedMemorySource(Sysfs sysfs, Sysfs procfs) {
+    public PoisonedMemorySource(Sysfs sysfs, Sysfs procfs, Counters kept) {
         this.sysfs = sysfs;
         this.procfs = procfs;
+        this.kept = kept;
         state = SourceState.absent("not looked yet", "");
     }
 
@@ -49,13 +51,13 @@ public final class PoisonedMemorySource implements EventSource {
             String file = NODES + "/" + node + "/memory_failure/total";
             long total = sysfs.number(file, -1);
             nodes += total >= 0 ? 1 : 0;
-            hand(counters.read(node, total).count(), "node " + node.substring(4), wallMs, sink);
+            hand(kept.read(file, total), file, total, "node " + node.substring(4), wallMs, sink);
         }
         long corruptedKib = corruptedKib();
         long pages = corruptedKib < 0 ? -1 : corruptedKib / KIB_PER_PAGE;
-        long grown = counters.read(FIELD, pages).count();
         if (nodes == 0) {
-            hand(grown, "this host", wallMs, sink);
+            // The kernel takes pages off it again that are no longer poisoned.
+            hand(kept.level(FIELD, pages), FIELD, pages, "this host", wallMs, sink);
         }
         state = nodes == 0 && pages < 0
                 ? SourceState.absent("this kernel does not count pages with lost data (CONFIG_MEMORY_FAILURE)", "")
@@ -73,8 +75,14 @@ public final class PoisonedMemorySource implements EventSource {
         return -1;
     }
 
-    private void hand(long count, String where, long wallMs, Consumer<HardwareEvent> sink) {
-        if (count > 0) {
+    private void hand(
+            Counters.Growth growth,
+            String counter,
+            long value,
+            String where,
+            long wallMs,
+            Consumer<HardwareEvent> sink) {
+        if (growth.count() > 0) {
             events++;
             sink.accept(new HardwareEvent(
                     wallMs,
@@ -82,10 +90,10 @@ public final class PoisonedMemorySource implements EventSource {
                     Severity.RECOVERABLE,
                     Component.Memory.ANYWHERE,
                     HardwareEvent.NO_ADDRESS,
-                    count,
+                    growth.count(),
                     name(),
-                    "pages with lost data",
-                    new Raw.Text(where)));
+                    "pages with lost data" + growth.words(),
+                    new Raw.Counter(counter, value, growth.away(), where)));
         }
     }
 

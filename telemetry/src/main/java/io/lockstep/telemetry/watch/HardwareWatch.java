@@ -3,6 +3,7 @@ package io.lockstep.telemetry.watch;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Poll;
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.fault.FaultMerger;
@@ -12,7 +13,6 @@ import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthBook;
 import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthListener;
-import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.health.KeptCounters;
 import io.lockstep.telemetry.inventory.Inventory;
@@ -33,6 +33,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -67,10 +68,10 @@ public final class HardwareWatch implements AutoCloseable {
     private final FloodLog warnings = new FloodLog(LOG::warn);
     private final FloodLog errors = new FloodLog(LOG::error);
     private final FloodLog changes = new FloodLog(LOG::info);
-    private final FaultMerger merger = new FaultMerger(new Sink());
+    private final FaultMerger merger = new FaultMerger(this::known, new Sink());
 
     /** Of what is fed: it is no part of what happened, and no counter shows it. Guarded by the merger, too. */
-    private final FaultMerger fed = new FaultMerger(this::fault);
+    private final FaultMerger fed = new FaultMerger(this::known, this::fault);
 
     private final CountDownLatch closed = new CountDownLatch(1);
     private final CountDownLatch caughtUp = new CountDownLatch(1);
@@ -84,56 +85,22 @@ public final class HardwareWatch implements AutoCloseable {
     /** As the file has it; guarded by the merger, under which accounts, tallies and counters agree. */
     private KeptCounters saved;
 
-    private HardwareWatch(
-            HostSources sources,
-            HealthRules rules,
-            Path healthFile,
-            Supplier<Optional<Inventory>> inventory,
-            HealthListener listener,
-            WatchRounds waking,
-            WatchRounds asking) {
-        this.sources = sources;
-        this.healthFile = healthFile;
-        this.inventory = inventory;
-        this.waking = waking;
-        this.asking = asking;
-        book = new HealthBook(rules, new Listener(listener));
+    private HardwareWatch(WatchSetup setup) {
+        sources = setup.sources();
+        healthFile = setup.healthFile();
+        inventory = setup.inventory();
+        waking = setup.waking();
+        asking = setup.asking();
+        book = new HealthBook(setup.rules(), new Listener(setup.listener()));
         saved = new KeptCounters(sources.counters().boot(), Map.of(), List.of());
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
 
-    /**
-     * Starts it. Health of an earlier life is taken up; a file that cannot be read is told in the log, and nothing is taken up.
-     *
-     * @param healthFile where health is kept
-     * @param inventory what is known of the host's modules; asked in the threads of this watch, must not wait
-     */
-    public static HardwareWatch start(
-            HostSources sources,
-            HealthRules rules,
-            Path healthFile,
-            Supplier<Optional<Inventory>> inventory,
-            HealthListener listener) {
-        return start(sources, rules, healthFile, inventory, listener, WatchRounds.IGNORED, WatchRounds.IGNORED);
-    }
-
-    /**
-     * As {@link #start(HostSources, HealthRules, Path, Supplier, HealthListener)}.
-     *
-     * @param waking of the thread that the sources wake
-     * @param asking of the thread that asks the others, and keeps the health
-     */
-    public static HardwareWatch start(
-            HostSources sources,
-            HealthRules rules,
-            Path healthFile,
-            Supplier<Optional<Inventory>> inventory,
-            HealthListener listener,
-            WatchRounds waking,
-            WatchRounds asking) {
-        HardwareWatch watch = new HardwareWatch(sources, rules, healthFile, inventory, listener, waking, asking);
+    /** Starts it. Health of an earlier life is taken up; a file that cannot be read is told in the log, and nothing is taken up. */
+    public static HardwareWatch start(WatchSetup setup) {
+        HardwareWatch watch = new HardwareWatch(setup);
         try {
-            watch.resume(HealthFile.load(watch.book, healthFile, System.currentTimeMillis()));
+            watch.resume(HealthFile.load(watch.book, setup.healthFile(), System.currentTimeMillis()));
         } catch (IOException e) {
             LOG.warn("the hardware's earlier health is lost: {}", e.toString());
         }
@@ -245,8 +212,8 @@ public final class HardwareWatch implements AutoCloseable {
     /** Called with the merger held. */
     private final class Sink implements FaultSink {
         @Override
-        public void fault(HardwareEvent event, boolean refined) {
-            HardwareWatch.this.fault(event, refined);
+        public void fault(HardwareEvent event, boolean refined, @Nullable Earlier earlier) {
+            HardwareWatch.this.fault(event, refined, earlier);
         }
 
         @Override
@@ -281,20 +248,22 @@ public final class HardwareWatch implements AutoCloseable {
         return System.nanoTime() / 1_000_000;
     }
 
-    private void fault(HardwareEvent event, boolean refined) {
-        HardwareEvent known = event.component() instanceof Component.Memory
-                ? event.on(identity().resolve(event.component()))
-                : event;
-        log.add(known, refined);
-        if (known.immediate()) {
+    /** Of memory alone: the inventory is not read before somebody needs it. */
+    private Component known(Component component) {
+        return component instanceof Component.Memory ? identity().resolve(component) : component;
+    }
+
+    private void fault(HardwareEvent event, boolean refined, @Nullable Earlier earlier) {
+        log.add(event, refined);
+        if (event.immediate()) {
             warnings.add(
-                    new Subject(coarse(known.component()), known.kind(), known.severity()),
-                    known.line(),
+                    new Subject(coarse(event.component()), event.kind(), event.severity()),
+                    event.line(),
                     monotonicMs());
         }
-        book.record(known, refined, System.currentTimeMillis());
+        book.record(event, refined, earlier, System.currentTimeMillis());
         dirty = true;
-        if (known.immediate()) {
+        if (event.immediate()) {
             urgent.release();
         }
     }

@@ -73,7 +73,7 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
                 List.of(
                         edac,
                         new AerCounterSource(sysfs, counters),
-                        new PoisonedMemorySource(sysfs, procfs),
+                        new PoisonedMemorySource(sysfs, procfs, counters),
                         new PstoreSource(new Sysfs(Path.of("/sys/fs/pstore")), state.resolve("pstore")),
                         new BondingSource(procfs),
                         new SensorSource(new OshiSensors(sysfs), limits),

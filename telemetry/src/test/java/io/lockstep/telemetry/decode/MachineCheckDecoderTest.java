@@ -226,8 +226,11 @@ class MachineCheckDecoderTest {
         assertThat(event.kind()).isEqualTo(kind);
     }
 
+    /** Hardware IDs and types: {@code arch/x86/kernel/cpu/mce/amd.c} of Linux 6.8, smca_hwid_mcatypes. */
     @ParameterizedTest
     @CsvSource({
+        "170, 0,  0, BUS, error 0 in the data plane of the ultra short reach link",
+        "180, 0,  2, BUS, error 2 in the control plane of the ultra short reach link",
         "b0,  0, 11, CACHE, data cache tag error 2 in the load-store unit",
         "b0,  0, 12, POISON, poison used from the data cache in the load-store unit",
         "b0, 16,  8, CACHE, L1 TLB parity error in the load-store unit",

@@ -3,7 +3,9 @@ package io.lockstep.telemetry.fault;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.tuple;
 
+import io.lockstep.telemetry.decode.MemoryLocation;
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
@@ -12,6 +14,7 @@ import io.lockstep.telemetry.event.Tally;
 import io.lockstep.telemetry.inventory.Inventory;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
@@ -23,8 +26,10 @@ class FaultMergerTest {
 
     private final List<String> told = new ArrayList<>();
     private final List<HardwareEvent> events = new ArrayList<>();
-    private final FaultMerger merger = new FaultMerger((event, refined) -> {
+    private final List<Optional<Earlier>> earliers = new ArrayList<>();
+    private final FaultMerger merger = new FaultMerger(part -> part, (event, refined, earlier) -> {
         events.add(event);
+        earliers.add(Optional.ofNullable(earlier));
         told.add((refined ? "refined " : "") + event.line());
     });
 
@@ -69,6 +74,64 @@ class FaultMergerTest {
                                 + " 0x5003000: trouble (memory-failure)",
                         "refined uncorrected error, action optional on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5003000:"
                                 + " trouble (ghes)");
+    }
+
+    @Test
+    void shouldSayWhatItToldBeforeWhenAPartIsBetterNamed() {
+        HardwareEvent firmware =
+                event("mce", EventKind.FIRMWARE, Severity.RECOVERABLE, Component.Memory.ANYWHERE, 0x5003000, 1);
+        merger.offer(firmware, 0);
+        merger.offer(firmware, 1);
+        merger.offer(event("ghes", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, MODULE, 0x5003000, 1), 120);
+        assertThat(earliers.get(0)).isEmpty();
+        assertThat(earliers.get(2)).hasValueSatisfying(earlier -> {
+            assertThat(earlier.event().component()).isEqualTo(Component.Memory.ANYWHERE);
+            assertThat(earlier.uncorrected()).isEqualTo(2);
+            assertThat(earlier.corrected()).isZero();
+        });
+        // The counters' share moved, too: another module's growth is no part of it.
+        assertThat(merger.tallies(200)).containsExactly(new Tally(MODULE, true, 2, Map.of()));
+    }
+
+    @Test
+    void shouldNameACorrectedErrorThatWasToldBeforeItsModuleWasKnown() {
+        merger.offer(event("mce", EventKind.FIRMWARE, Severity.CORRECTED, Component.Memory.ANYWHERE, 0x5003000, 1), 0);
+        merger.drain(FaultMerger.HOLD_MS);
+        merger.offer(corrected("ghes", MODULE, 0x5003000, 1), 600);
+        merger.drain(1200);
+        merger.drain(1800);
+        assertThat(told)
+                .containsExactly(
+                        "corrected error on a DIMM at address 0x5003000: trouble (mce)",
+                        "refined corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5003000: trouble (ghes)");
+        assertThat(earliers.get(1))
+                .hasValueSatisfying(earlier -> assertThat(earlier.corrected()).isEqualTo(1));
+    }
+
+    @Test
+    void shouldNameThePageThatACountersModuleLostWhenNoOtherIsMeant() {
+        Component page = new Component.PhysicalAddress(0x7000000, 4096);
+        merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, 0x7000000, 1), 0);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
+        merger.drain(100 + FaultMerger.HOLD_MS);
+        assertThat(told.get(1))
+                .isEqualTo("refined uncorrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x7000000: trouble"
+                        + " (edac-counters)");
+        assertThat(earliers.get(1))
+                .hasValueSatisfying(
+                        earlier -> assertThat(earlier.event().component()).isEqualTo(page));
+    }
+
+    @Test
+    void shouldNotGuessWhichOfTwoPagesACountersModuleLost() {
+        for (long address : new long[] {0x7000000, 0x8000000}) {
+            Component page = new Component.PhysicalAddress(address, 4096);
+            merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, address, 1), 0);
+        }
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, CHANNEL.labelled("B7")), 100);
+        merger.drain(100 + FaultMerger.HOLD_MS);
+        assertThat(told).hasSize(2);
     }
 
     @Test
@@ -130,7 +193,8 @@ class FaultMergerTest {
                 event("guests", EventKind.GUEST_MEMORY, Severity.ACTION_REQUIRED, Component.Memory.ANYWHERE, -1, 1);
         merger.offer(event("memory-failure", EventKind.PAGE_FAILED, Severity.ACTION_OPTIONAL, page, 0x7000000, 1), 0);
         merger.offer(guest, 10);
-        assertThat(told.get(1)).startsWith("refined uncorrected error, action required on a DIMM");
+        assertThat(told.get(1))
+                .startsWith("refined uncorrected error, action required on memory at physical address 0x7000000");
         merger.offer(guest, 20);
         assertThat(told.get(2)).as("one that the kernel did not tell").doesNotStartWith("refined");
     }
@@ -179,8 +243,8 @@ class FaultMergerTest {
         merger.drain(FaultMerger.HOLD_MS);
         merger.offer(corrected("edac-counters", MODULE, -1, 2), 1000);
         merger.drain(1000 + FaultMerger.HOLD_MS);
-        assertThat(merger.tallies(2000)).containsExactly(new Tally(MODULE, false, 1));
-        FaultMerger next = new FaultMerger((event, refined) -> events.add(event));
+        assertThat(merger.tallies(2000)).containsExactly(new Tally(MODULE, false, 3, Map.of("edac-counters", 2L)));
+        FaultMerger next = new FaultMerger(part -> part, (event, refined, earlier) -> events.add(event));
         next.restore(merger.tallies(2000), 0);
         events.clear();
         next.offer(corrected("edac-counters", MODULE, -1, 2), 10);
@@ -188,6 +252,75 @@ class FaultMergerTest {
         assertThat(events).extracting(HardwareEvent::count).containsExactly(1L);
         assertThat(next.tallies(600)).isEmpty();
         assertThat(merger.tallies(1000 + FaultMerger.COUNTED_MS)).isEmpty();
+    }
+
+    @Test
+    void shouldKnowInItsNextLifeWhichCounterHasShownWhat() {
+        merger.offer(event("mce", EventKind.MEMORY_ERROR, Severity.ACTION_OPTIONAL, CHANNEL, 0x7000000, 1), 0);
+        merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
+        merger.drain(100 + FaultMerger.HOLD_MS);
+        FaultMerger next = new FaultMerger(part -> part, (event, refined, earlier) -> events.add(event));
+        next.restore(merger.tallies(700), 0);
+        events.clear();
+        next.offer(lost("poisoned-memory", EventKind.PAGE_FAILED, Component.Memory.ANYWHERE), 10);
+        next.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 11);
+        next.drain(11 + FaultMerger.HOLD_MS);
+        assertThat(events).extracting(HardwareEvent::source).containsExactly("edac-counters");
+    }
+
+    /** AMD: the machine check has no physical address ({@code drivers/edac/amd64_edac.c} works it out), EDAC's event follows. */
+    private void amd(Severity severity, long address, long nowMs) {
+        Component.Memory place = Component.Memory.ANYWHERE.at(0, -1, 3, 2).place(1, -1, -1, -1);
+        merger.offer(event("mce", EventKind.MEMORY_ERROR, severity, place, -1, 1), nowMs);
+        Component.Memory label = MemoryLocation.ofLabel("mc#0csrow#5channel#3", 0);
+        merger.offer(event("edac", EventKind.MEMORY_ERROR, severity, label, address, 1), nowMs + 1);
+    }
+
+    @Test
+    void shouldMergeWhatOnlyOneOfTwoSourcesKnowsTheAddressOf() {
+        String dimm = " on DIMM CPU0 controller 0 channel 3 slot 2, rank 1 at address ";
+        amd(Severity.CORRECTED, 0x7000000, 0);
+        amd(Severity.CORRECTED, 0x8000000, 10);
+        amd(Severity.CORRECTED, 0x7000040, 20);
+        merger.drain(20 + FaultMerger.HOLD_MS);
+        merger.drain(40 + FaultMerger.HOLD_MS);
+        assertThat(told)
+                .containsExactlyInAnyOrder(
+                        "corrected error" + dimm + "0x7000000, 2 times: trouble (mce)",
+                        "corrected error" + dimm + "0x8000000: trouble (mce)");
+        told.clear();
+        amd(Severity.DEFERRED, 0x9000000, 2000);
+        merger.end(4000);
+        assertThat(told)
+                .containsExactly(
+                        "deferred error on DIMM CPU0 channel 3 slot 2, rank 1: trouble (mce)",
+                        "refined deferred error" + dimm + "0x9000000: trouble (mce)");
+    }
+
+    @Test
+    void shouldMergeWhatNoSourceKnowsTheAddressOf() {
+        merger.offer(event("edac", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, MODULE, -1, 1), 0);
+        Component.Memory label = Component.Memory.ANYWHERE.labelled("A2");
+        merger.offer(event("ghes", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, label, -1, 1), 100);
+        Component.Memory other = Component.Memory.ANYWHERE.labelled("B7");
+        merger.offer(event("ghes", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, other, -1, 1), 200);
+        merger.offer(event("mce", EventKind.MEMORY_ERROR, Severity.CORRECTED, CHANNEL, -1, 1), 300);
+        merger.end(2000);
+        assertThat(told)
+                .containsExactly(
+                        "uncorrected error on DIMM CPU0 channel 1 slot 0 (A2): trouble (edac)",
+                        "uncorrected error on DIMM B7: trouble (ghes)",
+                        "corrected error on memory of CPU0 channel 1: trouble (mce)");
+    }
+
+    @Test
+    void shouldGiveAModuleOneNameWhateverASourceKnowsOfIt() {
+        Component.Memory layout = Component.Memory.ANYWHERE.at(-1, 0, 3, 2).identified(32L << 30, "");
+        MemoryIdentity identity = new MemoryIdentity(List.of(layout, layout.at(-1, 0, 3, 1)), List.of());
+        Component.Memory check = Component.Memory.ANYWHERE.at(0, -1, 3, 2).place(1, -1, -1, -1);
+        assertThat(identity.resolve(check)).isEqualTo(layout.place(1, -1, -1, -1));
+        assertThat(identity.resolve(MemoryLocation.ofLabel("mc#0csrow#5channel#3", 0)))
+                .isEqualTo(layout.place(1, -1, -1, -1));
     }
 
     @Test

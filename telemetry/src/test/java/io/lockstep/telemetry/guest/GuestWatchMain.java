@@ -7,6 +7,7 @@ import io.lockstep.telemetry.trace.TimedTrace;
 import io.lockstep.telemetry.watch.HardwareWatch;
 import io.lockstep.telemetry.watch.HostSources;
 import io.lockstep.telemetry.watch.SeenEvent;
+import io.lockstep.telemetry.watch.WatchSetup;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -32,13 +33,13 @@ final class GuestWatchMain {
         List<EventSource> waking = new ArrayList<>(host.waking());
         waking.get(0).close();
         waking.set(0, TimedTrace.open("lockstep", ns -> say("delay\t" + ns)));
-        HardwareWatch watch = HardwareWatch.start(
+        HardwareWatch watch = HardwareWatch.start(new WatchSetup(
                 new HostSources(waking, host.polled(), host.edac(), host.counters()),
                 HealthRules.DEFAULT,
                 state.resolve("health"),
                 Optional::empty,
                 (health, before) -> say(
-                        "health\t" + health.state() + "\t" + health.component().words()));
+                        "health\t" + health.state() + "\t" + health.component().words())));
         say("watching");
         say("state\t" + watch.state());
         Map<String, SourceState> told = new HashMap<>();

@@ -1,12 +1,14 @@
 package io.lockstep.telemetry.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.trace.Delays;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -128,6 +130,14 @@ class RealEventsTest {
         assertThat(seen.raw()).contains("bank 9 status 0xbd000000000000c0 misc 0x8c addr " + hex(address));
     }
 
+    /** How a part fared when that was last said; empty if it never was. */
+    private String lastState(String component) {
+        return guest.said().stream()
+                .map(line -> line.split("\t", -1))
+                .filter(words -> words[0].equals("health") && words[2].equals(component))
+                .reduce("", (before, words) -> words[1], (before, after) -> after);
+    }
+
     @Test
     @Order(4)
     void shouldSeeWhatFirmwareReports() throws Exception {
@@ -141,6 +151,12 @@ class RealEventsTest {
         guest.firmware(Firmware.memory(Firmware.MULTI_BIT, lost, false, "DIMM_B1"));
         Seen second = one(lost, event -> event.component().contains("DIMM_B1"));
         assertThat(second.severity().uncorrected()).isTrue();
+        // One part fails, by its name: neither the page nor a DIMM that nobody knows does so beside it.
+        guest.awaitSaid(line -> line.startsWith("health\tFAIL") && line.contains("DIMM_B1"));
+        String page = String.format("memory at physical address 0x%x (4096 bytes)", lost);
+        await().atMost(Duration.ofSeconds(30))
+                .until(() -> !lastState(page).startsWith("FAIL")
+                        && !lastState("a DIMM").startsWith("FAIL"));
 
         long spare = pages.next();
         guest.firmware(Firmware.memory(Firmware.SPARING, spare, true, "DIMM_A2"));

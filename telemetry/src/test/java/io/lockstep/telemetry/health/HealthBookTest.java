@@ -2,8 +2,10 @@ package io.lockstep.telemetry.health;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
@@ -40,7 +42,7 @@ class HealthBookTest {
     }
 
     private void corrected(Component place, long address, long count, long nowMs) {
-        book.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count), false, nowMs);
+        book.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count), false, null, nowMs);
     }
 
     private ComponentHealth only() {
@@ -119,9 +121,13 @@ class HealthBookTest {
 
     @Test
     void shouldFailAtTheFirstSignThatDataWasLostAndStaySoUntilCleared() {
-        book.record(event(EventKind.MIRROR_FAILOVER, Severity.CORRECTED, A2, -1, 1), false, START);
+        book.record(event(EventKind.MIRROR_FAILOVER, Severity.CORRECTED, A2, -1, 1), false, null, START);
         assertThat(book.host()).isEqualTo(HealthState.FAILING);
-        book.record(event(EventKind.CACHE, Severity.ACTION_REQUIRED, new Component.Cpu(0, 1, 2), -1, 1), false, START);
+        book.record(
+                event(EventKind.CACHE, Severity.ACTION_REQUIRED, new Component.Cpu(0, 1, 2), -1, 1),
+                false,
+                null,
+                START);
         assertThat(book.host()).isEqualTo(HealthState.FAILED);
         book.tick(START + 1000 * HOUR);
         assertThat(book.all())
@@ -135,17 +141,93 @@ class HealthBookTest {
     @Test
     void shouldNotCountAgainWhatWasOnlyRefined() {
         HardwareEvent lost = event(EventKind.MEMORY_ERROR, Severity.NO_ACTION, A2, -1, 1);
-        book.record(lost, false, START);
-        book.record(lost, true, START + 1);
+        book.record(lost, false, null, START);
+        book.record(lost, true, null, START + 1);
         assertThat(only().uncorrected()).isEqualTo(1);
+    }
+
+    private static HardwareEvent lost(Component place, long address) {
+        return event(EventKind.MEMORY_ERROR, Severity.RECOVERABLE, place, address, 1);
+    }
+
+    @Test
+    void shouldMoveAFaultToThePartThatItHappenedToAndForgetTheOther() {
+        Component page = new Component.PhysicalAddress(0x5000, 4096);
+        HardwareEvent vague = lost(page, 0x5000);
+        book.record(vague, false, null, START);
+        book.record(lost(A2, 0x5000), true, Earlier.of(vague), START + 1);
+        assertThat(book.all()).singleElement().satisfies(part -> {
+            assertThat(part.component()).isEqualTo(A2);
+            assertThat(part.state()).isEqualTo(HealthState.FAILING);
+            assertThat(part.uncorrected()).isEqualTo(1);
+            assertThat(part.evidence()).containsExactly(lost(A2, 0x5000).line());
+        });
+        assertThat(changes)
+                .as("the host is never told to be healthy between the two")
+                .containsExactly(
+                        "memory at physical address 0x5000 (4096 bytes) healthy -> failing",
+                        "DIMM CPU0 controller 0 channel 1 slot 0 (A2) healthy -> failing",
+                        "memory at physical address 0x5000 (4096 bytes) failing -> healthy");
+    }
+
+    @Test
+    void shouldLeaveToAVaguePartWhatElseHappenedThere() {
+        Component.Memory anywhere = Component.Memory.ANYWHERE;
+        corrected(anywhere, 0x9000, 3, START);
+        book.record(lost(anywhere, 0x5000), false, null, START);
+        book.record(lost(anywhere, 0x6000), false, null, START);
+        book.record(lost(A2, 0x5000), true, Earlier.of(lost(anywhere, 0x5000)), START + 1);
+        assertThat(book.all())
+                .extracting(ComponentHealth::component, ComponentHealth::state, ComponentHealth::uncorrected)
+                .containsExactlyInAnyOrder(
+                        tuple(A2, HealthState.FAILING, 1L), tuple(anywhere, HealthState.FAILING, 1L));
+        book.record(lost(A2, 0x6000), true, Earlier.of(lost(anywhere, 0x6000)), START + 2);
+        assertThat(book.all())
+                .extracting(ComponentHealth::component, ComponentHealth::state, ComponentHealth::corrected)
+                .containsExactly(tuple(A2, HealthState.FAILING, 0L), tuple(anywhere, HealthState.WATCH, 3L));
+        assertThat(book.all().get(1).evidence()).last().isEqualTo("it happened to " + A2.words());
+    }
+
+    @Test
+    void shouldCountCorrectedErrorsInTheWindowOfThePartThatTheyHappenedTo() {
+        Component.Memory anywhere = Component.Memory.ANYWHERE;
+        corrected(A2, -1, 6, START);
+        HardwareEvent vague = event(EventKind.MEMORY_ERROR, Severity.CORRECTED, anywhere, -1, 4);
+        book.record(vague, false, null, START);
+        book.record(vague.on(A2).times(1), true, Earlier.of(vague), START + 1);
+        assertThat(only().corrected()).isEqualTo(10);
+        assertThat(only().state()).isEqualTo(HealthState.DEGRADING);
+        assertThat(book.all())
+                .extracting(ComponentHealth::component)
+                .containsExactly(A2, new Component.Host("memory of CPU0"));
+        assertThat(book.all().get(1).corrected()).isEqualTo(10);
+    }
+
+    @Test
+    void shouldKeepAMoveOverARestartAndAPartFailingThatWasSoBefore(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("health");
+        Component.Memory anywhere = Component.Memory.ANYWHERE;
+        book.record(lost(anywhere, 0x5000), false, null, START);
+        HealthFile.save(HealthFile.bytes(book, KeptCounters.NONE, START), file);
+        HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        HealthFile.load(next, file, START);
+        next.record(lost(anywhere, 0x6000), false, null, START);
+        next.record(lost(A2, 0x6000), true, Earlier.of(lost(anywhere, 0x6000)), START + 1);
+        HealthFile.save(HealthFile.bytes(next, KeptCounters.NONE, START + 1), file);
+        HealthBook last = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        HealthFile.load(last, file, START + 2);
+        assertThat(last.all())
+                .extracting(ComponentHealth::component, ComponentHealth::state, ComponentHealth::uncorrected)
+                .containsExactlyInAnyOrder(
+                        tuple(A2, HealthState.FAILING, 1L), tuple(anywhere, HealthState.FAILING, 1L));
     }
 
     @Test
     void shouldRecoverWhenRedundancyIsWholeAgain() {
         Component bond = new Component.Nic("bond0");
-        book.record(event(EventKind.REDUNDANCY_LOST, Severity.INFORMATIONAL, bond, -1, 1), false, START);
+        book.record(event(EventKind.REDUNDANCY_LOST, Severity.INFORMATIONAL, bond, -1, 1), false, null, START);
         assertThat(book.host()).isEqualTo(HealthState.FAILING);
-        book.record(event(EventKind.REDUNDANCY_RESTORED, Severity.INFORMATIONAL, bond, -1, 1), false, START + 1);
+        book.record(event(EventKind.REDUNDANCY_RESTORED, Severity.INFORMATIONAL, bond, -1, 1), false, null, START + 1);
         assertThat(book.host()).isEqualTo(HealthState.HEALTHY);
     }
 
@@ -162,20 +244,22 @@ class HealthBookTest {
                 new Component.Sensor("k10temp", "Tctl"),
                 new Component.Host("power supplies"),
                 new Component.Guest("web1"));
-        others.forEach(o -> book.record(event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, START));
+        others.forEach(o -> book.record(event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, null, START));
         HealthFile.save(HealthFile.bytes(book, KeptCounters.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         HealthFile.load(next, file, START + 1000);
         assertThat(next.all()).isEqualTo(book.all());
-        next.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 1), false, START + HOUR);
+        next.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 1), false, null, START + HOUR);
         assertThat(next.all()).extracting(ComponentHealth::state).contains(HealthState.DEGRADING);
     }
 
     @Test
     void shouldKeepHowMuchOfTheCountersItHolds(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
-        KeptCounters counters =
-                new KeptCounters("one", Map.of("mc0/dimm0", 7L, "mc0/dimm1", 0L), List.of(new Tally(A2, true, 3)));
+        KeptCounters counters = new KeptCounters(
+                "one",
+                Map.of("mc0/dimm0", 7L, "mc0/dimm1", 0L),
+                List.of(new Tally(A2, true, 3, Map.of("edac-counters", 2L))));
         corrected(A2, -1, 1, START);
         HealthFile.save(HealthFile.bytes(book, counters, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
@@ -203,7 +287,7 @@ class HealthBookTest {
         Raw away = new Raw.Counter("mc0/dimm0", 5000, true, "");
         HardwareEvent event = new HardwareEvent(
                 START, EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 5000, "edac-counters", "trouble", away);
-        book.record(event, false, START);
+        book.record(event, false, null, START);
         assertThat(only().corrected()).isEqualTo(5000);
         assertThat(only().evidence()).anyMatch(reason -> reason.equals("5000 corrected errors in 24 hours"));
         assertThat(only().evidence()).noneMatch(reason -> reason.contains("storm"));
@@ -238,9 +322,9 @@ class HealthBookTest {
     void shouldStayBoundedInAStormAndMissNoUncorrectedError() {
         SplittableRandom random = new SplittableRandom(1);
         long[] counted = new long[2];
-        FaultMerger merger = new FaultMerger((event, refined) -> {
+        FaultMerger merger = new FaultMerger(part -> part, (event, refined, earlier) -> {
             counted[event.immediate() ? 1 : 0] += refined ? 0 : event.count();
-            book.record(event, refined, START);
+            book.record(event, refined, earlier, START);
         });
         // The last errors have left caches; the collector is asked twice for a steady figure.
         long before = usedBytes();

@@ -311,6 +311,78 @@ class ReplayTest {
         assertThat(result.health().get(0).uncorrected()).isZero();
     }
 
+    /** What the kernel writes of one uncorrected error that the firmware reports, each in its own way. */
+    private static final List<List<String>> ONE_FAULT = List.of(
+            List.of(
+                    "mce: [Hardware Error]: CPU 0: Machine Check: 0 Bank 255: bc0000000000009f",
+                    "mce: [Hardware Error]: TSC 0 ADDR 5003000 MISC 8c ",
+                    "mce: [Hardware Error]: PROCESSOR 0:50654 TIME 1767323045 SOCKET 0 APIC 0 microcode 1"),
+            List.of("EDAC MC0: 1 UE multi-bit ECC on DIMM_B1 (slot:2 page:0x5003 offset:0x0 grain:1 - APEI location:"
+                    + " node:0 card:1 module:2)"),
+            List.of(
+                    "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
+                    "{1}[Hardware Error]: event severity: recoverable",
+                    "{1}[Hardware Error]:  Error 0, type: recoverable",
+                    "{1}[Hardware Error]:  fru_text: DIMM_B1",
+                    "{1}[Hardware Error]:   section_type: memory error",
+                    "{1}[Hardware Error]:   physical_address: 0x0000000005003000",
+                    "{1}[Hardware Error]:   node:0 card:1 module:2 rank:0 bank:3 device:0 row:4660 column:86",
+                    "{1}[Hardware Error]:   error_type: 3, multi-bit ECC"),
+            List.of("Memory failure: 0x5003: recovery action for dirty LRU page: Recovered"));
+
+    private static List<List<Integer>> orders(int many) {
+        List<List<Integer>> orders = new ArrayList<>(List.of(List.of()));
+        for (int next = 0; next < many; next++) {
+            List<List<Integer>> longer = new ArrayList<>();
+            for (List<Integer> order : orders) {
+                for (int place = 0; place <= order.size(); place++) {
+                    List<Integer> grown = new ArrayList<>(order);
+                    grown.add(place, next);
+                    longer.add(grown);
+                }
+            }
+            orders = longer;
+        }
+        return orders;
+    }
+
+    @Test
+    void shouldFindOnePartFailingInWhateverOrderTheSourcesTellOfOneFault() throws IOException {
+        for (int gapMs : new int[] {1, 900}) {
+            for (List<Integer> order : orders(ONE_FAULT.size())) {
+                List<String> log = new ArrayList<>();
+                for (int place = 0; place < order.size(); place++) {
+                    String stamp = String.format("[%5d.%03d000] ", 100 + place * gapMs / 1000, place * gapMs % 1000);
+                    ONE_FAULT.get(order.get(place)).forEach(line -> log.add(stamp + line));
+                }
+                ReplayResult result = replay(log.toArray(new String[0]));
+                assertThat(result.malformed()).isEmpty();
+                assertThat(result.eventCount()).as("%s", order).isEqualTo(1);
+                assertThat(result.health())
+                        .as("%s, %d ms apart", order, gapMs)
+                        .singleElement()
+                        .satisfies(part -> {
+                            assertThat(part.component().words())
+                                    .isEqualTo("DIMM CPU0 controller 0 channel 1 slot 2 (DIMM_B1)");
+                            assertThat(part.state()).isEqualTo(HealthState.FAILING);
+                            assertThat(part.uncorrected()).isEqualTo(1);
+                        });
+            }
+        }
+    }
+
+    @Test
+    void shouldFindOnePartFailingInWhatAnAgentTold() throws IOException {
+        String page = ",\"address\":\"0x5003000\",\"source\":\"mce\",\"count\":1,\"component\":";
+        ReplayResult result = replay(
+                json(START_MS, "memory_error", "recoverable", page + "\"a DIMM\""),
+                json(START_MS + 9, "memory_error", "recoverable", page + "\"DIMM B1\",\"refined\":true"));
+        assertThat(result.health()).singleElement().satisfies(part -> {
+            assertThat(part.component().words()).isEqualTo("DIMM B1");
+            assertThat(part.uncorrected()).isEqualTo(1);
+        });
+    }
+
     @Test
     void shouldSayWhatItCannotRead() throws IOException {
         assertThat(replay("what", "is this").malformed())

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.io.IOException;
@@ -83,9 +84,9 @@ class SysfsSourcesTest {
                 .file(MC + "ce_noinfo_count", "3");
         assertThat(poll(edac))
                 .containsExactly(
-                        "corrected error on memory of controller 0 channel 1, rank 2: memory errors counted by the memory"
+                        "corrected error on DIMM controller 0 channel 1 slot 1, rank 0: memory errors counted by the memory"
                                 + " controller (edac-counters)",
-                        "uncorrected error on memory of controller 0, rank 2, 2 times: uncorrected memory errors counted by the"
+                        "uncorrected error on memory of controller 0 slot 1, rank 0, 2 times: uncorrected memory errors counted by the"
                                 + " memory controller (edac-counters)");
     }
 
@@ -129,12 +130,45 @@ class SysfsSourcesTest {
         Tree tree = new Tree(root)
                 .file("meminfo", "MemTotal: 1 kB\nHardwareCorrupted:     0 kB")
                 .file("devices/system/node/node1/memory_failure/total", "0");
-        PoisonedMemorySource source = new PoisonedMemorySource(tree.sysfs(), tree.sysfs());
+        PoisonedMemorySource source = new PoisonedMemorySource(tree.sysfs(), tree.sysfs(), counters);
         poll(source);
         tree.file("meminfo", "HardwareCorrupted:     8 kB").file("devices/system/node/node1/memory_failure/total", "2");
         assertThat(poll(source))
                 .containsExactly("uncorrected error on a DIMM, 2 times: pages with lost data (poisoned-memory)");
         assertThat(events.get(0).raw().words()).isEqualTo("node 1");
+    }
+
+    @Test
+    void shouldTellOnceWhatPagesWereLostWhileNoAgentLooked() {
+        String total = "devices/system/node/node0/memory_failure/total";
+        Tree tree = new Tree(root).file("meminfo", "HardwareCorrupted: 4 kB").file(total, "1");
+        poll(new PoisonedMemorySource(tree.sysfs(), tree.sysfs(), counters));
+        Counters next = new Counters("one");
+        next.restore(counters.settled());
+        tree.file("meminfo", "HardwareCorrupted: 12 kB").file(total, "3");
+        PoisonedMemorySource source = new PoisonedMemorySource(tree.sysfs(), tree.sysfs(), next);
+        assertThat(poll(source))
+                .containsExactly("uncorrected error on a DIMM, 2 times: pages with lost data while no agent looked"
+                        + " (poisoned-memory)");
+        next.settle((Raw.Counter) events.get(0).raw());
+        assertThat(poll(source)).isEmpty();
+        Counters last = new Counters("one");
+        last.restore(next.settled());
+        assertThat(poll(new PoisonedMemorySource(tree.sysfs(), tree.sysfs(), last)))
+                .isEmpty();
+    }
+
+    /** {@code mm/memory-failure.c}, unpoison_memory: what is no longer poisoned is taken off the number again. */
+    @Test
+    void shouldTakeNoPageThatIsWholeAgainForALostOne() {
+        Tree tree = new Tree(root).file("meminfo", "HardwareCorrupted: 12 kB");
+        PoisonedMemorySource source = new PoisonedMemorySource(tree.sysfs(), tree.sysfs(), counters);
+        poll(source);
+        tree.file("meminfo", "HardwareCorrupted: 4 kB");
+        assertThat(poll(source)).isEmpty();
+        assertThat(counters.settled()).containsValue(1L);
+        tree.file("meminfo", "HardwareCorrupted: 8 kB");
+        assertThat(poll(source)).containsExactly("uncorrected error on a DIMM: pages with lost data (poisoned-memory)");
     }
 
     @Test
@@ -182,7 +216,7 @@ class SysfsSourcesTest {
         List<EventSource> sources = List.of(
                 new EdacSource(empty, counters),
                 new AerCounterSource(empty, counters),
-                new PoisonedMemorySource(empty, empty),
+                new PoisonedMemorySource(empty, empty, counters),
                 new PstoreSource(empty, root.resolve("told")),
                 new BondingSource(empty));
         for (EventSource source : sources) {

@@ -197,7 +197,8 @@ class RecordedEventsTest {
         text(16, "mc#1csrow#3channel#2");
         text(56, "");
         assertThat(decode("ras/mc_event", Formats.MC_EVENT).line())
-                .isEqualTo("corrected error on memory of controller 1 channel 2, rank 3 at address 0x7654321000: memory"
-                        + " error (edac)");
+                .isEqualTo(
+                        "corrected error on DIMM controller 1 channel 2 slot 1, rank 1 at address 0x7654321000: memory"
+                                + " error (edac)");
     }
 }

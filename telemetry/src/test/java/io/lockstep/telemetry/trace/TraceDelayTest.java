@@ -14,6 +14,7 @@ import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.Sysfs;
 import io.lockstep.telemetry.watch.HardwareWatch;
 import io.lockstep.telemetry.watch.HostSources;
+import io.lockstep.telemetry.watch.WatchSetup;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -66,8 +67,8 @@ class TraceDelayTest {
             EdacSource edac = new EdacSource(new Sysfs(state.resolve("none")), counters);
             HostSources sources = new HostSources(List.of(source), List.of(), edac, counters);
             Path marker = tracefs.resolve("instances").resolve(NAME).resolve("trace_marker");
-            try (HardwareWatch watch = HardwareWatch.start(
-                    sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {})) {
+            try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
+                    sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {}))) {
                 for (int i = -WARM_UP; i < EVENTS; i++) {
                     Files.writeString(marker, "event " + i, StandardOpenOption.WRITE);
                     Long delay = delays.poll(30, TimeUnit.SECONDS);

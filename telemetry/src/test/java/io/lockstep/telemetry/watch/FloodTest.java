@@ -71,12 +71,12 @@ class FloodTest {
         Storm storm = new Storm();
         Counters counters = new Counters("one");
         EdacSource edac = new EdacSource(new Sysfs(directory), counters);
-        try (HardwareWatch watch = HardwareWatch.start(
+        try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
                 new HostSources(List.of(storm), List.of(edac), edac, counters),
                 HealthRules.DEFAULT,
                 directory.resolve("health"),
                 Optional::empty,
-                (health, before) -> {})) {
+                (health, before) -> {}))) {
             long before = usedBytes();
             storm.open = true;
             await().atMost(Duration.ofSeconds(280)).until(() -> storm.handed.get() >= EVENTS);

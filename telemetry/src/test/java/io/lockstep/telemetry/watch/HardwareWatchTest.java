@@ -16,6 +16,7 @@ import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.PoisonedMemorySource;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.Tree;
 import java.io.IOException;
@@ -38,6 +39,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 class HardwareWatchTest {
     private static final String MC = "devices/system/edac/mc/mc0/dimm0/";
+    private static final Component.Memory A2 = Component.Memory.ANYWHERE.labelled("A2");
 
     /** A source that tells what a test puts into it. */
     private static class Scripted implements EventSource {
@@ -93,12 +95,12 @@ class HardwareWatchTest {
                 .file(MC + "dimm_ce_count", Integer.toString(corrected))
                 .file(MC + "dimm_ue_count", Integer.toString(uncorrected));
         EdacSource edac = new EdacSource(tree.sysfs(), counters);
-        return HardwareWatch.start(
+        return HardwareWatch.start(new WatchSetup(
                 new HostSources(List.of(source), List.of(edac), edac, counters),
                 HealthRules.DEFAULT,
                 directory.resolve("health"),
                 Optional::empty,
-                (health, before) -> changes.add(health));
+                (health, before) -> changes.add(health)));
     }
 
     @Test
@@ -115,14 +117,15 @@ class HardwareWatchTest {
                 return super.poll(wallMs, sink);
             }
         };
-        try (HardwareWatch watch = HardwareWatch.start(
-                new HostSources(List.of(waking), List.of(asked), edac, counters),
-                HealthRules.DEFAULT,
-                directory.resolve("health"),
-                Optional::empty,
-                (health, before) -> {},
-                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "wakes begins" : "wakes waits"),
-                (nowNs, untilNs) -> told.add(nowNs == untilNs ? "asks begins" : "asks waits"))) {
+        try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
+                        new HostSources(List.of(waking), List.of(asked), edac, counters),
+                        HealthRules.DEFAULT,
+                        directory.resolve("health"),
+                        Optional::empty,
+                        (health, before) -> {})
+                .told(
+                        (nowNs, untilNs) -> told.add(nowNs == untilNs ? "wakes begins" : "wakes waits"),
+                        (nowNs, untilNs) -> told.add(nowNs == untilNs ? "asks begins" : "asks waits")))) {
             await().atMost(Duration.ofSeconds(30))
                     .until(() -> told.contains("asks waits") && Collections.frequency(told, "wakes reads") > 1);
             assertThat(watch.state()).isEqualTo(HealthState.HEALTHY);
@@ -192,6 +195,86 @@ class HardwareWatchTest {
         assertThat(live("one", 8, 0)).containsExactly(corrected(", 5 times", " while no agent looked"));
         assertThat(live("one", 8, 0)).isEmpty();
         assertThat(live("one", 9, 0)).containsExactly(corrected("", " while no agent looked"));
+    }
+
+    /** One life of an agent that reads the kernel's numbers of pages with lost data; what it told. */
+    private List<String> livePages(int pages) {
+        Counters counters = new Counters("one");
+        Tree tree = new Tree(directory)
+                .file("meminfo", "HardwareCorrupted: " + 4 * pages + " kB")
+                .file("devices/system/node/node0/memory_failure/total", Integer.toString(pages));
+        EdacSource edac = new EdacSource(new Tree(directory.resolve("none")).sysfs(), counters);
+        PoisonedMemorySource poisoned = new PoisonedMemorySource(tree.sysfs(), tree.sysfs(), counters);
+        HardwareWatch watch = HardwareWatch.start(new WatchSetup(
+                new HostSources(List.of(source), List.of(poisoned), edac, counters),
+                HealthRules.DEFAULT,
+                directory.resolve("health"),
+                Optional::empty,
+                (health, before) -> changes.add(health)));
+        try (watch) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> poisoned.state().status() == SourceState.Status.PRESENT);
+        }
+        return watch.events(0, 10).stream().map(seen -> seen.event().line()).toList();
+    }
+
+    @Test
+    void shouldTellOnceWhichPagesWereLostWhileNoAgentLooked() {
+        String away = ": pages with lost data while no agent looked (poisoned-memory)";
+        assertThat(livePages(1)).as("what was before the first start").isEmpty();
+        assertThat(livePages(3)).containsExactly("uncorrected error on a DIMM, 2 times" + away);
+        assertThat(livePages(3)).isEmpty();
+        Component page = new Component.PhysicalAddress(0x7000000, 4096);
+        source.events.add(new HardwareEvent(
+                1,
+                EventKind.PAGE_FAILED,
+                Severity.ACTION_OPTIONAL,
+                page,
+                0x7000000,
+                1,
+                "memory-failure",
+                "trouble",
+                Raw.NONE));
+        assertThat(livePages(5))
+                .as("the kernel kept one, and counted two")
+                .containsExactly(
+                        "uncorrected error, action optional on memory at physical address 0x7000000 (4096 bytes) at"
+                                + " address 0x7000000: trouble (memory-failure)",
+                        "uncorrected error on a DIMM" + away);
+        assertThat(livePages(5)).isEmpty();
+    }
+
+    @Test
+    void shouldNameOnePartForAFaultWhoseModuleIsToldLaterAndKeepIt() throws IOException {
+        Path file = directory.resolve("health");
+        HardwareEvent page = new HardwareEvent(
+                1,
+                EventKind.PAGE_FAILED,
+                Severity.ACTION_OPTIONAL,
+                new Component.PhysicalAddress(0x7000000, 4096),
+                0x7000000,
+                1,
+                "memory-failure",
+                "trouble",
+                Raw.NONE);
+        HealthBook kept = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        try (HardwareWatch watch = start()) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            source.events.add(page);
+            source.events.add(new HardwareEvent(
+                    1, EventKind.MEMORY_ERROR, Severity.RECOVERABLE, A2, 0x7000000, 1, "ghes", "trouble", Raw.NONE));
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> watch.events(0, 10).size() == 2);
+            assertThat(watch.health()).singleElement().satisfies(part -> {
+                assertThat(part.component().words()).isEqualTo("DIMM controller 0 channel 1 slot 0 (A2), 32 GiB");
+                assertThat(part.uncorrected()).isEqualTo(1);
+            });
+            assertThat(watch.events(0, 10)).extracting(SeenEvent::refined).containsExactly(false, true);
+        }
+        HealthFile.load(kept, file, System.currentTimeMillis());
+        assertThat(kept.all()).hasSize(1);
+        assertThat(changes)
+                .extracting(ComponentHealth::state)
+                .containsExactly(HealthState.FAILING, HealthState.FAILING, HealthState.HEALTHY);
     }
 
     @Test
@@ -326,8 +409,8 @@ class HardwareWatchTest {
     void shouldStartWithoutHarmOnThisHost() throws Exception {
         Path state = Files.createDirectory(directory.resolve("state"));
         HostSources sources = HostSources.ofThisHost(state, "lockstep-test-watch", false);
-        try (HardwareWatch watch = HardwareWatch.start(
-                sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {})) {
+        try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
+                sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {}))) {
             assertThat(watch.sourceStates())
                     .containsOnlyKeys(
                             "trace",
