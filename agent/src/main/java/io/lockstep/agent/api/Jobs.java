@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -87,9 +88,15 @@ final class Jobs implements AutoCloseable {
         }
         Job job =
                 new Job(Long.toString(++lastId), verb, vm, System.currentTimeMillis(), System::nanoTime, key, request);
+        try {
+            threads.execute(() -> run(job, body));
+        } catch (RejectedExecutionException e) {
+            // Jobs that have ended have not left their threads yet, or the agent stops.
+            throw new LockstepException(
+                    "too-many-jobs", "no thread is free for another job. Try again in a moment.", e);
+        }
         jobs.put(job.id, job);
         forgetOldest();
-        threads.execute(() -> run(job, body));
         return job;
     }
 
