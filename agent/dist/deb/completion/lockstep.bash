@@ -155,6 +155,7 @@ function _complete_lockstep() {
   # Edge case: if command line has no space after subcommand, then don't assume this subcommand is selected (remkop/picocli#1468).
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} agent" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} vms" ];    then _picocli_lockstep; return $?; fi
+  if [ "${COMP_LINE}" = "${COMP_WORDS[0]} peers" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} doctor" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} identity" ];    then _picocli_lockstep; return $?; fi
   if [ "${COMP_LINE}" = "${COMP_WORDS[0]} protect" ];    then _picocli_lockstep; return $?; fi
@@ -185,59 +186,61 @@ function _complete_lockstep() {
   # Find the longest sequence of subcommands and call the bash function for that subcommand.
   local cmds0=(agent)
   local cmds1=(vms)
-  local cmds2=(doctor)
-  local cmds3=(identity)
-  local cmds4=(protect)
-  local cmds5=(unprotect)
-  local cmds6=(protection)
-  local cmds7=(status)
-  local cmds8=(verify)
-  local cmds9=(switchover)
-  local cmds10=(failover)
-  local cmds11=(drill)
-  local cmds12=(discard)
-  local cmds13=(journal)
-  local cmds14=(hardware)
-  local cmds15=(events)
-  local cmds16=(top)
-  local cmds17=(config)
-  local cmds18=(pair)
-  local cmds19=(demo)
-  local cmds20=(bench)
-  local cmds21=(test)
-  local cmds22=(hardware events)
-  local cmds23=(hardware clear)
-  local cmds24=(hardware decode)
-  local cmds25=(hardware replay)
-  local cmds26=(config check)
-  local cmds27=(config default)
+  local cmds2=(peers)
+  local cmds3=(doctor)
+  local cmds4=(identity)
+  local cmds5=(protect)
+  local cmds6=(unprotect)
+  local cmds7=(protection)
+  local cmds8=(status)
+  local cmds9=(verify)
+  local cmds10=(switchover)
+  local cmds11=(failover)
+  local cmds12=(drill)
+  local cmds13=(discard)
+  local cmds14=(journal)
+  local cmds15=(hardware)
+  local cmds16=(events)
+  local cmds17=(top)
+  local cmds18=(config)
+  local cmds19=(pair)
+  local cmds20=(demo)
+  local cmds21=(bench)
+  local cmds22=(test)
+  local cmds23=(hardware events)
+  local cmds24=(hardware clear)
+  local cmds25=(hardware decode)
+  local cmds26=(hardware replay)
+  local cmds27=(config check)
+  local cmds28=(config default)
 
-  if CompWordsContainsArray "${cmds27[@]}"; then _picocli_lockstep_config_default; return $?; fi
-  if CompWordsContainsArray "${cmds26[@]}"; then _picocli_lockstep_config_check; return $?; fi
-  if CompWordsContainsArray "${cmds25[@]}"; then _picocli_lockstep_hardware_replay; return $?; fi
-  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
-  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
-  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
-  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_test; return $?; fi
-  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_bench; return $?; fi
-  if CompWordsContainsArray "${cmds19[@]}"; then _picocli_lockstep_demo; return $?; fi
-  if CompWordsContainsArray "${cmds18[@]}"; then _picocli_lockstep_pair; return $?; fi
-  if CompWordsContainsArray "${cmds17[@]}"; then _picocli_lockstep_config; return $?; fi
-  if CompWordsContainsArray "${cmds16[@]}"; then _picocli_lockstep_top; return $?; fi
-  if CompWordsContainsArray "${cmds15[@]}"; then _picocli_lockstep_events; return $?; fi
-  if CompWordsContainsArray "${cmds14[@]}"; then _picocli_lockstep_hardware; return $?; fi
-  if CompWordsContainsArray "${cmds13[@]}"; then _picocli_lockstep_journal; return $?; fi
-  if CompWordsContainsArray "${cmds12[@]}"; then _picocli_lockstep_discard; return $?; fi
-  if CompWordsContainsArray "${cmds11[@]}"; then _picocli_lockstep_drill; return $?; fi
-  if CompWordsContainsArray "${cmds10[@]}"; then _picocli_lockstep_failover; return $?; fi
-  if CompWordsContainsArray "${cmds9[@]}"; then _picocli_lockstep_switchover; return $?; fi
-  if CompWordsContainsArray "${cmds8[@]}"; then _picocli_lockstep_verify; return $?; fi
-  if CompWordsContainsArray "${cmds7[@]}"; then _picocli_lockstep_status; return $?; fi
-  if CompWordsContainsArray "${cmds6[@]}"; then _picocli_lockstep_protection; return $?; fi
-  if CompWordsContainsArray "${cmds5[@]}"; then _picocli_lockstep_unprotect; return $?; fi
-  if CompWordsContainsArray "${cmds4[@]}"; then _picocli_lockstep_protect; return $?; fi
-  if CompWordsContainsArray "${cmds3[@]}"; then _picocli_lockstep_identity; return $?; fi
-  if CompWordsContainsArray "${cmds2[@]}"; then _picocli_lockstep_doctor; return $?; fi
+  if CompWordsContainsArray "${cmds28[@]}"; then _picocli_lockstep_config_default; return $?; fi
+  if CompWordsContainsArray "${cmds27[@]}"; then _picocli_lockstep_config_check; return $?; fi
+  if CompWordsContainsArray "${cmds26[@]}"; then _picocli_lockstep_hardware_replay; return $?; fi
+  if CompWordsContainsArray "${cmds25[@]}"; then _picocli_lockstep_hardware_decode; return $?; fi
+  if CompWordsContainsArray "${cmds24[@]}"; then _picocli_lockstep_hardware_clear; return $?; fi
+  if CompWordsContainsArray "${cmds23[@]}"; then _picocli_lockstep_hardware_events; return $?; fi
+  if CompWordsContainsArray "${cmds22[@]}"; then _picocli_lockstep_test; return $?; fi
+  if CompWordsContainsArray "${cmds21[@]}"; then _picocli_lockstep_bench; return $?; fi
+  if CompWordsContainsArray "${cmds20[@]}"; then _picocli_lockstep_demo; return $?; fi
+  if CompWordsContainsArray "${cmds19[@]}"; then _picocli_lockstep_pair; return $?; fi
+  if CompWordsContainsArray "${cmds18[@]}"; then _picocli_lockstep_config; return $?; fi
+  if CompWordsContainsArray "${cmds17[@]}"; then _picocli_lockstep_top; return $?; fi
+  if CompWordsContainsArray "${cmds16[@]}"; then _picocli_lockstep_events; return $?; fi
+  if CompWordsContainsArray "${cmds15[@]}"; then _picocli_lockstep_hardware; return $?; fi
+  if CompWordsContainsArray "${cmds14[@]}"; then _picocli_lockstep_journal; return $?; fi
+  if CompWordsContainsArray "${cmds13[@]}"; then _picocli_lockstep_discard; return $?; fi
+  if CompWordsContainsArray "${cmds12[@]}"; then _picocli_lockstep_drill; return $?; fi
+  if CompWordsContainsArray "${cmds11[@]}"; then _picocli_lockstep_failover; return $?; fi
+  if CompWordsContainsArray "${cmds10[@]}"; then _picocli_lockstep_switchover; return $?; fi
+  if CompWordsContainsArray "${cmds9[@]}"; then _picocli_lockstep_verify; return $?; fi
+  if CompWordsContainsArray "${cmds8[@]}"; then _picocli_lockstep_status; return $?; fi
+  if CompWordsContainsArray "${cmds7[@]}"; then _picocli_lockstep_protection; return $?; fi
+  if CompWordsContainsArray "${cmds6[@]}"; then _picocli_lockstep_unprotect; return $?; fi
+  if CompWordsContainsArray "${cmds5[@]}"; then _picocli_lockstep_protect; return $?; fi
+  if CompWordsContainsArray "${cmds4[@]}"; then _picocli_lockstep_identity; return $?; fi
+  if CompWordsContainsArray "${cmds3[@]}"; then _picocli_lockstep_doctor; return $?; fi
+  if CompWordsContainsArray "${cmds2[@]}"; then _picocli_lockstep_peers; return $?; fi
   if CompWordsContainsArray "${cmds1[@]}"; then _picocli_lockstep_vms; return $?; fi
   if CompWordsContainsArray "${cmds0[@]}"; then _picocli_lockstep_agent; return $?; fi
 
@@ -250,7 +253,7 @@ function _picocli_lockstep() {
   # Get completion data
   local curr_word=${COMP_WORDS[COMP_CWORD]}
 
-  local commands="agent vms doctor identity protect unprotect protection status verify switchover failover drill discard journal hardware events top config pair demo bench test"
+  local commands="agent vms peers doctor identity protect unprotect protection status verify switchover failover drill discard journal hardware events top config pair demo bench test"
   local flag_opts="'-h' '--help' '-V' '--version'"
   local arg_opts=""
 
@@ -295,6 +298,36 @@ function _picocli_lockstep_agent() {
 
 # Generates completions for the options and subcommands of the `vms` subcommand.
 function _picocli_lockstep_vms() {
+  # Get completion data
+  local curr_word=${COMP_WORDS[COMP_CWORD]}
+  local prev_word=${COMP_WORDS[COMP_CWORD-1]}
+
+  local commands=""
+  local flag_opts="'--json' '-h' '--help' '-V' '--version'"
+  local arg_opts="'--root'"
+
+  type compopt &>/dev/null && compopt +o default
+
+  case ${prev_word} in
+    '--root')
+      local IFS=$'\n'
+      type compopt &>/dev/null && compopt -o filenames
+      COMPREPLY=( $( compgen -f -- "${curr_word}" ) ) # files
+      return $?
+      ;;
+  esac
+
+  if [[ "${curr_word}" == -* ]]; then
+    COMPREPLY=( $(compgen -W "${flag_opts} ${arg_opts}" -- "${curr_word}") )
+  else
+    local positionals=""
+    local IFS=$'\n'
+    COMPREPLY=( $(compgen -W "${commands// /$'\n'}${IFS}${positionals}" -- "${curr_word}") )
+  fi
+}
+
+# Generates completions for the options and subcommands of the `peers` subcommand.
+function _picocli_lockstep_peers() {
   # Get completion data
   local curr_word=${COMP_WORDS[COMP_CWORD]}
   local prev_word=${COMP_WORDS[COMP_CWORD-1]}

@@ -10,6 +10,11 @@ complete -c lockstep -n '__fish_seen_subcommand_from vms' -l root
 complete -c lockstep -n '__fish_seen_subcommand_from vms' -l json
 complete -c lockstep -n '__fish_seen_subcommand_from vms' -l help
 complete -c lockstep -n '__fish_seen_subcommand_from vms' -l version
+complete -c lockstep -n __fish_use_subcommand -a peers -d 'List the peers of the configuration: address, whether a session is open, health, fingerprint.'
+complete -c lockstep -n '__fish_seen_subcommand_from peers' -l root
+complete -c lockstep -n '__fish_seen_subcommand_from peers' -l json
+complete -c lockstep -n '__fish_seen_subcommand_from peers' -l help
+complete -c lockstep -n '__fish_seen_subcommand_from peers' -l version
 complete -c lockstep -n __fish_use_subcommand -a doctor -d 'Name what this host lacks to protect VMs, with the cure. Exit status 1: something is missing.'
 complete -c lockstep -n '__fish_seen_subcommand_from doctor' -l root
 complete -c lockstep -n '__fish_seen_subcommand_from doctor' -l json

@@ -29,6 +29,17 @@ public final class SocketClient {
         }
     }
 
+    /** The user whose process connected, or {@link #UNKNOWN}. */
+    public synchronized int user(@Nullable Object transport) {
+        SocketChannel channel = unix(transport);
+        try {
+            return channel == null ? UNKNOWN : peer.uid(channel);
+        } catch (LinuxException e) {
+            LOG.debug("no user known: {}", e.getMessage());
+            return UNKNOWN;
+        }
+    }
+
     /** Whether it has closed its end; false where that is not known. */
     public synchronized boolean hungUp(@Nullable Object transport) {
         SocketChannel channel = unix(transport);

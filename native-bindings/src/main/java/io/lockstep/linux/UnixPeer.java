@@ -16,6 +16,15 @@ public final class UnixPeer {
 
     /** The process that connected; 0 if it is of another pid namespace. */
     public int pid(SocketChannel channel) throws LinuxException {
+        return credential(channel, 0);
+    }
+
+    /** The user whose process connected, as this process's user namespace numbers him. */
+    public int uid(SocketChannel channel) throws LinuxException {
+        return credential(channel, 4);
+    }
+
+    private int credential(SocketChannel channel, int offset) throws LinuxException {
         length.buffer().putInt(0, UCRED_BYTES);
         // SAFETY: the kernel writes a struct ucred of 12 bytes and its length to blocks of these sizes, which this
         // object holds.
@@ -24,7 +33,7 @@ public final class UnixPeer {
         if (result != 0) {
             throw new LinuxException("getsockopt(SO_PEERCRED)", Libc.errno());
         }
-        return credentials.buffer().getInt(0);
+        return credentials.buffer().getInt(offset);
     }
 
     /** Whether the other side has closed, or ended both directions; one that only has nothing more to say is still there. */

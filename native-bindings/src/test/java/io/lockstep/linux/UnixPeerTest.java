@@ -6,6 +6,7 @@ import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,6 +25,7 @@ class UnixPeerTest {
             try (SocketChannel accepted = listener.accept()) {
                 assertThat(peer.pid(accepted))
                         .isEqualTo((int) ProcessHandle.current().pid());
+                assertThat(peer.uid(accepted)).isEqualTo(Files.getAttribute(Path.of("/proc/self"), "unix:uid"));
                 assertThat(peer.hungUp(accepted)).isFalse();
                 client.shutdownOutput();
                 assertThat(peer.hungUp(accepted)).as("it waits for an answer").isFalse();

@@ -286,8 +286,15 @@ final class ApiHandler extends Handler.Abstract {
         if (text != null) {
             for (String pair : text.split("&", -1)) {
                 int equals = pair.indexOf('=');
-                if (equals > 0) {
-                    query.put(decode(pair.substring(0, equals)), decode(pair.substring(equals + 1)));
+                if (pair.isEmpty()) {
+                    continue;
+                }
+                if (equals <= 0) {
+                    throw new BadRequestException("the query has " + pair + " where NAME=VALUE must be.");
+                }
+                String name = decode(pair.substring(0, equals));
+                if (query.put(name, decode(pair.substring(equals + 1))) != null) {
+                    throw new BadRequestException("the query has " + name + " twice.");
                 }
             }
         }
@@ -298,7 +305,7 @@ final class ApiHandler extends Handler.Abstract {
         try {
             return URLDecoder.decode(text.replace("+", "%2B"), StandardCharsets.UTF_8);
         } catch (IllegalArgumentException e) {
-            throw new BadRequestException("the request's path is not percent-encoded UTF-8: " + text + ".");
+            throw new BadRequestException("the request's path or query is not percent-encoded UTF-8: " + text + ".");
         }
     }
 

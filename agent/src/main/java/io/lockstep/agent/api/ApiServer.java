@@ -41,7 +41,7 @@ public final class ApiServer implements AutoCloseable {
     /** Acceptor, selector, and some requests at a time: none of them takes long. */
     private static final int THREADS_MAX = 12;
 
-    /** One process can have half of them: a monitoring's 200 clients are well within. */
+    /** One process can have half of them, and one user of the read-only socket (512 - 64) / 2: a monitoring's 200 clients are within. */
     private static final int CONNECTIONS_MAX = 512;
 
     private static final int IDLE_TIMEOUT_MS = 10_000;
@@ -131,7 +131,7 @@ public final class ApiServer implements AutoCloseable {
         connector.setHost(address.getHostString());
         connector.setPort(address.getPort());
         connector.setIdleTimeout(IDLE_TIMEOUT_MS);
-        connector.addBean(new ConnectionBound(CONNECTIONS_MAX, IDLE_TIMEOUT_MS, null, server.getScheduler()));
+        connector.addBean(new ConnectionBound(CONNECTIONS_MAX, IDLE_TIMEOUT_MS, null, null, server.getScheduler()));
         server.addConnector(connector);
         try {
             connector.start();
@@ -174,6 +174,7 @@ public final class ApiServer implements AutoCloseable {
                 CONNECTIONS_MAX,
                 IDLE_TIMEOUT_MS,
                 group == null ? null : new PeerCredentials(group),
+                group == null ? new PeerCredentials(GROUP) : null,
                 server.getScheduler()));
         server.addConnector(connector);
         return connector;

@@ -21,7 +21,9 @@ import org.slf4j.LoggerFactory;
  * anew with each byte: a client that sends one now and then would keep its connection for ever.
  *
  * <p>Invariant: a process that connects to a unix socket gets a place only while it has fewer than are free. So one alone has half of them at most,
- * two have a third each, and whoever has none is served as long as one is free. A client that hung up has no place, also while its request waits.
+ * two have a third each, and whoever has none is served as long as one is free. Where everybody may connect, the same holds for users who may not
+ * manage the agent, however many processes they have, of all places but {@link #RESERVED}: those are for root and the group, so that these find
+ * one also when many users, or one with many numbers, take all that they can. A client that hung up has no place, also while its request waits.
  */
 final class ConnectionBound implements Connection.Listener {
     private static final Logger LOG = LoggerFactory.getLogger(ConnectionBound.class);
@@ -33,31 +35,46 @@ final class ConnectionBound implements Connection.Listener {
 
     private static final int DRAIN_BYTES = 8 << 10;
 
+    /** For those who may manage the agent, at a socket for everybody: some dozen commands and screens. One other user then has (512 - 64) / 2. */
+    static final int RESERVED = 64;
+
     private final int connectionsMax;
     private final long idleTimeoutMs;
     private final @Nullable PeerCredentials allowed;
+    private final @Nullable PeerCredentials preferred;
     private final Map<Connection, Place> open = new ConcurrentHashMap<>();
     private final long requestNsMax;
     private final SocketClient client = new SocketClient();
 
-    /** Whose it is, the requests that were seen, and when there was last a new one. */
-    private record Place(int process, long requests, long sinceNs) {}
+    /** In place of a user who is not counted. */
+    private static final int ANYBODY = -1;
+
+    /** Whose it is, by process and, if he may not manage the agent, by user; the requests that were seen, and when there was last a new one. */
+    private record Place(int process, int user, long requests, long sinceNs) {}
 
     /**
      * @param idleTimeoutMs of these connections; one that was given a longer one is a stream, which may take its time
      * @param allowed who may connect; null: everybody
+     * @param preferred for whom places are reserved, and who has them by process alone; null: everybody has them so
      * @param scheduler on which it looks once a second
      */
-    ConnectionBound(int connectionsMax, long idleTimeoutMs, @Nullable PeerCredentials allowed, Scheduler scheduler) {
-        this(connectionsMax, idleTimeoutMs, allowed, scheduler, REQUEST_NS_MAX);
+    ConnectionBound(
+            int connectionsMax,
+            long idleTimeoutMs,
+            @Nullable PeerCredentials allowed,
+            @Nullable PeerCredentials preferred,
+            Scheduler scheduler) {
+        this(connectionsMax, idleTimeoutMs, allowed, preferred, scheduler, REQUEST_NS_MAX);
     }
 
     ConnectionBound(
             int connectionsMax,
             long idleTimeoutMs,
             @Nullable PeerCredentials allowed,
+            @Nullable PeerCredentials preferred,
             Scheduler scheduler,
             long requestNsMax) {
+        this.preferred = preferred;
         this.connectionsMax = connectionsMax;
         this.idleTimeoutMs = idleTimeoutMs;
         this.allowed = allowed;
@@ -87,22 +104,32 @@ final class ConnectionBound implements Connection.Listener {
 
     /** Gives it a place; else, why there is none. */
     private synchronized @Nullable String place(Connection connection) {
-        int process = client.process(connection.getEndPoint().getTransport());
-        String refusal = refusal(process);
+        Object transport = connection.getEndPoint().getTransport();
+        int process = client.process(transport);
+        int user = preferred == null || preferred.privileged(transport) ? ANYBODY : client.user(transport);
+        String refusal = refusal(process, user);
         if (refusal != null) {
             closeHungUp();
-            refusal = refusal(process);
+            refusal = refusal(process, user);
         }
         if (refusal == null) {
-            open.put(connection, new Place(process, 0, System.nanoTime()));
+            open.put(connection, new Place(process, user, 0, System.nanoTime()));
         }
         return refusal;
     }
 
-    private @Nullable String refusal(int process) {
-        int free = connectionsMax - open.size();
+    private @Nullable String refusal(int process, int user) {
+        int free = connectionsMax - open.size() - (user == ANYBODY ? 0 : RESERVED);
         if (free <= 0) {
-            return open.size() + " connections >= " + connectionsMax + ". Try again when others have ended.";
+            return open.size() + " connections >= " + (connectionsMax - (user == ANYBODY ? 0 : RESERVED))
+                    + ". Try again when others have ended.";
+        }
+        if (user != ANYBODY) {
+            long own = open.values().stream().filter(p -> p.user == user).count();
+            return own < free
+                    ? null
+                    : own + " connections of user " + Integer.toUnsignedString(user) + " >= " + free
+                            + " that are free for others. Close those that he does not need.";
         }
         if (process == SocketClient.UNKNOWN) {
             return null;
@@ -161,7 +188,7 @@ final class ConnectionBound implements Connection.Listener {
         open.forEach((connection, place) -> {
             long requests = connection.getMessagesIn() + connection.getMessagesOut();
             if (requests != place.requests) {
-                open.replace(connection, place, new Place(place.process, requests, nowNs));
+                open.replace(connection, place, new Place(place.process, place.user, requests, nowNs));
             } else if (nowNs - place.sinceNs > requestNsMax
                     && connection.getEndPoint().getIdleTimeout() <= idleTimeoutMs) {
                 connection.close();

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -55,8 +55,15 @@ final class Jobs implements AutoCloseable {
      */
     Jobs(EventLog events) {
         this.events = events;
-        threads = new ThreadPoolExecutor(
-                0, RUNNING_MAX, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), task -> daemon(task, "job"));
+        ThreadPoolExecutor pool = new ThreadPoolExecutor(
+                RUNNING_MAX,
+                RUNNING_MAX,
+                10,
+                TimeUnit.SECONDS,
+                new LinkedBlockingQueue<>(RUNNING_MAX),
+                task -> daemon(task, "job"));
+        pool.allowCoreThreadTimeOut(true);
+        threads = pool;
         starter = new ThreadPoolExecutor(
                 1, 1, 0, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> daemon(task, "job-starter"));
         starter.prestartCoreThread();
@@ -73,7 +80,7 @@ final class Jobs implements AutoCloseable {
      *
      * @param key of the request, that makes its repetition harmless; null: none
      * @param request its body
-     * @throws LockstepException {@code vm-busy} or {@code too-many-jobs}
+     * @throws LockstepException {@code vm-busy}, {@code too-many-jobs} or {@code agent-stops}
      */
     synchronized Job start(String verb, String vm, Verb body, @Nullable String key, String request)
             throws LockstepException {
@@ -104,9 +111,13 @@ final class Jobs implements AutoCloseable {
         }
         Job job =
                 new Job(Long.toString(++lastId), verb, vm, System.currentTimeMillis(), System::nanoTime, key, request);
+        try {
+            starter.execute(() -> threads.execute(() -> run(job, body)));
+        } catch (RejectedExecutionException e) {
+            throw new LockstepException("agent-stops", "the agent stops: it begins no job any more.", e);
+        }
         jobs.put(job.id, job);
         forgetOldest();
-        starter.execute(() -> threads.execute(() -> run(job, body)));
         return job;
     }
 

@@ -56,9 +56,13 @@ record Paging(@Nullable String cursor, int limit) {
         boolean test(T element, String key);
     }
 
-    /** The cursor as a number. */
-    static long number(String key) {
-        return key.matches("-?[0-9]{1,18}") ? Long.parseLong(key) : 0;
+    /** As {@link #of}, of a list whose keys are numbers, as those of its cursors are then. */
+    static Paging ofNumbers(Map<String, String> query, int limitDefault) throws LockstepException {
+        Paging paging = of(query, limitDefault);
+        if (paging.cursor != null && !paging.cursor.matches("[0-9]{1,18}")) {
+            throw foreign(query.get("cursor"));
+        }
+        return paging;
     }
 
     private static String encode(String key) {
@@ -69,8 +73,12 @@ record Paging(@Nullable String cursor, int limit) {
         try {
             return new String(Base64.getUrlDecoder().decode(cursor), StandardCharsets.UTF_8);
         } catch (IllegalArgumentException e) {
-            throw new BadRequestException(
-                    "cursor " + cursor + " is none that this agent gave: take nextCursor as it came.");
+            throw foreign(cursor);
         }
+    }
+
+    private static BadRequestException foreign(@Nullable String cursor) {
+        return new BadRequestException(
+                "cursor " + cursor + " is none that this agent gave: take nextCursor as it came.");
     }
 }

@@ -26,6 +26,15 @@ final class PeerCredentials {
 
     /** @param transport of the connection, as Jetty has it */
     boolean welcome(@Nullable Object transport) {
+        boolean welcome = privileged(transport);
+        if (!welcome) {
+            LOG.warn("somebody may not manage the agent: he is neither root nor in group {}", group);
+        }
+        return welcome;
+    }
+
+    /** As {@link #welcome}, of a socket that is for others, too. */
+    boolean privileged(@Nullable Object transport) {
         if (!(transport instanceof SocketChannel channel)) {
             return false;
         }
@@ -33,7 +42,7 @@ final class PeerCredentials {
             UnixDomainPrincipal peer = channel.getOption(ExtendedSocketOptions.SO_PEERCRED);
             boolean welcome = allowed(peer.user().getName(), peer.group().getName());
             if (!welcome) {
-                LOG.warn("user {} may not manage the agent: he is neither root nor in group {}", peer.user(), group);
+                LOG.debug("user {} is neither root nor in group {}", peer.user(), group);
             }
             return welcome;
         } catch (IOException e) {

@@ -57,6 +57,7 @@ final class Routes {
             @Nullable String idempotencyKey) {}
 
     Answer get(Endpoint endpoint, List<String> path, Map<String, String> query) throws LockstepException {
+        Inputs.checkQuery(endpoint, query);
         return switch (endpoint) {
             case AGENT -> ok(operations.agent());
             case HOST -> ok(host());
@@ -75,12 +76,12 @@ final class Routes {
                                 PeerView::name,
                                 (peer, name) -> peer.name().compareTo(name) > 0));
             case JOBS ->
-                ok(Paging.of(query, Paging.LIMIT)
+                ok(Paging.ofNumbers(query, Paging.LIMIT)
                         .page(
                                 "jobs",
                                 jobs.all().stream().map(Job::view).toList(),
                                 JobView::id,
-                                (job, id) -> Paging.number(job.id()) > Paging.number(id)));
+                                (job, id) -> Long.parseLong(job.id()) > Long.parseLong(id)));
             case JOB -> ok(jobs.get(path.get(1)).view());
             case DOCTOR -> ok(Map.of("findings", doctor.examine()));
             case JOURNAL -> ok(journal(path.get(1), query));
@@ -106,7 +107,7 @@ final class Routes {
     }
 
     private Map<String, Object> hardwareEvents(Map<String, String> query) throws LockstepException {
-        Paging paging = Paging.of(query, Paging.LIMIT);
+        Paging paging = Paging.ofNumbers(query, Paging.LIMIT);
         String after = query.getOrDefault("after", paging.cursor() == null ? "0" : paging.cursor());
         if (!after.matches("[0-9]{1,18}")) {
             throw new BadRequestException("after " + after + " is not a number of at most 18 digits.");
@@ -121,7 +122,7 @@ final class Routes {
     }
 
     private Map<String, Object> journal(String vm, Map<String, String> query) throws LockstepException {
-        Paging paging = Paging.of(query, JOURNAL_LIMIT);
+        Paging paging = Paging.ofNumbers(query, JOURNAL_LIMIT);
         int wanted = paging.cursor() == null ? Math.min(Paging.LIMIT_MAX, paging.limit() + 1) : Paging.LIMIT_MAX;
         Map<String, Object> answer = new LinkedHashMap<>();
         answer.put("vm", vm);
@@ -129,12 +130,17 @@ final class Routes {
                 "epochs",
                 operations.journal(vm, wanted),
                 epoch -> Long.toString(epoch.epoch()),
-                (epoch, key) -> epoch.epoch() < Paging.number(key)));
+                (epoch, key) -> epoch.epoch() < Long.parseLong(key)));
         return answer;
     }
 
     Answer post(Endpoint endpoint, List<String> path, Wish wish) throws LockstepException {
         JsonTree body = wish.body;
+        Inputs.checkBody(endpoint, body);
+        if (!endpoint.verb() && (wish.ifMatch != null || wish.idempotencyKey != null)) {
+            throw new BadRequestException(
+                    (wish.ifMatch != null ? "If-Match" : "Idempotency-Key") + " is for verbs of VMs alone.");
+        }
         if (endpoint == Endpoint.HARDWARE_CLEAR) {
             return ok(
                     Map.of("cleared", operations.clearHardware(body.get("part").text())));

@@ -1,11 +1,13 @@
 package io.lockstep.agent.cli;
 
 import io.lockstep.agent.client.AgentClient;
+import io.lockstep.agent.client.AgentClient.Response;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 
 /** {@code lockstep events}: a line for each change. */
 @Command(name = "events", description = "List what changed at this agent, oldest first; a line for each change.")
@@ -21,8 +23,14 @@ final class EventsCommand extends AgentCall {
     long after;
 
     @Override
-    int ask(AgentClient client) throws LockstepException, IOException {
-        client.events(after, this::take);
+    int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
+        if (after < 0) {
+            throw new ParameterException(spec.commandLine(), "--after " + after + " < 0");
+        }
+        Response refusal = client.events(after, this::take);
+        if (refusal != null) {
+            throw RequestFailedException.of(refusal);
+        }
         return ExitCode.OK;
     }
 

@@ -24,6 +24,7 @@ import picocli.CommandLine.ParameterException;
         subcommands = {
             AgentCommand.class,
             VmsCommand.class,
+            PeersCommand.class,
             DoctorCommand.class,
             IdentityCommand.class,
             ProtectCommand.class,

@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One request a connection over the agent's unix socket: HTTP/1.1 with {@code Connection: close}, which makes the end of the answer the end of
@@ -76,8 +77,9 @@ public final class AgentClient {
      * Follows the agent's events until the taker has enough or the agent ends.
      *
      * @param lastId the event after which to begin; -1: those from now on
+     * @return null after a stream; else the answer in place of one
      */
-    public void events(long lastId, Lines lines) throws LockstepException, IOException {
+    public @Nullable Response events(long lastId, Lines lines) throws LockstepException, IOException {
         try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             connect(channel);
             String head = "GET /v1/events HTTP/1.1\r\nHost: lockstep\r\nConnection: close\r\n"
@@ -88,9 +90,18 @@ public final class AgentClient {
             }
             BufferedReader reader =
                     new BufferedReader(new InputStreamReader(Channels.newInputStream(channel), StandardCharsets.UTF_8));
+            String status = reader.readLine();
+            if (status == null || !status.startsWith("HTTP/1.1 200 ")) {
+                StringBuilder answer = new StringBuilder(status == null ? "" : status);
+                for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+                    answer.append("\r\n").append(line);
+                }
+                return response(answer.toString().getBytes(StandardCharsets.UTF_8));
+            }
             for (String line = reader.readLine(); line != null && lines.take(line); line = reader.readLine()) {
                 // Taken.
             }
+            return null;
         }
     }
 

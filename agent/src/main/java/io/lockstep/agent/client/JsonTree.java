@@ -1,8 +1,10 @@
 package io.lockstep.agent.client;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -14,7 +16,9 @@ import org.jspecify.annotations.Nullable;
  * A JSON document to read fields from; immutable. Fields that are missing read as empty, so that a newer command understands an older agent.
  */
 public final class JsonTree {
-    private static final JsonFactory FACTORY = new JsonFactory();
+    private static final JsonFactory FACTORY = JsonFactory.builder()
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .build();
     private static final JsonTree MISSING = new JsonTree(null);
 
     private final @Nullable Object value;
@@ -27,7 +31,11 @@ public final class JsonTree {
     public static JsonTree parse(String text) throws IOException {
         try (JsonParser parser = FACTORY.createParser(text)) {
             parser.nextToken();
-            return new JsonTree(value(parser));
+            JsonTree tree = new JsonTree(value(parser));
+            if (parser.nextToken() != null) {
+                throw new JsonParseException(parser, "something follows the document");
+            }
+            return tree;
         }
     }
 
@@ -40,6 +48,57 @@ public final class JsonTree {
     /** Whether there is anything but null here. */
     public boolean present() {
         return value != null;
+    }
+
+    /** What a value is. */
+    public enum Kind {
+        OBJECT("an object"),
+        ARRAY("an array"),
+        TEXT("text"),
+        INTEGER("a whole number"),
+        FRACTION("a fraction"),
+        BOOLEAN("true or false"),
+        NOTHING("null");
+
+        private final String words;
+
+        Kind(String words) {
+            this.words = words;
+        }
+
+        @Override
+        public String toString() {
+            return words;
+        }
+    }
+
+    /** What it is. */
+    public Kind kind() {
+        if (value instanceof Map<?, ?>) {
+            return Kind.OBJECT;
+        }
+        if (value instanceof List<?>) {
+            return Kind.ARRAY;
+        }
+        if (value instanceof Long) {
+            return Kind.INTEGER;
+        }
+        if (value instanceof Double) {
+            return Kind.FRACTION;
+        }
+        if (value instanceof Boolean) {
+            return Kind.BOOLEAN;
+        }
+        return value == null ? Kind.NOTHING : Kind.TEXT;
+    }
+
+    /** Names of an object's fields that are not null, in their order. */
+    public List<String> names() {
+        List<String> names = new ArrayList<>();
+        if (value instanceof Map<?, ?> map) {
+            map.keySet().forEach(name -> names.add(String.valueOf(name)));
+        }
+        return names;
     }
 
     /** The elements of an array. */

@@ -5,6 +5,7 @@ import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.events.EventLog;
 import io.lockstep.agent.view.DrillRun;
 import io.lockstep.agent.view.DrillView;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.protection.ProtectedVm;
@@ -19,6 +20,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SystemNanoClock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -58,10 +61,24 @@ final class Drills implements AutoCloseable {
 
     private final Map<String, DrillReport> told = new ConcurrentHashMap<>();
     private final Map<String, String> shown = new ConcurrentHashMap<>();
+    private final NanoClock clock;
+    private final DutyCycle rounds = DutyCycle.idle();
     private final Thread thread = new Thread(this::run, "drills");
     private volatile boolean closed;
 
     Drills(AgentConfig.Drill config, Path state, ReplicaHost replicas, Protections protections, EventLog events) {
+        this(config, state, replicas, protections, events, SystemNanoClock.INSTANCE);
+    }
+
+    /** @param clock of the thread's rounds */
+    Drills(
+            AgentConfig.Drill config,
+            Path state,
+            ReplicaHost replicas,
+            Protections protections,
+            EventLog events,
+            NanoClock clock) {
+        this.clock = clock;
         this.config = config;
         this.replicas = replicas;
         this.protections = protections;
@@ -141,13 +158,22 @@ final class Drills implements AutoCloseable {
 
     private void run() {
         while (!closed) {
+            rounds.mark(clock.nanoTime());
             try {
                 tick(System.currentTimeMillis());
             } catch (RuntimeException e) {
                 LOG.error("drills: {}", e.toString(), e);
             }
+            long doneNs = clock.nanoTime();
+            rounds.mark(doneNs, doneNs + TICK_NS);
             LockSupport.parkNanos(this, TICK_NS);
         }
+        rounds.rest(clock.nanoTime());
+    }
+
+    /** How regularly its thread looks for what is due, and hears of the peers' drills; a drill that it makes is none of its rounds. */
+    DutyCycle rounds() {
+        return rounds;
     }
 
     private void tick(long nowMs) {
@@ -179,6 +205,7 @@ final class Drills implements AutoCloseable {
     }
 
     private void drillAsDue(String vm, long nowMs) {
+        rounds.rest(clock.nanoTime());
         try {
             drill(vm);
         } catch (LockstepException e) {
@@ -187,6 +214,8 @@ final class Drills implements AutoCloseable {
                 retryMs.put(vm, nowMs + RETRY_MS);
                 events.publish(AgentEvent.DRILL, vm, "refused", String.valueOf(e.getMessage()));
             }
+        } finally {
+            rounds.mark(clock.nanoTime());
         }
     }
 

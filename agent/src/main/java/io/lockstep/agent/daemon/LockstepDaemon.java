@@ -117,7 +117,7 @@ final class LockstepDaemon implements Daemon {
                             paths,
                             config,
                             identity,
-                            listener.address(),
+                            listener,
                             protections,
                             replicas,
                             standbys,

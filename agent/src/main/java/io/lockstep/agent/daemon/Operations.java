@@ -39,6 +39,7 @@ import io.lockstep.replication.hypervisor.PauseFloor;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.link.ControlMessage.VerifyResult;
 import io.lockstep.replication.link.Identity;
+import io.lockstep.replication.link.LinkListener;
 import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerProbe;
@@ -74,6 +75,7 @@ final class Operations implements VmOperations {
     private final AgentConfig config;
     private final Identity identity;
     private final InetSocketAddress address;
+    private final DutyCycle accepting;
     private final Protections protections;
     private final ReplicaHost replicas;
     private final Standbys standbys;
@@ -89,7 +91,7 @@ final class Operations implements VmOperations {
             AgentPaths paths,
             AgentConfig config,
             Identity identity,
-            InetSocketAddress address,
+            LinkListener listener,
             Protections protections,
             ReplicaHost replicas,
             Standbys standbys,
@@ -102,7 +104,8 @@ final class Operations implements VmOperations {
         this.paths = paths;
         this.config = config;
         this.identity = identity;
-        this.address = address;
+        this.address = listener.address();
+        this.accepting = listener.rounds();
         this.protections = protections;
         this.replicas = replicas;
         this.standbys = standbys;
@@ -140,6 +143,8 @@ final class Operations implements VmOperations {
     public String metrics(UnaryOperator<String> names, Map<String, DutyCycle> more) {
         Map<String, DutyCycle> cycles = replicas.rounds();
         cycles.putAll(hardware.rounds());
+        cycles.put("drills", drills.rounds());
+        cycles.put("link-accept", accepting);
         cycles.putAll(more);
         return Metrics.text(this, protections.active(), cycles, names);
     }

@@ -171,16 +171,66 @@ class ApiServerTest {
                 "there is no /v1/vms/web1/explode for this method.");
         problem(client.get("/v1/vms/db1/journal?limit=0"), 400, "bad-request", "limit 0 is not a number in 1..10000.");
         problem(
-                client.post("/v1/vms/web1/protect", "{\"epochMs\":\"soon\"}"),
+                client.post("/v1/vms/web1/protect", "{\"epochMs\":10001}"),
                 400,
                 "bad-request",
-                "epochMs soon is not a number in 1..10000.");
+                "epochMs 10001 is not a number in 1..10000.");
         assertThat(client.post("/v1/vms/web1/protect", "{\"peer\"").status()).isEqualTo(400);
         problem(
                 client.post("/v1/vms/web1/protect", "x".repeat(ApiHandler.BODY_BYTES_MAX + 1)),
                 413,
                 "request-too-large",
                 "the request's body has 16385 bytes > 16384.");
+    }
+
+    /** What is misspelt must not be taken as left out: a force that is none, a page that begins anew. */
+    @Test
+    void shouldRefuseWhatARequestMustNotSay() throws Exception {
+        for (String[] wrong : new String[][] {
+            {"failover", "{\"forse\":true}", "there is no field forse here, but force."},
+            {"failover", "{\"force\":\"true\"}", "force is text, and must be true or false."},
+            {"failover", "[true]", "the request's body is an array, and must be an object."},
+            {"failover", "null", "the request's body is null, and must be an object."},
+            {"verify", "{\"x\":1}", "there is no field x here."},
+            {"protect", "{\"epochMs\":\"10\"}", "epochMs is text, and must be a whole number."},
+            {"protect", "{\"epochMs\":1.5}", "epochMs is a fraction, and must be a whole number."},
+            {"protect", "{\"epochMs\":-1}", "epochMs -1 is not a number in 1..10000."},
+            {"protect", "{\"peer\":{\"a\":1}}", "peer is an object, and must be text."},
+            {"protection", "{}", "protection \"\" is none of lockstep, async."},
+        }) {
+            problem(client.post("/v1/vms/web1/" + wrong[0], wrong[1]), 400, "bad-request", wrong[2]);
+        }
+        for (String body : List.of(
+                "{\"force\":true} {}",
+                "{\"force\":true,\"force\":false}",
+                "{\"epochMs\":99999999999999999999}",
+                "[".repeat(8_000),
+                "{\"force\":")) {
+            assertThat(client.post("/v1/vms/web1/failover", body)
+                            .json()
+                            .get("detail")
+                            .text())
+                    .startsWith("the request's body is not JSON: ");
+        }
+        String foreign = "cursor eA is none that this agent gave: take nextCursor as it came.";
+        for (String[] wrong : new String[][] {
+            {"/v1/vms?limt=1", "there is no parameter limt here, but limit, cursor."},
+            {"/v1/agent?x=1", "there is no parameter x here."},
+            {"/v1/vms?limit", "the query has limit where NAME=VALUE must be."},
+            {"/v1/vms?limit=1&limit=2", "the query has limit twice."},
+            {"/v1/vms?limit=99999999999999999999", "limit 99999999999999999999 is not a number in 1..10000."},
+            {"/v1/vms/db1/journal?cursor=eA", foreign},
+            {"/v1/jobs?cursor=eA", foreign},
+            {"/v1/hardware/events?cursor=eA", foreign},
+            {"/v1/hardware/events?after=-1", "after -1 is not a number of at most 18 digits."},
+        }) {
+            problem(client.get(wrong[0]), 400, "bad-request", wrong[1]);
+        }
+        problem(
+                client.get("/v1/vms/pid:99999999999999999999"),
+                404,
+                "no-such-vm",
+                "no VM with pid 99999999999999999999 runs here. 'lockstep vms' lists those that do.");
     }
 
     @Test

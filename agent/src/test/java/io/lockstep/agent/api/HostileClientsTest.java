@@ -2,19 +2,25 @@ package io.lockstep.agent.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.view.AgentView;
+import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -35,6 +41,9 @@ class HostileClientsTest {
 
     /** What one process can have: of 512 connections, as many as it leaves free. */
     private static final int HALF = 256;
+
+    /** Of users whom nobody knows. */
+    private static final int FIRST_USER = 47_110;
 
     /** Requests that hold a thread: fewer than there are. */
     private static final int BUSY = 4;
@@ -221,6 +230,67 @@ class HostileClientsTest {
                 channel.close();
             }
         }
+    }
+
+    @Test
+    void shouldServeOtherUsersAndRootWhileOneUserHasManyProcesses() throws Exception {
+        assumeTrue(ProcessHandle.current().info().user().orElse("").equals("root"), "root may be other users");
+        Files.setPosixFilePermissions(root, PosixFilePermissions.fromString("rwxr-xr-x"));
+        Path everybody = root.resolve("agent-ro.sock");
+        server.close();
+        server = ApiServer.start(new FakeOperations(), List::of, socket, new ApiServer.Options(everybody, false, null));
+        List<Process> hogs = new ArrayList<>();
+        try {
+            for (int i = 0; i < 3; i++) {
+                hogs.add(hog(everybody, FIRST_USER));
+            }
+            assertThat(agent(everybody, FIRST_USER))
+                    .contains("urn:lockstep:too-many-connections")
+                    .contains("224 connections of user " + FIRST_USER
+                            + " >= 224 that are free for others. Close those that he does not need.");
+            assertThat(agent(everybody, FIRST_USER + 1)).contains("\"version\"");
+            for (int i = 1; i < 8; i++) {
+                hogs.add(hog(everybody, FIRST_USER + i));
+                hogs.add(hog(everybody, FIRST_USER + i));
+            }
+            assertThat(agent(everybody, 0)).contains("\"version\"");
+            assertThat(agent(socket, 0)).contains("\"version\"");
+        } finally {
+            hogs.forEach(Process::destroyForcibly);
+        }
+    }
+
+    /** A process of that user's that holds a hundred connections, or has tried to. */
+    private static Process hog(Path socket, int user) throws IOException {
+        Process process = as(
+                user,
+                "perl",
+                "-MIO::Socket::UNIX",
+                "-e",
+                "for (1..100) { push @c, IO::Socket::UNIX->new(Peer => $ARGV[0]) } $| = 1; print qq(ready\\n); <STDIN>",
+                socket.toString());
+        assertThat(new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
+                        .readLine())
+                .isEqualTo("ready");
+        return process;
+    }
+
+    private static String agent(Path socket, int user) throws Exception {
+        Process curl =
+                as(user, "curl", "-sS", "--max-time", "20", "--unix-socket", socket.toString(), "http://x/v1/agent");
+        String answer = new String(curl.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(curl.waitFor()).as(answer).isZero();
+        return answer;
+    }
+
+    private static Process as(int user, String... command) throws IOException {
+        List<String> line =
+                new ArrayList<>(List.of("setpriv", "--reuid=" + user, "--regid=" + user, "--clear-groups", "--"));
+        line.addAll(List.of(command));
+        return new ProcessBuilder(line)
+                .directory(new File("/"))
+                .redirectErrorStream(true)
+                .start();
     }
 
     /** Reads what came to those that were ended; how many there are by now. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.doctor.Finding;
 import io.lockstep.agent.view.AgentView;
 import io.lockstep.agent.view.DrillRun;
@@ -76,11 +77,9 @@ final class OpenApi {
                 parameter(parameters, part.toLowerCase(Locale.ROOT), "path", true, "string");
             }
         }
-        for (String list : List.of("VMS", "JOURNAL", "HARDWARE_EVENTS", "PEERS", "JOBS")) {
-            if (endpoint.name().equals(list)) {
-                parameter(parameters, "limit", "query", false, "integer");
-                parameter(parameters, "cursor", "query", false, "string");
-            }
+        for (String name : Inputs.query(endpoint)) {
+            boolean number = name.equals("limit") || name.equals("after");
+            parameter(parameters, name, "query", false, number ? "integer" : "string");
         }
         if (endpoint == Endpoint.EVENTS) {
             parameter(parameters, "Last-Event-ID", "header", false, "integer");
@@ -88,12 +87,21 @@ final class OpenApi {
         if (endpoint.verb()) {
             parameter(parameters, "If-Match", "header", false, "string");
             parameter(parameters, "Idempotency-Key", "header", false, "string");
-            operation
+        }
+        if (endpoint.method.equals("POST")) {
+            ObjectNode body = operation
                     .putObject("requestBody")
                     .putObject("content")
                     .putObject("application/json")
                     .putObject("schema")
                     .put("type", "object");
+            ObjectNode properties = body.putObject("properties");
+            Inputs.fields(endpoint).forEach((name, kind) -> properties
+                    .putObject(name)
+                    .put(
+                            "type",
+                            kind == JsonTree.Kind.TEXT ? "string" : kind.name().toLowerCase(Locale.ROOT)));
+            body.put("additionalProperties", false);
         }
         ObjectNode responses = operation.putObject("responses");
         ObjectNode ok = responses.putObject(endpoint.verb() ? "202" : "200").put("description", "Done, or begun.");

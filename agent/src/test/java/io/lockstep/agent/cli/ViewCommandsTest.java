@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.api.ApiServer;
+import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.events.AgentEvent;
+import io.lockstep.agent.view.PeerView;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -13,6 +15,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
@@ -47,6 +50,60 @@ class ViewCommandsTest {
             out.reset();
             assertThat(lockstep("events", "--json", "--root", root.toString())).isZero();
             assertThat(out.toString(StandardCharsets.UTF_8)).contains("\"kind\":\"replica\",\"subject\":\"db1\"");
+        }
+    }
+
+    @Test
+    void shouldListThePeersOfTheConfiguration() throws Exception {
+        AtomicReference<List<PeerView>> peers = new AtomicReference<>(List.of());
+        FakeOperations operations = new FakeOperations() {
+            @Override
+            public List<PeerView> peers() {
+                return peers.get();
+            }
+        };
+        try (ApiServer server = ApiServer.start(operations, List::of, root.resolve("run/lockstep/agent.sock"))) {
+            assertThat(lockstep("peers", "--root", root.toString())).isZero();
+            assertThat(out).hasToString("no peer is configured: 'lockstep pair' makes one known\n");
+
+            peers.set(List.of(
+                    new PeerView("b", "host-b:7500", "sha256:1", true, "healthy"),
+                    new PeerView("spare", "[::1]:7501", "sha256:2", false, "unknown")));
+            out.reset();
+            assertThat(lockstep("peers", "--root", root.toString())).isZero();
+            assertThat(out).hasToString("""
+                            NAME   ADDRESS      SESSION  HEALTH   FINGERPRINT
+                            b      host-b:7500  open     healthy  sha256:1
+                            spare  [::1]:7501   none     unknown  sha256:2
+                            """);
+            out.reset();
+            assertThat(lockstep("peers", "--json", "--root", root.toString())).isZero();
+            assertThat(JsonTree.parse(out.toString(StandardCharsets.UTF_8))
+                            .get("peers")
+                            .elements())
+                    .extracting(peer -> peer.get("name").text())
+                    .containsExactly("b", "spare");
+        }
+        out.reset();
+        assertThat(lockstep("peers", "--root", root.toString())).isEqualTo(ExitCode.AGENT_NOT_RUNNING);
+        assertThat(lockstep("peers", "spare", "--root", root.toString())).isEqualTo(ExitCode.USAGE);
+    }
+
+    @Test
+    void shouldFailWhenEventsAreRefused() throws Exception {
+        try (ApiServer server =
+                ApiServer.start(new FakeOperations(), List::of, root.resolve("run/lockstep/agent.sock"))) {
+            assertThat(lockstep("events", "--after", "9999999999999999999", "--root", root.toString()))
+                    .isEqualTo(ExitCode.USAGE);
+            assertThat(lockstep("events", "--after", "-1", "--root", root.toString()))
+                    .isEqualTo(ExitCode.USAGE);
+            err.reset();
+            assertThat(lockstep("events", "--after", "1234567890123456789", "--root", root.toString()))
+                    .isEqualTo(ExitCode.USAGE);
+            assertThat(err)
+                    .hasToString("lockstep events: Last-Event-ID 1234567890123456789 is not a number of at most 18"
+                            + " digits.\n");
+            assertThat(out.size()).isZero();
         }
     }
 

@@ -288,9 +288,11 @@ class DrillTest {
                     .contains("lockstep_lag_seconds_count{vm=\"vm1\"} ", "lockstep_release_seconds_count{vm=\"vm1\"} ")
                     .contains(stalls("capture vm1"), stalls("session vm1"), stalls("heartbeat vm1"))
                     .contains(stalls("encode-0 vm1"), stalls("send vm1"))
-                    .contains(stalls("hardware"), stalls("hardware-slow"));
+                    .contains(stalls("pause-guard vm1"), stalls("output vm1"))
+                    .contains(stalls("hardware"), stalls("hardware-slow"), stalls("link-accept"), stalls("drills"));
             assertThat(hosts.b().verbs().metrics(name -> name, Map.of()))
-                    .contains(stalls("apply vm1"), stalls("standby vm1"), stalls("replica vm1"), stalls("live vm1"));
+                    .contains(stalls("apply vm1"), stalls("standby vm1"), stalls("replica vm1"), stalls("live vm1"))
+                    .contains(stalls("drill-disk vm1"));
             // What the peer tells is looked at some times a second; its event follows the status.
             Waits.until("the event there", 20, () -> events(hosts.b(), AgentEvent.DRILL)
                     .contains("failed"));

@@ -1,5 +1,6 @@
 package io.lockstep.replication.disk;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.memory.PageBitmap;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -47,6 +48,7 @@ final class DiskCopy implements Runnable, AutoCloseable {
     private final DiskLog log;
     private final Known known;
     private final LongAdder readBytes;
+    private final DutyCycle rounds;
     private final AtomicLongArray positions;
     private final AtomicLongArray done;
     private final AtomicLongArray total;
@@ -62,8 +64,19 @@ final class DiskCopy implements Runnable, AutoCloseable {
     private volatile boolean complete;
     private volatile @Nullable String failure;
 
-    /** @param readBytes counts what was read of the disks, over all copies */
-    DiskCopy(List<GuestDisk> disks, Path socket, CopyLedger ledger, DiskLog log, Known known, LongAdder readBytes) {
+    /**
+     * @param readBytes counts what was read of the disks, over all copies
+     * @param rounds of these threads: one question to QEMU, or one piece read; a wait for room in the log is none
+     */
+    DiskCopy(
+            List<GuestDisk> disks,
+            Path socket,
+            CopyLedger ledger,
+            DiskLog log,
+            Known known,
+            LongAdder readBytes,
+            DutyCycle rounds) {
+        this.rounds = rounds;
         this.disks = disks;
         this.socket = socket;
         this.ledger = ledger;
@@ -139,10 +152,13 @@ final class DiskCopy implements Runnable, AutoCloseable {
                 LOG.warn("copying the disks ended: {}", e.toString());
                 failure = String.valueOf(e.getMessage());
             }
+        } finally {
+            rounds.rest(System.nanoTime());
         }
     }
 
     private NbdClient open(int disk) throws IOException {
+        rounds.mark(System.nanoTime());
         NbdClient opened = new NbdClient(socket, DiskExports.name(disk), "qemu:dirty-bitmap:" + BitmapTrail.todo());
         client = opened;
         if (closed) {
@@ -171,6 +187,7 @@ final class DiskCopy implements Runnable, AutoCloseable {
         wanted.set((int) (ledger.copied(disk) / BLOCK_BYTES), end);
         held.set(0, (int) ((ledger.reach(disk) + BLOCK_BYTES - 1) / BLOCK_BYTES));
         for (long at = 0; at < length(disk); ) {
+            rounds.mark(System.nanoTime());
             at = from.status(at, length(disk) - at, false, (offset, length, flags) -> {
                 if ((flags & 1) != 0) {
                     int first = (int) (offset / BLOCK_BYTES);
@@ -256,7 +273,10 @@ final class DiskCopy implements Runnable, AutoCloseable {
                 zeroPages[page / Long.SIZE] |= 1L << page;
             }
         }
-        return log.endCopy(buffer, zeroPages);
+        rounds.rest(System.nanoTime());
+        boolean taken = log.endCopy(buffer, zeroPages);
+        rounds.mark(System.nanoTime());
+        return taken;
     }
 
     private static long pieceEnd(long at, long end) {
@@ -270,6 +290,7 @@ final class DiskCopy implements Runnable, AutoCloseable {
 
     /** Fills {@code extents} for a part of a range, and returns where that ends: start, end, and 1 for zeros. */
     private long describe(NbdClient from, long at, long end) throws IOException {
+        rounds.mark(System.nanoTime());
         extentCount = 0;
         return from.status(at, end - at, true, (offset, length, flags) -> {
             if (extentCount + EXTENT_LONGS > extents.length) {

@@ -1,6 +1,7 @@
 package io.lockstep.replication.disk;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.hypervisor.QmpConnection;
@@ -152,6 +153,11 @@ final class DiskMirror implements AutoCloseable {
             }
         }
         return false;
+    }
+
+    /** How long its server takes for the writes of the guest. Any thread. */
+    DutyCycle rounds() {
+        return server.rounds();
     }
 
     @Override

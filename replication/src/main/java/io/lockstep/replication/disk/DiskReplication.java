@@ -1,6 +1,7 @@
 package io.lockstep.replication.disk;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.PassableDirectory;
 import io.lockstep.replication.hypervisor.ProcessOwner;
@@ -10,7 +11,9 @@ import io.lockstep.replication.pipeline.PipelineException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -58,6 +61,7 @@ public final class DiskReplication implements AutoCloseable {
     private final @Nullable CopyLedger ledger;
     private final @Nullable DiskExports exports;
     private final LongAdder readBytes = new LongAdder();
+    private final DutyCycle copying = DutyCycle.idle();
     private volatile @Nullable DiskCopy copy;
     private volatile @Nullable DiskCopy lastCopy;
     private boolean running;
@@ -210,7 +214,7 @@ public final class DiskReplication implements AutoCloseable {
             }
             return;
         }
-        DiskCopy started = new DiskCopy(disks, served.socket(), to, log, known, readBytes);
+        DiskCopy started = new DiskCopy(disks, served.socket(), to, log, known, readBytes, copying);
         copy = started;
         lastCopy = started;
         started.start();
@@ -402,6 +406,18 @@ public final class DiskReplication implements AutoCloseable {
     /** Bytes read of the disks to copy them, since this protection began in this process; any thread. */
     public long readBytes() {
         return readBytes.sum();
+    }
+
+    /** How regularly its threads come round: {@code disk-0}, ... for the mirrors' servers, and {@code disk-copy}; empty without disks. Any thread. */
+    public Map<String, DutyCycle> rounds() {
+        Map<String, DutyCycle> rounds = new LinkedHashMap<>();
+        for (int i = 0; i < mirrors.size(); i++) {
+            rounds.put("disk-" + i, mirrors.get(i).rounds());
+        }
+        if (present()) {
+            rounds.put("disk-copy", copying);
+        }
+        return rounds;
     }
 
     /** The disks, in the stream's order. */

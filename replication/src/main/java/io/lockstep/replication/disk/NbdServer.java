@@ -1,5 +1,6 @@
 package io.lockstep.replication.disk;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.ProcessOwner;
 import java.io.IOException;
@@ -54,6 +55,7 @@ public final class NbdServer implements AutoCloseable {
     private final Path socket;
     private final NbdExport export;
     private final int connectionsMax;
+    private final DutyCycle rounds;
     private final ServerSocketChannel server;
     private final List<Connection> connections = new ArrayList<>();
     private final Thread acceptor;
@@ -68,6 +70,13 @@ public final class NbdServer implements AutoCloseable {
      */
     public NbdServer(Path socket, NbdExport export, @Nullable ProcessOwner owner, int connectionsMax)
             throws LockstepException {
+        this(socket, export, owner, connectionsMax, DutyCycle.idle());
+    }
+
+    /** @param rounds takes how long each request took that was answered, and each connection until it was admitted */
+    public NbdServer(Path socket, NbdExport export, @Nullable ProcessOwner owner, int connectionsMax, DutyCycle rounds)
+            throws LockstepException {
+        this.rounds = rounds;
         this.socket = socket.toAbsolutePath();
         this.export = export;
         this.connectionsMax = connectionsMax;
@@ -83,6 +92,11 @@ public final class NbdServer implements AutoCloseable {
     /** Where it listens. */
     public Path socket() {
         return socket;
+    }
+
+    /** How long its threads take for what they are asked. */
+    DutyCycle rounds() {
+        return rounds;
     }
 
     /** Connections that are open now. */
@@ -123,7 +137,10 @@ public final class NbdServer implements AutoCloseable {
     private void accept() {
         while (server.isOpen()) {
             try {
-                admit(server.accept());
+                SocketChannel channel = server.accept();
+                long beganNs = System.nanoTime();
+                admit(channel);
+                rounds.took(System.nanoTime() - beganNs);
             } catch (ClosedChannelException e) {
                 return;
             } catch (IOException e) {
@@ -220,7 +237,7 @@ public final class NbdServer implements AutoCloseable {
                 wire.sendBuffer(PIECE_BYTES_MAX);
                 NbdHandshake handshake = new NbdHandshake(wire, export);
                 if (handshake.negotiate()) {
-                    new NbdTransmission(wire, export, handshake).serve();
+                    new NbdTransmission(wire, export, handshake, rounds).serve();
                 }
             } catch (ClosedChannelException e) {
                 LOG.debug("connection to {} closed from our side", socket);

@@ -1,5 +1,6 @@
 package io.lockstep.replication.disk;
 
+import io.lockstep.replication.DutyCycle;
 import java.io.IOException;
 import java.net.ProtocolException;
 import java.nio.ByteBuffer;
@@ -31,6 +32,7 @@ final class NbdTransmission {
     private final boolean structured;
     private final boolean allocation;
     private final long sizeBytes;
+    private final DutyCycle rounds;
 
     private int flags;
     private int type;
@@ -38,7 +40,9 @@ final class NbdTransmission {
     private long offset;
     private long length;
 
-    NbdTransmission(NbdWire wire, NbdExport export, NbdHandshake agreed) {
+    /** @param rounds takes how long each request took from its head to its answer */
+    NbdTransmission(NbdWire wire, NbdExport export, NbdHandshake agreed, DutyCycle rounds) {
+        this.rounds = rounds;
         this.wire = wire;
         this.export = export;
         structured = agreed.structured();
@@ -66,7 +70,12 @@ final class NbdTransmission {
             if (type == NbdProtocol.CMD_DISC) {
                 return;
             }
-            answer();
+            long beganNs = System.nanoTime();
+            try {
+                answer();
+            } finally {
+                rounds.took(System.nanoTime() - beganNs);
+            }
         }
     }
 

@@ -1,7 +1,10 @@
 package io.lockstep.replication.hypervisor;
 
+import io.lockstep.replication.DutyCycle;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SystemNanoClock;
 
 /**
  * Ends a pause that lasts too long, from a thread of its own, against a capture thread that hangs. It looks a few times per limit rather
@@ -12,6 +15,8 @@ public final class PauseGuard implements AutoCloseable {
 
     private final HeldSave save;
     private final long pauseNsMax;
+    private final NanoClock clock;
+    private final DutyCycle rounds = DutyCycle.idle();
     private final Thread thread;
     private volatile long pausedSinceNs;
     private volatile boolean armed;
@@ -20,6 +25,11 @@ public final class PauseGuard implements AutoCloseable {
 
     /** Watches the save from now on. */
     public PauseGuard(HeldSave save, long pauseNsMax) {
+        this(save, pauseNsMax, SystemNanoClock.INSTANCE);
+    }
+
+    PauseGuard(HeldSave save, long pauseNsMax, NanoClock clock) {
+        this.clock = clock;
         this.save = save;
         this.pauseNsMax = pauseNsMax;
         thread = new Thread(this::watch, "lockstep-pause-guard");
@@ -43,6 +53,11 @@ public final class PauseGuard implements AutoCloseable {
         return aborts.get();
     }
 
+    /** How regularly it looks: later than it meant to, or busy with ending a pause. Any thread. */
+    public DutyCycle rounds() {
+        return rounds;
+    }
+
     @Override
     public void close() {
         open = false;
@@ -50,13 +65,19 @@ public final class PauseGuard implements AutoCloseable {
     }
 
     private void watch() {
+        long waitNs = pauseNsMax / LOOKS_PER_LIMIT;
         while (open) {
-            LockSupport.parkNanos(this, pauseNsMax / LOOKS_PER_LIMIT);
-            if (armed && System.nanoTime() - pausedSinceNs > pauseNsMax) {
+            long restNs = clock.nanoTime();
+            rounds.mark(restNs, restNs + waitNs);
+            LockSupport.parkNanos(this, waitNs);
+            long nowNs = clock.nanoTime();
+            rounds.mark(nowNs);
+            if (armed && nowNs - pausedSinceNs > pauseNsMax) {
                 armed = false;
                 aborts.incrementAndGet();
                 save.abort();
             }
         }
+        rounds.rest(clock.nanoTime());
     }
 }

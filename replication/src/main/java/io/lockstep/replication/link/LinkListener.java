@@ -1,5 +1,6 @@
 package io.lockstep.replication.link;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -18,6 +19,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SystemNanoClock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -47,6 +50,8 @@ public final class LinkListener implements AutoCloseable {
     private final LinkTimeouts timeouts;
     private final Consumer<TlsChannel> peers;
     private final BoundedLog log = new BoundedLog(LOG, System::nanoTime);
+    private final NanoClock clock;
+    private final DutyCycle rounds = DutyCycle.idle();
     private final Map<InetAddress, Integer> handshaking = new ConcurrentHashMap<>();
     private final ServerSocketChannel server;
     private final InetSocketAddress address;
@@ -67,6 +72,18 @@ public final class LinkListener implements AutoCloseable {
             LinkTimeouts timeouts,
             Consumer<TlsChannel> peers)
             throws LockstepException {
+        this(address, identity, allowed, timeouts, peers, SystemNanoClock.INSTANCE);
+    }
+
+    LinkListener(
+            InetSocketAddress address,
+            Identity identity,
+            Supplier<Set<String>> allowed,
+            LinkTimeouts timeouts,
+            Consumer<TlsChannel> peers,
+            NanoClock clock)
+            throws LockstepException {
+        this.clock = clock;
         this.identity = identity;
         this.allowed = allowed;
         this.timeouts = timeouts;
@@ -83,6 +100,11 @@ public final class LinkListener implements AutoCloseable {
     /** The address that it listens on; with the real port if 0 was asked for. */
     public InetSocketAddress address() {
         return address;
+    }
+
+    /** How long the thread that accepts takes for a connection, until another thread has it. A handshake is the peer's time and none of these. */
+    public DutyCycle rounds() {
+        return rounds;
     }
 
     /** Stops listening. Channels that were handed over stay open. Any thread. */
@@ -103,8 +125,11 @@ public final class LinkListener implements AutoCloseable {
 
     private void accept() {
         while (server.isOpen()) {
+            rounds.rest(clock.nanoTime());
             try {
-                admit(server.accept());
+                SocketChannel channel = server.accept();
+                rounds.mark(clock.nanoTime());
+                admit(channel);
             } catch (ClosedChannelException e) {
                 return;
             } catch (IOException e) {

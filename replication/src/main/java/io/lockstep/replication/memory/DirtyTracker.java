@@ -1,9 +1,11 @@
 package io.lockstep.replication.memory;
 
 import io.lockstep.linux.LinuxException;
+import io.lockstep.replication.DutyCycle;
+import java.util.Map;
 
 /**
- * Tells which pages of another process's memory were written. All calls from the VM's capture thread, but for {@link #close()}.
+ * Tells which pages of another process's memory were written. All calls from the VM's capture thread, but for {@link #close()} and {@link #rounds()}.
  * Ranges are host virtual addresses in that process, multiples of 4096, and land in a caller's {@link DirtyRanges}.
  */
 public interface DirtyTracker extends AutoCloseable {
@@ -24,6 +26,11 @@ public interface DirtyTracker extends AutoCloseable {
 
     /** Whether the watched process keeps the tracking state when this process dies, and its successor can take it over. */
     boolean survivesRestart();
+
+    /** How regularly its own threads come round, by their names; empty if it has none. Any thread. */
+    default Map<String, DutyCycle> rounds() {
+        return Map.of();
+    }
 
     /** Ends tracking and leaves no trace of it in the watched process. */
     void detach() throws LinuxException;

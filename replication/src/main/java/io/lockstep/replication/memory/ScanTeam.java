@@ -2,9 +2,14 @@ package io.lockstep.replication.memory;
 
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.PagemapScan;
+import io.lockstep.replication.DutyCycle;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.SystemNanoClock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +39,7 @@ final class ScanTeam implements AutoCloseable {
     private static final int ROUND_SHIFT = 32;
 
     private final long pieceBytes;
+    private final NanoClock clock;
     private final Member caller;
     private final Member[] helpers;
     /** The round, and in the lower half the next piece: a helper that comes late finds that no piece is left, or takes one of a new round. */
@@ -53,12 +59,16 @@ final class ScanTeam implements AutoCloseable {
      * @param threads at least 1; the caller's is one of them
      */
     ScanTeam(long pid, ScanVector vector, int threads) throws LinuxException {
-        this(pid, vector, threads, PIECE_BYTES);
+        this(pid, vector, threads, PIECE_BYTES, SystemNanoClock.INSTANCE);
     }
 
-    /** @param pieceBytes that one thread takes at once; a multiple of the page size */
-    ScanTeam(long pid, ScanVector vector, int threads, long pieceBytes) throws LinuxException {
+    /**
+     * @param pieceBytes that one thread takes at once; a multiple of the page size
+     * @param clock of the helpers' rounds
+     */
+    ScanTeam(long pid, ScanVector vector, int threads, long pieceBytes, NanoClock clock) throws LinuxException {
         this.pieceBytes = pieceBytes;
+        this.clock = clock;
         caller = new Member(pid, vector.part(0, threads));
         helpers = new Member[threads - 1];
         boolean complete = false;
@@ -169,10 +179,13 @@ final class ScanTeam implements AutoCloseable {
 
     private void help(Member helper) {
         while (open) {
+            helper.rounds.mark(clock.nanoTime());
             if (!work(helper)) {
+                helper.rounds.rest(clock.nanoTime());
                 LockSupport.park(this);
             }
         }
+        helper.rounds.rest(clock.nanoTime());
         helper.scan.close();
     }
 
@@ -199,6 +212,15 @@ final class ScanTeam implements AutoCloseable {
         return worked;
     }
 
+    /** How regularly the helpers come round: {@code scan-1}, ...: what one takes of a scan. Any thread. */
+    Map<String, DutyCycle> rounds() {
+        Map<String, DutyCycle> rounds = new LinkedHashMap<>();
+        for (int i = 0; i < helpers.length; i++) {
+            rounds.put("scan-" + (i + 1), helpers[i].rounds);
+        }
+        return rounds;
+    }
+
     /** Ends the helpers; the caller's thread, between two scans. */
     @Override
     public void close() {
@@ -220,6 +242,7 @@ final class ScanTeam implements AutoCloseable {
 
     /** One thread's descriptor, its part of the vector, and what it has found in this round. */
     private static final class Member {
+        final DutyCycle rounds = DutyCycle.idle();
         final PagemapScan scan;
         final ScanVector part;
 

@@ -8,6 +8,7 @@ import io.lockstep.linux.ProcMaps;
 import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.linux.RemoteSyscall;
 import io.lockstep.linux.Userfaultfd;
+import io.lockstep.replication.DutyCycle;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -15,6 +16,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -168,6 +170,11 @@ public final class UserfaultTracker implements DirtyTracker {
     @Override
     public boolean survivesRestart() {
         return true;
+    }
+
+    @Override
+    public Map<String, DutyCycle> rounds() {
+        return team.rounds();
     }
 
     @Override

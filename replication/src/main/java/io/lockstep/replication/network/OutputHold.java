@@ -3,6 +3,7 @@ package io.lockstep.replication.network;
 import io.lockstep.linux.EventCounter;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Poll;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.util.ArrayList;
@@ -44,6 +45,7 @@ public final class OutputHold implements AutoCloseable {
     private final int logBytes;
     private final EventCounter request;
     private final LongConsumer releasedNs;
+    private final DutyCycle rounds = DutyCycle.idle();
     private volatile List<Line> lines = List.of();
     private @Nullable EventCounter wake;
     private @Nullable Thread thread;
@@ -323,7 +325,9 @@ public final class OutputHold implements AutoCloseable {
         }
         try {
             while (!ending) {
+                rounds.rest(System.nanoTime());
                 poll.await(IDLE_NS);
+                rounds.mark(System.nanoTime());
                 if (poll.ready(0) != 0) {
                     waker.drain();
                 }
@@ -345,6 +349,8 @@ public final class OutputHold implements AutoCloseable {
         } catch (RuntimeException | Error e) {
             LOG.error("{}: holding output failed", vmName, e);
             fail(all, new LockstepException("output-hold-failed", "unexpected: " + e, e));
+        } finally {
+            rounds.rest(System.nanoTime());
         }
     }
 
@@ -396,6 +402,11 @@ public final class OutputHold implements AutoCloseable {
     }
 
     // ------------------------------------------------------------------ any thread
+
+    /** How regularly its thread comes round, over all that it is installed. */
+    public DutyCycle rounds() {
+        return rounds;
+    }
 
     /** The netdevs that are held, or would be. */
     public List<NetDevice> devices() {

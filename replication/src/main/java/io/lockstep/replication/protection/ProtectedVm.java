@@ -618,10 +618,17 @@ public final class ProtectedVm implements AutoCloseable {
         return duty.rounds().lastNs();
     }
 
-    /** How regularly its threads come round: {@code capture}, {@code session}, {@code heartbeat} and those of {@link PagePipeline#rounds()}. */
+    /**
+     * How regularly its threads come round: {@code capture}, {@code pause-guard}, {@code output}, {@code session}, {@code heartbeat}, and those of
+     * {@link PagePipeline#rounds()}, {@link DirtyTracker#rounds()} and {@link DiskReplication#rounds()}. Any thread.
+     */
     public Map<String, DutyCycle> rounds() {
         Map<String, DutyCycle> rounds = pipeline.rounds();
         rounds.put("capture", duty.rounds());
+        rounds.put("pause-guard", guard.rounds());
+        rounds.put("output", output.rounds());
+        rounds.putAll(tracker.rounds());
+        rounds.putAll(disks.rounds());
         rounds.put("session", session.receiving());
         rounds.put("heartbeat", session.keeping());
         return rounds;

@@ -1,5 +1,6 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.PassableDirectory;
 import io.lockstep.replication.RamBlock;
@@ -63,19 +64,25 @@ final class Drill {
     private final ReplicaStore.Content content;
     private final EpochApplier applier;
     private final BooleanSupplier consistent;
+    private final DutyCycle diskRounds;
     private final List<AutoCloseable> opened = new ArrayList<>();
     private final List<DiskOverlay> overlays = new ArrayList<>();
     private ByteBuffer deviceState = ByteBuffer.allocate(0);
     private volatile boolean abandoned;
 
-    /** @param consistent whether no SYNC epoch was begun since the last boundary; any thread */
+    /**
+     * @param consistent whether no SYNC epoch was begun since the last boundary; any thread
+     * @param diskRounds takes how long its QEMU waits for its disks
+     */
     Drill(
             ReplicaConfig config,
             DrillFactory factory,
             SessionHello hello,
             ReplicaStore.Content content,
             EpochApplier applier,
-            BooleanSupplier consistent) {
+            BooleanSupplier consistent,
+            DutyCycle diskRounds) {
+        this.diskRounds = diskRounds;
         this.config = config;
         this.factory = factory;
         this.hello = hello;
@@ -191,7 +198,11 @@ final class Drill {
             opened.add(overlay);
             overlays.add(overlay);
             NbdServer server = new NbdServer(
-                    factory.directory(hello.vmName()).resolve("disk-" + i + ".nbd"), overlay, owner, CONNECTIONS_MAX);
+                    factory.directory(hello.vmName()).resolve("disk-" + i + ".nbd"),
+                    overlay,
+                    owner,
+                    CONNECTIONS_MAX,
+                    diskRounds);
             opened.add(server);
             sockets.add(server.socket());
         }

@@ -67,6 +67,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     private volatile @Nullable AppliedWait wait;
     private final DutyCycle sessionRounds = DutyCycle.idle();
     private final DutyCycle liveRounds = DutyCycle.idle();
+    private final DutyCycle drillDiskRounds = DutyCycle.idle();
     /** There is no room to apply what is committed: it stays in the journal until there is. */
     private @Nullable LockstepException stalled;
 
@@ -582,7 +583,7 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
                                 + ", and its primary writes to them: a second standby must not open them. Such a VM has no drills.");
             }
             applying = waits;
-            own = new Drill(env.config(), factory, known, open, running, () -> consistent);
+            own = new Drill(env.config(), factory, known, open, running, () -> consistent, drillDiskRounds);
             drill = own;
         }
         try {
@@ -797,6 +798,11 @@ final class Replica implements ScrubListener, StandbyKeeper.Events, AutoCloseabl
     /** How regularly the thread beside that comes round, which says that this host is here. Any thread. */
     DutyCycle liveRounds() {
         return liveRounds;
+    }
+
+    /** How long the disks of its drills take for what their QEMU asks. Any thread. */
+    DutyCycle drillDiskRounds() {
+        return drillDiskRounds;
     }
 
     EpochReceiver receiver() {

@@ -187,13 +187,14 @@ public final class ReplicaHost implements AutoCloseable {
         return known(vm).drill();
     }
 
-    /** How regularly the threads of each replica come round: {@code apply VM}, {@code standby VM}, {@code replica VM} and {@code live VM}. */
+    /** How regularly the threads of each replica come round: {@code apply VM}, {@code standby VM}, {@code replica VM}, {@code live VM}, {@code drill-disk VM}. */
     public Map<String, DutyCycle> rounds() {
         Map<String, DutyCycle> rounds = new TreeMap<>();
         replicas.forEach((vm, entry) -> {
             rounds.put("standby " + vm, entry.keeping());
             rounds.put("replica " + vm, entry.replica().sessionRounds());
             rounds.put("live " + vm, entry.replica().liveRounds());
+            rounds.put("drill-disk " + vm, entry.replica().drillDiskRounds());
             DutyCycle applying = entry.replica().applierRounds();
             if (applying != null) {
                 rounds.put("apply " + vm, applying);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.ProcessOwner;
 import java.lang.management.ManagementFactory;
@@ -116,6 +117,24 @@ class NbdServerTest {
             assertThat(interrupted.getCount()).isZero();
             assertThat(server.connections()).isZero();
             assertThat(client.ended()).isTrue();
+        }
+    }
+
+    @Test
+    void shouldCountARequestThatTakesLong() throws Exception {
+        CountDownLatch waiting = new CountDownLatch(1);
+        NbdExport slow = new WaitingExport(waiting, new CountDownLatch(1));
+        DutyCycle rounds = DutyCycle.idle();
+        NbdServer server = new NbdServer(directory.resolve("disk.sock"), slow, null, 4, rounds);
+        try (NbdTestClient client = NbdTestClient.connected(server.socket(), false)) {
+            client.request(0, 3, 1, 0, 0);
+            assertThat(waiting.await(10, TimeUnit.SECONDS)).isTrue();
+            long calledNs = System.nanoTime();
+            Awaitility.await().until(() -> System.nanoTime() - calledNs > DutyCycle.STALL_NS);
+            long before = rounds.stalls();
+            server.close();
+            assertThat(rounds.stalls()).isEqualTo(before + 1);
+            assertThat(rounds.stalledNs()).isGreaterThan(DutyCycle.STALL_NS);
         }
     }
 

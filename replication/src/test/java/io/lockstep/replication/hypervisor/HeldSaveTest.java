@@ -3,12 +3,14 @@ package io.lockstep.replication.hypervisor;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.linux.Pidfd;
+import io.lockstep.replication.DutyCycle;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
@@ -123,6 +125,25 @@ class HeldSaveTest {
             assertRunning(qmp);
             save.reopen(TIMEOUT_NS);
             assertThat(saveOnce(save)).isEqualTo(HeldSave.Outcome.COMPLETE);
+        }
+    }
+
+    @Test
+    void shouldCountWhenTheGuardLooksLateAndNotHowLongItMeansToWait() throws Exception {
+        AtomicLong jumpNs = new AtomicLong();
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd();
+                HeldSave save = new HeldSave(qmp, process);
+                PauseGuard guard =
+                        new PauseGuard(save, 8 * DutyCycle.STALL_NS, () -> System.nanoTime() + jumpNs.get())) {
+            assertThat(guard.rounds().stalls()).isZero();
+            Awaitility.await().atMost(10, TimeUnit.SECONDS).until(() -> {
+                // Again and again: the first time its thread may not have begun.
+                jumpNs.addAndGet(100 * DutyCycle.STALL_NS);
+                return guard.rounds().stalls() > 0;
+            });
+            assertThat(guard.aborts()).isZero();
         }
     }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.LinkException.Kind;
 import java.io.IOException;
@@ -12,6 +13,8 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -20,6 +23,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLHandshakeException;
@@ -220,6 +224,41 @@ class LinkAuthenticationTest {
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("link-port"))
                 .hasMessageStartingWith(
                         "cannot listen on 127.0.0.1:" + listener.address().getPort() + ": Address already in use");
+    }
+
+    @Test
+    void shouldCountHowLongAConnectionWaitsForItsThreadAndNoneWhileNobodyConnects() throws Exception {
+        AtomicLong nowNs = new AtomicLong();
+        AtomicLong stepNs = new AtomicLong();
+        InetSocketAddress any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+        try (LinkListener watched = new LinkListener(
+                any,
+                peer,
+                Set::of,
+                LinkPair.TIMEOUTS,
+                channel -> channel.close(),
+                () -> nowNs.addAndGet(stepNs.get()))) {
+            DutyCycle rounds = watched.rounds();
+            for (int i = 0; i < 2; i++) {
+                nowNs.addAndGet(10 * DutyCycle.STALL_NS);
+                connectAndEnd(watched.address());
+                await().until(() -> rounds.ageNs(Long.MAX_VALUE) == 0);
+            }
+            assertThat(rounds.stalls()).isZero();
+
+            stepNs.set(DutyCycle.STALL_NS + 1);
+            connectAndEnd(watched.address());
+            await().until(() -> rounds.stalls() > 0);
+        }
+    }
+
+    /** Returns when the other side has had it in its hands. */
+    private static void connectAndEnd(InetSocketAddress address) throws IOException {
+        try (SocketChannel channel = SocketChannel.open(address)) {
+            channel.shutdownOutput();
+            ByteBuffer alert = ByteBuffer.allocate(1024);
+            while (channel.read(alert.clear()) >= 0) {}
+        }
     }
 
     @Test

@@ -2,13 +2,17 @@ package io.lockstep.replication.memory;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.lockstep.linux.LinuxException;
+import io.lockstep.replication.DutyCycle;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
+import org.agrona.concurrent.SystemNanoClock;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -48,7 +52,8 @@ class ScanTeamTest {
         int pages = region.block().pageCount();
         SplittableRandom random = new SplittableRandom(11);
         try (UserfaultTracker tracker = UserfaultTracker.attach(pid, process.regions, new ScanVector(16), 1);
-                ScanTeam team = new ScanTeam(pid, new ScanVector(entries), 4, 16 * PAGE_BYTES)) {
+                ScanTeam team =
+                        new ScanTeam(pid, new ScanVector(entries), 4, 16 * PAGE_BYTES, SystemNanoClock.INSTANCE)) {
             process.pages(tracker::scanAndArm);
             for (int round = 0; round < ROUNDS; round++) {
                 TreeSet<Long> written = new TreeSet<>();
@@ -68,13 +73,50 @@ class ScanTeamTest {
     @Test
     void shouldHandOnWhatWasFoundWhenProcessMemoryIsNotWatched() throws Exception {
         MemoryRegion region = process.regions.get(0);
-        try (ScanTeam team = new ScanTeam(process.helper.pid(), new ScanVector(64), 3, 16 * PAGE_BYTES)) {
+        try (ScanTeam team =
+                new ScanTeam(process.helper.pid(), new ScanVector(64), 3, 16 * PAGE_BYTES, SystemNanoClock.INSTANCE)) {
             assertThatThrownBy(() -> scan(team, region, true))
                     .isInstanceOf(LinuxException.class)
                     .hasMessageContaining("PAGEMAP_SCAN");
             // The team is whole afterwards: it fails again rather than waits for pieces that nobody takes.
             assertThatThrownBy(() -> scan(team, region, true)).isInstanceOf(LinuxException.class);
         }
+    }
+
+    @Test
+    void shouldCountStallsOfEachHelperAndNoneWhileItWaits() throws Exception {
+        AtomicLong nowNs = new AtomicLong();
+        AtomicLong stepNs = new AtomicLong();
+        MemoryRegion region = process.regions.get(1);
+        try (UserfaultTracker tracker =
+                        UserfaultTracker.attach(process.helper.pid(), process.regions, new ScanVector(16), 1);
+                ScanTeam team = new ScanTeam(
+                        process.helper.pid(),
+                        new ScanVector(4096),
+                        3,
+                        16 * PAGE_BYTES,
+                        () -> nowNs.addAndGet(stepNs.get()))) {
+            assertThat(tracker.rounds()).as("memory below 1 GiB has one thread").isEmpty();
+            assertThat(team.rounds()).containsOnlyKeys("scan-1", "scan-2");
+            for (int i = 0; i < 3; i++) {
+                await().until(() -> team.rounds().values().stream().allMatch(ScanTeamTest::rests));
+                nowNs.addAndGet(10 * DutyCycle.STALL_NS);
+                scan(team, region, true);
+            }
+            await().until(() -> team.rounds().values().stream().allMatch(ScanTeamTest::rests));
+            assertThat(team.rounds().values()).allMatch(rounds -> rounds.stalls() == 0);
+
+            stepNs.set(DutyCycle.STALL_NS + 1);
+            await().until(() -> {
+                scan(team, region, true);
+                return team.rounds().values().stream().allMatch(rounds -> rounds.stalls() > 0);
+            });
+            tracker.detach();
+        }
+    }
+
+    private static boolean rests(DutyCycle rounds) {
+        return rounds.ageNs(Long.MAX_VALUE) == 0;
     }
 
     /** Pages in ascending order, as the helper numbers them; twice in it if listed twice. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lockstep.linux.EventCounter;
+import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.TestVm;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.nio.channels.DatagramChannel;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -132,6 +134,40 @@ class OutputHoldTest {
             assertThat(wire.type()).isZero();
             hold.remove(qmp);
             until("what was held at the end", () -> wire.type() == RARP);
+        }
+    }
+
+    @Test
+    void shouldCountStallsOfItsThread() throws Exception {
+        AtomicReference<DutyCycle> held = new AtomicReference<>();
+        try (Wire wire = new Wire();
+                TestVm vm = TestVm.start(wire.arguments());
+                QmpConnection qmp = vm.connect();
+                EventCounter request = new EventCounter();
+                OutputHold hold = new OutputHold("vm", devices(vm, qmp), LOG_BYTES, request, ns -> holdUp(held))) {
+            DutyCycle rounds = hold.rounds();
+            assertThat(rounds.stalls()).isZero();
+            hold.install(qmp);
+            hold.boundary();
+            hold.cut(1);
+            hold.acknowledged(1, System.nanoTime());
+            announce(qmp);
+            until("a frame that waits", hold::wantsEpoch);
+            hold.boundary();
+            hold.cut(2);
+            held.set(rounds);
+            hold.acknowledged(2, System.nanoTime());
+            until("a round that took long", () -> rounds.stalls() > 0);
+            until("its rest", () -> rounds.ageNs(Long.MAX_VALUE) == 0);
+            hold.remove(qmp);
+        }
+    }
+
+    /** Makes the calling thread stand still for so long that its cycle must count it; once. */
+    private static void holdUp(AtomicReference<DutyCycle> cycle) {
+        DutyCycle held = cycle.getAndSet(null);
+        if (held != null) {
+            until("its age", () -> held.ageNs(System.nanoTime()) > DutyCycle.STALL_NS);
         }
     }
 
