@@ -13,7 +13,11 @@ public final class GuestNetwork {
     /** Where the guest's server listens. */
     public static final int PORT = 7;
 
-    private static final String BRIDGE = "lockstep0";
+    /** The guest's only NIC. */
+    static final String MAC = "52:54:00:77:00:02";
+
+    /** Between the two hosts. */
+    static final String BRIDGE = "lockstep0";
     /** The NIC of the VM on the first host. */
     public static final String TAP_PRIMARY = "tap-a";
     /** And on the other. */
@@ -46,7 +50,7 @@ public final class GuestNetwork {
                 "-netdev",
                 "tap,id=n0,ifname=" + TAP_PRIMARY + ",script=no,downscript=no,vhost=off",
                 "-device",
-                "virtio-net-pci,netdev=n0,mac=52:54:00:77:00:02");
+                "virtio-net-pci,netdev=n0,mac=" + MAC);
     }
 
     /** The guest's option that makes it answer. */

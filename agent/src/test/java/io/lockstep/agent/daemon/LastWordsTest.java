@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.replication.LockstepException;
-import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.ControlCodec;
 import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.ControlMessage.Promoted;
@@ -12,7 +11,6 @@ import io.lockstep.replication.link.ControlMessage.Released;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.HelloCodec;
-import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.Identity;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkListener;
@@ -20,12 +18,12 @@ import io.lockstep.replication.link.LinkTimeouts;
 import io.lockstep.replication.link.ProtocolVersion;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
+import io.lockstep.replication.link.TestHello;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.HelloStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
@@ -71,7 +69,7 @@ class LastWordsTest {
 
         assertThat(words.poll(WAIT_MS, TimeUnit.MILLISECONDS))
                 .isEqualTo(new VmDied(HANDED_OVER, "frozen at epoch 41 for its switchover, and ended by it"));
-        assertThat(hellos.take()).isEqualTo(hello());
+        assertThat(hellos.take()).isEqualTo(TestHello.micro());
     }
 
     @Test
@@ -129,7 +127,7 @@ class LastWordsTest {
         CountDownLatch heard = new CountDownLatch(1);
         AtomicInteger attempts = new AtomicInteger();
         try (LinkListener listener = peerThatAnswers(HelloStatus.RESUME, 7)) {
-            LastWords words = LastWords.unseen(hello(), -1, () -> {
+            LastWords words = LastWords.unseen(TestHello.micro(), -1, () -> {
                 if (attempts.incrementAndGet() == 1) {
                     throw new LockstepException("peer-unreachable", "no route");
                 }
@@ -186,7 +184,7 @@ class LastWordsTest {
     void shouldKeepTheHelloAndTakeTheVmBackWhenTheAgentFindsItRunning() throws Exception {
         ProtectionStore store = new ProtectionStore(directory.resolve("store"));
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
-                "vm", new UUID(1, 2), 3, 4, "peer", 25, "auto", "lockstep", false, 0, -1, hello());
+                "vm", new UUID(1, 2), 3, 4, "peer", 25, "auto", "lockstep", false, 0, -1, TestHello.micro());
 
         store.put(entry.handedOver(HANDED_OVER));
 
@@ -195,11 +193,11 @@ class LastWordsTest {
     }
 
     private LastWords words(LinkListener listener, long handedOverEpoch) {
-        return LastWords.unseen(hello(), handedOverEpoch, () -> dial(listener));
+        return LastWords.unseen(TestHello.micro(), handedOverEpoch, () -> dial(listener));
     }
 
     private LastWords unheard(LinkListener listener, VmDied died, BooleanSupplier stillTrue) {
-        return LastWords.unheard(hello(), died, stillTrue, () -> dial(listener));
+        return LastWords.unheard(TestHello.micro(), died, stillTrue, () -> dial(listener));
     }
 
     private FrameChannel dial(LinkListener listener) throws LockstepException {
@@ -236,30 +234,5 @@ class LastWordsTest {
         } catch (LockstepException e) {
             // The other end had nothing to say.
         }
-    }
-
-    private static SessionHello hello() {
-        return new SessionHello(
-                ProtocolVersion.PROTOCOL_VERSION,
-                1,
-                2,
-                -1,
-                Long.MAX_VALUE,
-                0,
-                1000,
-                10_000,
-                0,
-                0,
-                List.of(new RamBlock(0, "pc.ram", 1 << 20, 4096, true)),
-                List.of(),
-                List.of(),
-                "vm",
-                "1",
-                "7.2.22",
-                "pc-q35-7.2",
-                List.of("qemu-system-x86_64", "-m", "1M"),
-                "/",
-                List.of(),
-                HostIdentity.UNKNOWN);
     }
 }

@@ -2,19 +2,14 @@ package io.lockstep.agent.demo;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.lockstep.agent.view.Promotion;
-import io.lockstep.linux.NetworkNamespace;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.net.InetSocketAddress;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -45,15 +40,12 @@ class NetworkFailoversTest {
     @TempDir
     Path directory;
 
-    private final String namespace = "lockstep-" + ProcessHandle.current().pid();
-    private final List<String> inside = List.of("ip", "netns", "exec", namespace);
     private final List<Double> gapsMs = new ArrayList<>();
-    private Workspace workspace;
     private LogDisk disk;
     private DemoHost from;
     private DemoHost to;
     private String vm;
-    private GuestVm guest;
+    private long pid;
 
     @Test
     @Timeout(600)
@@ -74,59 +66,32 @@ class NetworkFailoversTest {
     }
 
     private void run(Deed deed) throws Exception {
-        ip("netns", "add", namespace);
-        workspace = new Workspace();
-        boolean passed = false;
-        try {
-            new GuestNetwork(inside).create();
-            boot();
+        try (BridgedHosts hosts = new BridgedHosts(directory, EPOCH_MS)) {
+            from = hosts.primary();
+            to = hosts.peer();
+            vm = hosts.vm();
+            disk = LogDisk.create(hosts.files());
+            String options = GuestNetwork.guestOption() + " " + LogDisk.guestOption();
+            pid = hosts.boot(Guest.LINUX, disk.qemuArguments(), options).pid();
             try (CounterClient client = CounterClient.start(
-                    new InetSocketAddress(GuestNetwork.GUEST_ADDRESS, GuestNetwork.PORT),
-                    LOG_EACH,
-                    () -> NetworkNamespace.enter(Path.of("/run/netns", namespace)))) {
+                    new InetSocketAddress(GuestNetwork.GUEST_ADDRESS, GuestNetwork.PORT), LOG_EACH, hosts::enter)) {
                 answers(client, "before any protection", 1);
                 deed.perform(client);
                 assertThat(client.lost()).isZero();
                 assertThat(client.contradicted()).isZero();
             }
-            passed = true;
-        } finally {
-            workspace.killAll();
-            workspace.remove(passed);
-            ip("netns", "del", namespace);
+            hosts.passed();
         }
-    }
-
-    private void boot() throws Exception {
-        from = new DemoHost(Hosts.PRIMARY, workspace, launcher());
-        to = new DemoHost(Hosts.PEER, workspace, launcher());
-        from.createIdentity();
-        to.createIdentity();
-        from.configure(EPOCH_MS, to, to.port(), Path.of("/bin/false"));
-        to.configure(EPOCH_MS, from, from.port(), Path.of("/bin/false"));
-        vm = workspace.vmName();
-        from.configureAlso(GuestNetwork.configuration(vm, false));
-        to.configureAlso(GuestNetwork.configuration(vm, true));
-        from.start();
-        to.start();
-        disk = LogDisk.create(workspace.directory());
-        List<String> devices = new ArrayList<>(GuestNetwork.qemuArguments());
-        devices.addAll(disk.qemuArguments());
-        String options = GuestNetwork.guestOption() + " " + LogDisk.guestOption();
-        guest = GuestVm.startWith(inside, Guest.LINUX, vm, "tcg", devices, options, guests(), workspace.directory());
-        from.awaitAgent();
-        to.awaitAgent();
     }
 
     private void failOver(CounterClient client) throws Exception {
         SplittableRandom random = new SplittableRandom(SEED);
-        long pid = guest.pid();
         for (int failover = 1; failover <= FAILOVERS; failover++) {
             String what = "failover " + failover + " of seed " + SEED;
             from.protect("pid:" + pid, (phase, done, total) -> {});
             assertThat(from.protection(vm).output().holding()).as(what).isTrue();
             parkFor(random.nextLong(PROTECTED_MS_MAX * 1_000_000L));
-            pid = killAndCompare(what, client, pid);
+            killAndCompare(what, client);
             DemoHost back = from;
             from = to;
             to = back;
@@ -138,7 +103,6 @@ class NetworkFailoversTest {
 
     /** From held output to output that passes, and back, and only then the kill; and then an agent that dies for good. */
     private void switchProtection(CounterClient client) throws Exception {
-        long pid = guest.pid();
         from.protect("pid:" + pid, (phase, done, total) -> {});
         answers(client, "held", ANSWERS_AFTER);
         for (String mode : List.of("async", "lockstep", "async", "lockstep")) {
@@ -148,7 +112,7 @@ class NetworkFailoversTest {
             assertThat(from.protection(vm).output().protection()).isEqualTo(mode);
             answers(client, mode, ANSWERS_AFTER);
         }
-        pid = killAndCompare("the kill after switching", client, pid);
+        killAndCompare("the kill after switching", client);
 
         to.protect("pid:" + pid, (phase, done, total) -> {});
         answers(client, "held on the other host", ANSWERS_AFTER);
@@ -164,14 +128,14 @@ class NetworkFailoversTest {
         }
     }
 
-    /** Returns the pid of the QEMU that the VM has then. */
-    private long killAndCompare(String what, CounterClient client, long pid) throws Exception {
+    /** The VM has another QEMU then. */
+    private void killAndCompare(String what, CounterClient client) throws Exception {
         client.check();
         client.roundTripMs();
         ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
-        long promoted = promoted(what, to, vm, pid);
+        pid = BridgedHosts.promoted(what, to, vm, pid);
         int before = client.loggedCount();
-        Path copy = LogDisk.copyOf(promoted, directory.resolve("promoted.raw"));
+        Path copy = LogDisk.copyOf(pid, directory.resolve("promoted.raw"));
         int after = client.loggedCount();
         answers(client, what, ANSWERS_AFTER);
         gapsMs.add(client.roundTripMs().max());
@@ -180,18 +144,6 @@ class NetworkFailoversTest {
         } catch (DemoFailure e) {
             throw new AssertionError(what + ": " + e.getMessage(), e);
         }
-        return promoted;
-    }
-
-    private static long promoted(String what, DemoHost host, String vm, long formerPid)
-            throws DemoFailure, InterruptedException {
-        long[] pid = {formerPid};
-        Deadline.await(what + ": promotion", LONG, () -> {
-            Promotion promotion = host.promotion(vm);
-            pid[0] = promotion == null ? formerPid : promotion.pid();
-            return pid[0] != formerPid && ProcessHandle.of(pid[0]).isPresent();
-        });
-        return pid[0];
     }
 
     private static void answers(CounterClient client, String what, int more) throws DemoFailure, InterruptedException {
@@ -200,39 +152,6 @@ class NetworkFailoversTest {
             client.check();
             return client.acks() >= until;
         });
-    }
-
-    /** The product, started in the namespace. */
-    private Path launcher() throws Exception {
-        Path wrapped = directory.resolve("inside");
-        if (!Files.exists(wrapped)) {
-            Path project = Installation.in(directory.resolve("product")).project();
-            Path launcher = Files.createDirectories(wrapped).resolve("lockstep");
-            Files.writeString(
-                    launcher,
-                    "#!/bin/sh\nexec " + String.join(" ", inside) + " '" + project.resolve("lockstep") + "' \"$@\"\n");
-            Files.setPosixFilePermissions(launcher, PosixFilePermissions.fromString("rwxr-xr-x"));
-        }
-        return wrapped;
-    }
-
-    private static Path guests() throws Exception {
-        Path script = Path.of(System.getProperty("lockstep.project", ".."), "agent", "guests", "build.sh");
-        Process build = new ProcessBuilder(script.toString())
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start();
-        String printed = new String(build.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
-        assertThat(build.waitFor(300, TimeUnit.SECONDS)).isTrue();
-        assertThat(build.exitValue()).isZero();
-        return Path.of(printed.trim());
-    }
-
-    private static void ip(String... arguments) throws Exception {
-        List<String> command = new ArrayList<>(List.of("ip"));
-        command.addAll(List.of(arguments));
-        Process process = new ProcessBuilder(command).inheritIO().start();
-        assertThat(process.waitFor(30, TimeUnit.SECONDS)).as("%s", command).isTrue();
-        assertThat(process.exitValue()).as("%s", command).isZero();
     }
 
     private static void parkFor(long ns) {

@@ -9,7 +9,7 @@ import java.util.HashMap;
 import java.util.Map;
 
 /** The other end of a netdev that makes a datagram of each frame, on the loopback interface. */
-final class Wire implements AutoCloseable {
+public final class Wire implements AutoCloseable {
     /** What QEMU announces an address with. */
     static final int RARP = 0x8035;
 
@@ -21,7 +21,7 @@ final class Wire implements AutoCloseable {
     private final Map<Long, Integer> announced = new HashMap<>();
     private final int qemuPort;
 
-    Wire() throws IOException {
+    public Wire() throws IOException {
         channel.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
         channel.configureBlocking(false);
         try (DatagramChannel probe = DatagramChannel.open()) {
@@ -31,7 +31,7 @@ final class Wire implements AutoCloseable {
     }
 
     /** The netdev's option. */
-    String netdev(String id) throws IOException {
+    public String netdev(String id) throws IOException {
         int port = ((InetSocketAddress) channel.getLocalAddress()).getPort();
         return "socket,id=" + id + ",udp=127.0.0.1:" + port + ",localaddr=127.0.0.1:" + qemuPort;
     }
@@ -50,12 +50,13 @@ final class Wire implements AutoCloseable {
     }
 
     /** Takes the frames that have come, and says how many announced an address; since the last {@link #forget}. */
-    int announced(long mac) throws IOException {
+    public int announced(long mac) throws IOException {
         take();
         return announced.getOrDefault(mac, 0);
     }
 
-    void forget() throws IOException {
+    /** Counts from here on. */
+    public void forget() throws IOException {
         take();
         announced.clear();
     }

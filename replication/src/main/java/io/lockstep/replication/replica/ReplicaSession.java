@@ -20,8 +20,6 @@ import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionDispatcher;
 import io.lockstep.replication.link.SessionHandler;
 import io.lockstep.replication.link.SessionHello;
-import io.lockstep.replication.wire.EpochBeginDecoder;
-import io.lockstep.replication.wire.EpochEndDecoder;
 import java.io.IOException;
 import java.net.NoRouteToHostException;
 import java.util.Locale;
@@ -190,6 +188,11 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
         end();
     }
 
+    /** Whether it was ended, by whomever; any thread. */
+    boolean ended() {
+        return ended;
+    }
+
     /** Ends the session; any thread. */
     void end() {
         ended = true;
@@ -225,15 +228,7 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     public void onStream(int templateId, DirectBuffer buffer, int offset, int length) throws LinkException {
         busySinceNs = replica.nowNs();
         try {
-            synchronized (replica) {
-                if (ended) {
-                    return;
-                }
-                replica.receiver().onStream(templateId, buffer, offset, length);
-                if (templateId == EpochBeginDecoder.TEMPLATE_ID || templateId == EpochEndDecoder.TEMPLATE_ID) {
-                    replica.progress(templateId == EpochEndDecoder.TEMPLATE_ID);
-                }
-            }
+            replica.stream(this, templateId, buffer, offset, length);
         } finally {
             busySinceNs = IDLE_NS;
         }

@@ -5,7 +5,6 @@ import static org.awaitility.Awaitility.await;
 
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
-import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.ControlCodec;
 import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.ControlMessage.Promoted;
@@ -23,15 +22,14 @@ import io.lockstep.replication.link.ProtocolVersion;
 import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionDispatcher;
 import io.lockstep.replication.link.SessionHandler;
-import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
+import io.lockstep.replication.link.TestHello;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.HelloStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -68,7 +66,7 @@ class PeerSessionTest {
                         "vm",
                         new PeerAddress("peer", listener.address(), peer.fingerprint()),
                         new LinkDialer(primary, LinkTimeouts.DEFAULT),
-                        PeerSessionTest::hello,
+                        TestHello::micro,
                         () -> ReportedHealth.UNKNOWN,
                         settings(),
                         new Notes());
@@ -100,7 +98,7 @@ class PeerSessionTest {
                         "vm",
                         new PeerAddress("peer", listener.address(), peer.fingerprint()),
                         new LinkDialer(primary, LinkTimeouts.DEFAULT),
-                        PeerSessionTest::hello,
+                        TestHello::micro,
                         () -> {
                             holdUp(sending);
                             return ReportedHealth.UNKNOWN;
@@ -204,31 +202,6 @@ class PeerSessionTest {
                 false,
                 "auto",
                 directory,
-                HostIdentity.UNKNOWN);
-    }
-
-    private static SessionHello hello() {
-        return new SessionHello(
-                ProtocolVersion.PROTOCOL_VERSION,
-                1,
-                2,
-                -1,
-                Long.MAX_VALUE,
-                0,
-                1000,
-                10_000,
-                0,
-                0,
-                List.of(new RamBlock(0, "pc.ram", 1 << 20, 4096, true)),
-                List.of(),
-                List.of(),
-                "vm",
-                "1",
-                "7.2.22",
-                "pc-q35-7.2",
-                List.of("qemu-system-x86_64", "-m", "1M"),
-                "/",
-                List.of(),
                 HostIdentity.UNKNOWN);
     }
 }
