@@ -48,14 +48,34 @@ final class Lab implements AutoCloseable {
         peer = new DemoHost("host-b", workspace, context.project());
         Fence fence = new Fence(workspace.directory());
         fence.write();
-        primary.createIdentity();
-        peer.createIdentity();
+        createIdentities();
         primary.configure(epochMs, peer, peer.port(), fence.command(), more);
         peer.configure(epochMs, primary, primary.port(), fence.command(), morePeer);
         primary.start();
         peer.start();
         primary.awaitAgent();
         peer.awaitAgent();
+    }
+
+    /** Both at the same time: most of what that takes is the start of a JVM. */
+    private void createIdentities() throws IOException, InterruptedException, DemoFailure {
+        AtomicReference<@Nullable Exception> failure = new AtomicReference<>();
+        Thread other = new Thread(
+                () -> {
+                    try {
+                        peer.createIdentity();
+                    } catch (IOException | InterruptedException | DemoFailure e) {
+                        failure.set(e);
+                    }
+                },
+                "identity");
+        other.start();
+        primary.createIdentity();
+        other.join();
+        Exception failed = failure.get();
+        if (failed != null) {
+            throw new DemoFailure("the peer's identity: " + failed.getMessage(), failed);
+        }
     }
 
     Path directory() {

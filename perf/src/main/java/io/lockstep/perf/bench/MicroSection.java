@@ -19,7 +19,7 @@ final class MicroSection implements Section {
     private static final double NOTHING_BYTES = 0.5;
 
     private static final Pattern QUICK = Pattern.compile(
-            "MemoryBenchmark\\.memcpy|EncoderBenchmark|DecoderBenchmark|JournalBenchmark|Lz4Benchmark\\.compress");
+            "MemoryBenchmark\\.memcpy|EncoderBenchmark|DecoderBenchmark\\.apply|JournalBenchmark|Lz4Benchmark\\.compress");
 
     /** A page's share of memcpy's bandwidth that the issue asks for. */
     private static final Map<String, Double> GOALS = Map.of(

@@ -98,7 +98,7 @@ final class PauseSection implements Section {
                             .p50();
             floors.put(load.pages, floorMs);
             // Long epochs need fewer of them: what is warmed and measured is a stretch of time.
-            lab.protectWarm(load.vm(), Math.max(6, context.pick(2_000, 10_000) / load.epochMs));
+            lab.protectWarm(load.vm(), Math.max(6, context.pick(1_000, 10_000) / load.epochMs));
             Trace trace = Trace.start(lab);
             ProtectionStatus status =
                     lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_500, 20_000) / load.epochMs));

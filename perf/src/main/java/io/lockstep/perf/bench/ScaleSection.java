@@ -32,7 +32,8 @@ final class ScaleSection implements Section {
         List<Integer> sizes = context.quick() ? List.of(256, 4096) : MIB;
         Lab lab = context.agents().warm(context);
         sizes(context, report, lab, sizes);
-        for (int mib : sizes) {
+        // Memory below 1 GiB has one thread, however many are configured.
+        for (int mib : context.quick() ? List.of(4096) : sizes) {
             scans(context, report, lab, mib);
         }
         vms(context, report);
@@ -44,7 +45,7 @@ final class ScaleSection implements Section {
             String vm = "size-" + mib;
             try (BenchGuest guest =
                     BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, mib, CHAIN), lab.directory())) {
-                lab.protectWarm(vm, 40);
+                lab.protectWarm(vm, context.pick(20, 40));
                 double cpuBefore = cpuSeconds(lab);
                 long epochBefore = lab.primary().protection(vm).ackedEpoch();
                 ProtectionStatus status = lab.awaitEpochs(vm, context.pick(40, 400));
@@ -84,7 +85,7 @@ final class ScaleSection implements Section {
             for (HostRamBlock block : new RamBlockFinder(qmp, guest.pid()).find()) {
                 regions.add(new MemoryRegion(block.block(), block.hostAddress()));
             }
-            double[][] ns = new double[THREADS.size()][context.pick(3, 20)];
+            double[][] ns = new double[THREADS.size()][context.pick(2, 20)];
             for (int round = 0; round < ns[0].length; round++) {
                 for (int i = 0; i < ns.length; i++) {
                     ns[i][round] = scanNs(guest.pid(), regions, THREADS.get(i));
@@ -99,7 +100,6 @@ final class ScaleSection implements Section {
                                 median(ns[i]) / 1e6,
                                 "ms")
                         .against("one thread", one / 1e6);
-                // Memory below 1 GiB has one thread, however many are configured.
                 report.add(threads == 2 && mib >= 4096 ? figure.atMost(GOAL_TWO_THREADS) : figure);
             }
         }
@@ -140,7 +140,7 @@ final class ScaleSection implements Section {
                 }
                 guests.addAll(BenchGuest.bootAll(context, more, lab.directory()));
                 for (int i = before; i < count; i++) {
-                    lab.protectWarm("many-" + i, context.pick(60, 400));
+                    lab.protectWarm("many-" + i, context.pick(20, 400));
                 }
                 lab.awaitEpochs("many-0", context.pick(10, 100));
                 long epochsBefore = epochs(lab, count);
