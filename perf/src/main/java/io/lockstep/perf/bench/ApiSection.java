@@ -38,7 +38,7 @@ final class ApiSection implements Section {
         Lab lab = context.agents().warm(context);
         try (BenchGuest guest =
                 BenchGuest.boot(context, BenchGuest.Spec.micro(context, VM, MIB, "mb=32"), lab.directory())) {
-            lab.protectWarm(VM, WINDOW);
+            lab.protectWarm(VM, context.pick(20, WINDOW));
             guest.awaitTicks(1);
             for (int round = 0; round < context.pick(1, 4); round++) {
                 windows(context, lab, quiet);

@@ -50,7 +50,7 @@ final class BytesSection implements Section {
         String vm = load.spec().name();
         try (BenchGuest guest = BenchGuest.boot(context, load.spec(), lab.directory())) {
             lab.protect(vm);
-            ProtectionStatus begin = lab.awaitEpochs(vm, context.pick(10, 20));
+            ProtectionStatus begin = lab.awaitEpochs(vm, context.pick(5, 20));
             ProtectionStatus end = lab.awaitEpochs(vm, context.pick(20, 400));
             guest.awaitTicks(1);
             long epochs = end.ackedEpoch() - begin.ackedEpoch();

@@ -12,8 +12,14 @@ import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -28,6 +34,9 @@ final class Lab implements AutoCloseable {
 
     /** The agents answer on the same cores: asked every 5 ms, they took half of one. */
     private static final long EPOCHS_POLL_NS = 200_000_000;
+
+    /** Each waits for its guest, its peer and its first epoch by turns. */
+    private static final int PROTECTED_AT_A_TIME = 4;
 
     private final Workspace workspace = new Workspace();
     private final Thread hook = new Thread(this::end, "lab-end");
@@ -114,6 +123,27 @@ final class Lab implements AutoCloseable {
 
     ProtectionStatus protect(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {
         return primary.protect(vm, NO_PROGRESS);
+    }
+
+    /** Protects some at the same time. */
+    void protectAll(List<String> vms) throws InterruptedException, DemoFailure {
+        if (vms.isEmpty()) {
+            return;
+        }
+        ExecutorService threads = Executors.newFixedThreadPool(PROTECTED_AT_A_TIME);
+        try {
+            List<Callable<ProtectionStatus>> all = new ArrayList<>();
+            for (String vm : vms) {
+                all.add(() -> primary.protect(vm, NO_PROGRESS));
+            }
+            for (Future<ProtectionStatus> one : threads.invokeAll(all)) {
+                one.get();
+            }
+        } catch (ExecutionException e) {
+            throw new DemoFailure("protect: " + e.getMessage(), e);
+        } finally {
+            threads.shutdownNow();
+        }
     }
 
     /** The same with epochs of this length, milliseconds. */

@@ -99,9 +99,9 @@ final class PauseSection implements Section {
             floors.put(load.pages, floorMs);
             // Long epochs need fewer of them: what is warmed and measured is a stretch of time.
             lab.protectWarm(load.vm(), Math.max(6, context.pick(1_000, 10_000) / load.epochMs));
-            Trace trace = Trace.start(lab);
+            Trace trace = Trace.startOnPrimary(lab);
             ProtectionStatus status =
-                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_500, 20_000) / load.epochMs));
+                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_000, 20_000) / load.epochMs));
             histogram(histogram, load, trace.stop());
             guest.awaitTicks(1);
             report(report, load, preCopy, status, floorMs);

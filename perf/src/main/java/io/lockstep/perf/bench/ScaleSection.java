@@ -139,10 +139,15 @@ final class ScaleSection implements Section {
                     more.add(BenchGuest.Spec.micro(context, "many-" + i, SMALL_MIB, SMALL_CHAIN));
                 }
                 guests.addAll(BenchGuest.bootAll(context, more, lab.directory()));
-                for (int i = before; i < count; i++) {
-                    lab.protectWarm("many-" + i, context.pick(20, 400));
+                if (before == 0) {
+                    lab.protectWarm("many-0", context.pick(20, 400));
                 }
-                lab.awaitEpochs("many-0", context.pick(10, 100));
+                List<String> others = new ArrayList<>();
+                for (int i = Math.max(before, 1); i < count; i++) {
+                    others.add("many-" + i);
+                }
+                lab.protectAll(others);
+                lab.awaitEpochs("many-0", context.pick(5, 100));
                 long epochsBefore = epochs(lab, count);
                 double cpuBefore = cpuSeconds(lab);
                 lab.awaitEpochs("many-0", context.pick(30, 400));

@@ -45,7 +45,7 @@ final class SlowdownSection implements Section {
 
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
-        Duration stretch = Duration.ofMillis(context.pick(1_500, 10_000));
+        Duration stretch = Duration.ofMillis(context.pick(1_000, 10_000));
         for (Work work : Work.values()) {
             periods(context, report, work, stretch);
         }

@@ -14,7 +14,7 @@ import java.util.TreeMap;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 
-/** Flight Recorder in the two agents of a lab: when each step of each epoch was done, and what their JVMs did meanwhile. */
+/** Flight Recorder in agents of a lab: when each step of each epoch was done, and what their JVMs did meanwhile. */
 final class Trace {
     private static final String EVENT = "lockstep.EpochStep";
     private static final String SETTINGS = """
@@ -33,31 +33,42 @@ final class Trace {
      * What was recorded.
      *
      * @param epochs of each, when each step was done, by the step's code; 0 if it was not seen
-     * @param stops collections and safepoints of both JVMs
+     * @param stops collections and safepoints of their JVMs
      */
     record Recorded(Map<Long, long[]> epochs, List<Stop> stops) {}
 
     private final Lab lab;
+    private final List<Long> pids;
 
-    private Trace(Lab lab) {
+    private Trace(Lab lab, List<Long> pids) {
         this.lab = lab;
+        this.pids = pids;
     }
 
     /** Starts recording in both agents. */
     static Trace start(Lab lab) throws Exception {
-        Path settings = lab.directory().resolve("trace.jfc");
-        Files.writeString(settings, SETTINGS);
-        for (long pid : lab.agentPids()) {
-            jcmd(pid, "JFR.start", "name=bench", "settings=" + settings);
-        }
-        return new Trace(lab);
+        return start(lab, lab.agentPids());
     }
 
-    /** Ends both recordings and reads them. */
+    /** Starts recording in the primary's agent alone, which knows all of a pause. */
+    static Trace startOnPrimary(Lab lab) throws Exception {
+        return start(lab, lab.agentPids().subList(0, 1));
+    }
+
+    private static Trace start(Lab lab, List<Long> pids) throws Exception {
+        Path settings = lab.directory().resolve("trace.jfc");
+        Files.writeString(settings, SETTINGS);
+        for (long pid : pids) {
+            jcmd(pid, "JFR.start", "name=bench", "settings=" + settings);
+        }
+        return new Trace(lab, pids);
+    }
+
+    /** Ends what was started and reads it. */
     Recorded stop() throws Exception {
         Map<Long, long[]> epochs = new TreeMap<>();
         List<Stop> stops = new ArrayList<>();
-        for (long pid : lab.agentPids()) {
+        for (long pid : pids) {
             Path file = lab.directory().resolve(pid + ".jfr");
             jcmd(pid, "JFR.stop", "name=bench", "filename=" + file);
             read(RecordingFile.readAllEvents(file), epochs, stops);
