@@ -26,28 +26,35 @@ final class PeerCredentials {
 
     /** @param transport of the connection, as Jetty has it */
     boolean welcome(@Nullable Object transport) {
-        boolean welcome = privileged(transport);
+        UnixDomainPrincipal peer = principal(transport);
+        boolean welcome = allowed(peer);
         if (!welcome) {
-            LOG.warn("somebody may not manage the agent: he is neither root nor in group {}", group);
+            LOG.warn(
+                    "user {} may not manage the agent: he is neither root nor in group {}",
+                    peer == null ? "(unknown)" : peer.user(),
+                    group);
         }
         return welcome;
     }
 
     /** As {@link #welcome}, of a socket that is for others, too. */
     boolean privileged(@Nullable Object transport) {
+        return allowed(principal(transport));
+    }
+
+    private boolean allowed(@Nullable UnixDomainPrincipal peer) {
+        return peer != null && allowed(peer.user().getName(), peer.group().getName());
+    }
+
+    private static @Nullable UnixDomainPrincipal principal(@Nullable Object transport) {
         if (!(transport instanceof SocketChannel channel)) {
-            return false;
+            return null;
         }
         try {
-            UnixDomainPrincipal peer = channel.getOption(ExtendedSocketOptions.SO_PEERCRED);
-            boolean welcome = allowed(peer.user().getName(), peer.group().getName());
-            if (!welcome) {
-                LOG.debug("user {} is neither root nor in group {}", peer.user(), group);
-            }
-            return welcome;
+            return channel.getOption(ExtendedSocketOptions.SO_PEERCRED);
         } catch (IOException e) {
             LOG.debug("no credentials: {}", e.getMessage());
-            return false;
+            return null;
         }
     }
 
