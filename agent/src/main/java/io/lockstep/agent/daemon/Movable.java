@@ -31,6 +31,11 @@ record Movable(ProtectedVm vm) implements MovableVm {
     }
 
     @Override
+    public boolean runsHere() {
+        return !vm.state().qemuGone();
+    }
+
+    @Override
     public int peerHealth() {
         return vm.peerHealth();
     }

@@ -109,6 +109,11 @@ final class Evacuation implements AutoCloseable {
 
     private void consider(MovableVm vm, ComponentHealth worst) throws InterruptedException {
         String name = vm.name();
+        String obstacle = vm.obstacle();
+        if (!vm.runsHere()) {
+            // It was moved or died a moment ago, and will soon be gone from the list: that may be the obstacle.
+            return;
+        }
         String why = Reason.of(worst);
         String mode = config.hardware().switchover();
         if (mode.equals("off")) {
@@ -125,9 +130,9 @@ final class Evacuation implements AutoCloseable {
             tell(vm, worst, Outcome.REFUSED, peer, sick);
         } else if (mode.equals("dry-run")) {
             tell(vm, worst, Outcome.DRY_RUN, peer, "would switch " + name + " over to " + peer + ": " + why);
-        } else if (!vm.obstacle().isEmpty()) {
-            String waits = name + " cannot be switched over yet, " + vm.obstacle() + ": " + why;
-            tell(vm, worst, Outcome.REFUSED, vm.obstacle(), waits);
+        } else if (!obstacle.isEmpty()) {
+            String waits = name + " cannot be switched over yet, " + obstacle + ": " + why;
+            tell(vm, worst, Outcome.REFUSED, obstacle, waits);
         } else {
             move(vm, peer, why);
         }

@@ -13,6 +13,9 @@ public interface MovableVm {
     /** Empty if it can be moved now, else what it waits for. */
     String obstacle();
 
+    /** Whether its QEMU is still there: not once it was moved, or has died. What is not stays so. */
+    boolean runsHere();
+
     /** How the peer's hardware fares, as in {@link io.lockstep.replication.link.ReportedHealth}. */
     int peerHealth();
 

@@ -36,6 +36,8 @@ class EvacuationTest {
         final String name;
         volatile int peerHealth = HealthState.HEALTHY.code();
         volatile String obstacle = "";
+        volatile boolean lingers;
+        volatile boolean gone;
         volatile @Nullable LockstepException refusal;
 
         Vm(String name) {
@@ -59,6 +61,11 @@ class EvacuationTest {
         }
 
         @Override
+        public boolean runsHere() {
+            return !gone;
+        }
+
+        @Override
         public int peerHealth() {
             return peerHealth;
         }
@@ -70,7 +77,12 @@ class EvacuationTest {
                 throw now;
             }
             order.add(name);
-            vms.remove(this);
+            if (lingers) {
+                obstacle = "it is handed-over";
+                gone = true;
+            } else {
+                vms.remove(this);
+            }
         }
     }
 
@@ -183,6 +195,18 @@ class EvacuationTest {
         db.obstacle = "";
         texts(5);
         assertThat(order).containsExactly("web1", "db1");
+    }
+
+    @Test
+    void shouldSayNothingOfAVmThatWasMovedAndIsStillListed() throws Exception {
+        new Vm("db1").lingers = true;
+        start("switchover = \"on\"");
+        fare(HealthState.FAILING);
+        texts(2);
+        new Vm("web1");
+        evacuation.wake();
+        assertThat(texts(4)).noneMatch(text -> text.startsWith("refused"));
+        assertThat(order).containsExactly("db1", "web1");
     }
 
     @Test

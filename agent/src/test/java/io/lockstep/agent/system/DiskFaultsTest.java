@@ -136,7 +136,8 @@ class DiskFaultsTest {
             for (int round = 0; round < 3; round++) {
                 int told = brokenMirrors(hosts.a());
                 try (QmpConnection monitor = vm.monitor()) {
-                    monitor.execute("block-job-cancel", Map.of("device", "lockstep-disk-0", "force", true));
+                    // In order: by force QEMU 7.2 sometimes crashes under a guest that writes.
+                    monitor.execute("block-job-cancel", Map.of("device", "lockstep-disk-0"));
                 }
                 Waits.until("an event of the broken mirror", 10, () -> brokenMirrors(hosts.a()) > told);
                 awaitProtected(hosts.a());
