@@ -34,7 +34,7 @@ final class ClientSection implements Section {
         if (!context.network()) {
             throw new IllegalStateException("no network namespace can be made here: run as root");
         }
-        Duration stretch = Duration.ofSeconds(context.pick(2, 15));
+        Duration stretch = Duration.ofMillis(context.pick(1_500, 15_000));
         Lab lab = context.agents().warm(context);
         try (BenchGuest guest = BenchGuest.boot(
                 context, BenchGuest.Spec.server(context, VM, MIB, "mb=1 pages=0 sweep=0 every=20"), lab.directory())) {

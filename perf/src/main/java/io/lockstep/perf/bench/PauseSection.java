@@ -62,14 +62,10 @@ final class PauseSection implements Section {
                 "per cent of pauses",
                 true);
         if (preCopy) {
-            for (Load load : loads) {
-                measure(context, report, context.agents().warm(context), load, true, floors, points, histogram);
-            }
+            measure(context, report, context.agents().warm(context), true, loads, floors, points, histogram);
         } else {
             try (Lab lab = new Lab(context, SharedLab.EPOCH_MS, "preCopy = \"off\"\n" + configuration(false))) {
-                for (Load load : loads) {
-                    measure(context, report, lab, load, false, floors, points, histogram);
-                }
+                measure(context, report, lab, false, loads, floors, points, histogram);
             }
         }
         plot(report, preCopy, points);
@@ -81,6 +77,24 @@ final class PauseSection implements Section {
             BenchContext context,
             BenchReport report,
             Lab lab,
+            boolean preCopy,
+            List<Load> loads,
+            Map<Integer, Double> floors,
+            List<double[]> points,
+            Plot histogram)
+            throws Exception {
+        Trace trace = Trace.startOnPrimary(lab);
+        for (Load load : loads) {
+            measure(context, report, lab, trace, load, preCopy, floors, points, histogram);
+        }
+        trace.stop();
+    }
+
+    private void measure(
+            BenchContext context,
+            BenchReport report,
+            Lab lab,
+            Trace trace,
             Load load,
             boolean preCopy,
             Map<Integer, Double> floors,
@@ -98,11 +112,11 @@ final class PauseSection implements Section {
                             .p50();
             floors.put(load.pages, floorMs);
             // Long epochs need fewer of them: what is warmed and measured is a stretch of time.
-            lab.protectWarm(load.vm(), Math.max(6, context.pick(1_000, 10_000) / load.epochMs));
-            Trace trace = Trace.startOnPrimary(lab);
+            lab.protectWarm(load.vm(), Math.max(3, context.pick(1_000, 10_000) / load.epochMs));
+            long beganNs = System.nanoTime();
             ProtectionStatus status =
                     lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_000, 20_000) / load.epochMs));
-            histogram(histogram, load, trace.stop());
+            histogram(histogram, load, trace.since(beganNs));
             guest.awaitTicks(1);
             report(report, load, preCopy, status, floorMs);
             PauseParts parts = status.pauseParts();

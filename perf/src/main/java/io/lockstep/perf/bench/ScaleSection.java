@@ -8,6 +8,7 @@ import io.lockstep.replication.memory.DirtyTracker;
 import io.lockstep.replication.memory.MemoryRegion;
 import io.lockstep.replication.memory.ScanVector;
 import io.lockstep.replication.memory.UserfaultTracker;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -32,10 +33,6 @@ final class ScaleSection implements Section {
         List<Integer> sizes = context.quick() ? List.of(256, 4096) : MIB;
         Lab lab = context.agents().warm(context);
         sizes(context, report, lab, sizes);
-        // Memory below 1 GiB has one thread, however many are configured.
-        for (int mib : context.quick() ? List.of(4096) : sizes) {
-            scans(context, report, lab, mib);
-        }
         vms(context, report);
     }
 
@@ -58,6 +55,10 @@ final class ScaleSection implements Section {
                 report.add(Figure.of(name(), mib + " MiB: processor time of both agents, an epoch", cpuMs, "ms"));
                 points.add(new double[] {mib, pauseMs, scanMs});
                 lab.primary().unprotect(vm);
+                // Memory below 1 GiB has one thread, however many are configured.
+                if (mib >= 1024 || !context.quick()) {
+                    scans(context, report, guest, lab.directory(), mib);
+                }
             }
         }
         double[] x = points.stream().mapToDouble(p -> p[0]).toArray();
@@ -75,11 +76,9 @@ final class ScaleSection implements Section {
     }
 
     /** Arming scans of a QEMU's memory that nobody writes, by 1, 2 and 4 threads in turn. */
-    private void scans(BenchContext context, BenchReport report, Lab lab, int mib) throws Exception {
-        String vm = "scan-" + mib;
-        BenchGuest.Spec spec = BenchGuest.Spec.micro(context, vm, mib, "mb=4 pages=0 sweep=0 hz=20");
-        try (BenchGuest guest = BenchGuest.boot(context, spec, lab.directory());
-                QmpConnection qmp = BenchGuest.monitor(lab.directory(), vm)) {
+    private void scans(BenchContext context, BenchReport report, BenchGuest guest, Path directory, int mib)
+            throws Exception {
+        try (QmpConnection qmp = BenchGuest.monitor(directory, guest.name())) {
             qmp.execute("stop");
             List<MemoryRegion> regions = new ArrayList<>();
             for (HostRamBlock block : new RamBlockFinder(qmp, guest.pid()).find()) {

@@ -66,12 +66,23 @@ final class Trace {
 
     /** Ends what was started and reads it. */
     Recorded stop() throws Exception {
+        return take("JFR.stop", Long.MIN_VALUE);
+    }
+
+    /** Reads what was done since a moment, {@link System#nanoTime()}; the recording goes on. */
+    Recorded since(long fromNs) throws Exception {
+        return take("JFR.dump", fromNs);
+    }
+
+    private Recorded take(String command, long fromNs) throws Exception {
         Map<Long, long[]> epochs = new TreeMap<>();
         List<Stop> stops = new ArrayList<>();
         for (long pid : pids) {
             Path file = lab.directory().resolve(pid + ".jfr");
-            jcmd(pid, "JFR.stop", "name=bench", "filename=" + file);
-            read(RecordingFile.readAllEvents(file), epochs, stops);
+            jcmd(pid, command, "name=bench", "filename=" + file);
+            List<RecordedEvent> events = new ArrayList<>(RecordingFile.readAllEvents(file));
+            events.removeIf(event -> event.getEventType().getName().equals(EVENT) && event.getLong("atNs") < fromNs);
+            read(events, epochs, stops);
             Files.delete(file);
         }
         return new Recorded(epochs, stops);
