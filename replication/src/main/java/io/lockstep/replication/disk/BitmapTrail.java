@@ -29,7 +29,7 @@ final class BitmapTrail {
 
     private static final String PREFIX = "lockstep-disk-";
     private static final String RECORD = PREFIX + "trail-";
-    private static final String TODO = PREFIX + "todo";
+    private static final String REMAINING = PREFIX + "todo";
 
     private final List<GuestDisk> disks;
     private long newest;
@@ -40,7 +40,7 @@ final class BitmapTrail {
 
     /** Name of the bitmap that {@link #collect} makes. */
     static String todo() {
-        return TODO;
+        return REMAINING;
     }
 
     /** Whether every disk has at least one that records, which an earlier session left. */
@@ -85,13 +85,13 @@ final class BitmapTrail {
                     bytes += bitmap.getValue().path("count").asLong();
                 }
             }
-            actions.add(Map.of("type", "block-dirty-bitmap-add", "data", bitmap(disk, TODO, true)));
+            actions.add(Map.of("type", "block-dirty-bitmap-add", "data", bitmap(disk, REMAINING, true)));
             if (!records.isEmpty()) {
                 actions.add(Map.of(
                         "type",
                         "block-dirty-bitmap-merge",
                         "data",
-                        Map.of("node", disk.node(), "target", TODO, "bitmaps", records)));
+                        Map.of("node", disk.node(), "target", REMAINING, "bitmaps", records)));
             }
         }
         qmp.execute("transaction", Map.of("actions", actions));
@@ -100,7 +100,7 @@ final class BitmapTrail {
 
     /** Removes what {@link #collect} made. */
     void removeCollected(QmpConnection qmp) throws LockstepException {
-        remove(qmp, Set.of(TODO), number -> false);
+        remove(qmp, Set.of(REMAINING), number -> false);
     }
 
     /** Removes those before a number: what they list is with the peer. */
@@ -110,7 +110,7 @@ final class BitmapTrail {
 
     /** Removes all of ours, on any node. */
     void removeAll(QmpConnection qmp) throws LockstepException {
-        remove(qmp, Set.of(TODO), number -> true);
+        remove(qmp, Set.of(REMAINING), number -> true);
     }
 
     private void remove(QmpConnection qmp, Set<String> names, LongPredicate numbers) throws LockstepException {
