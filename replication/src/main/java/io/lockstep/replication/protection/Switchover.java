@@ -177,8 +177,7 @@ final class Switchover {
             }
             if (nowNs > deadlineNs) {
                 throw new LockstepException(
-                        "switchover-timeout",
-                        "the peer did not " + what + " within " + STEP_NS / 1_000_000_000 + " s");
+                        "switchover-timeout", "the peer did not " + what + " within " + STEP_NS / 1_000_000_000 + " s");
             }
             LockSupport.parkNanos(this, AWAIT_SLICE_NS);
         }
