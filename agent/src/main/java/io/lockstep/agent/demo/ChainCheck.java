@@ -6,7 +6,11 @@ import java.util.List;
  * Holds every tick that the guest printed against the recomputed chain.
  *
  * <p>Invariants: the ticks of one run of the guest follow each other without a gap; after a failover they go on from a committed point, which
- * is a tick already printed or the next one, never a later one; every state is the one that the chain gives. Not thread-safe.
+ * is a tick already printed or the next one, never a later one; every state is the one that the chain gives.
+ *
+ * <p>When the VM is killed, one line may be torn: begun by one process and ended by the other. It proves nothing and may say anything, or be no
+ * tick at all. Nothing hides behind it, because every later state depends on the same memory. Both processes may have been in the very same
+ * line; then its number comes from neither, and the next one follows. Not thread-safe.
  */
 final class ChainCheck {
     private static final long NO_SPLIT = Long.MAX_VALUE;
@@ -14,9 +18,10 @@ final class ChainCheck {
     private final HashChain chain;
     private long splitOffset = NO_SPLIT;
     private boolean cut;
-    private boolean cutLineSeen;
+    private boolean tornLineSeen;
     private boolean resumed;
     private int taken;
+    private long rightEndOffset;
     private int last;
     private int before;
     private int after;
@@ -26,10 +31,7 @@ final class ChainCheck {
         this.chain = chain;
     }
 
-    /**
-     * The VM was killed when the serial log had this size. The line that ends next was begun by one process and ended by another, so it proves
-     * nothing and may say anything; nothing hides behind it, because every later state depends on the same memory.
-     */
+    /** The VM is about to be killed, and the serial log has this size: a line that ends beyond it may be the torn one. */
     void cutAt(long offset) {
         splitOffset = offset;
         cut = true;
@@ -45,20 +47,20 @@ final class ChainCheck {
         for (Tick tick : ticks) {
             taken++;
             boolean past = tick.endOffset() > splitOffset;
-            if (past && cut && !cutLineSeen) {
-                cutLineSeen = true;
-                if (!right(tick, true)) {
+            boolean resuming = past && cut && !resumed;
+            if (!right(tick, resuming)) {
+                if (resuming && !tornLineSeen) {
+                    tornLineSeen = true;
                     continue;
                 }
-            }
-            if (!right(tick, past && cut && !resumed)) {
                 throw new DemoFailure(wrong(tick));
             }
-            if (tick.number() <= last) {
-                // The one step back, to the committed point: what the dying process still printed belongs to the time
+            rightEndOffset = tick.endOffset();
+            if (tick.number() != last + 1) {
+                // The one step, to the committed point: what the dying process still printed belongs to the time
                 // before.
                 resumed = true;
-                repeated = last + 1 - tick.number();
+                repeated = Math.max(0, last + 1 - tick.number());
                 before += after;
                 after = 0;
             }
@@ -71,9 +73,11 @@ final class ChainCheck {
         }
     }
 
-    private boolean right(Tick tick, boolean mayStepBack) {
+    private boolean right(Tick tick, boolean resuming) {
         int number = tick.number();
-        boolean inOrder = number == last + 1 || (mayStepBack && number >= 1 && number <= last);
+        boolean behindTornLine = tick.startOffset() > Math.max(rightEndOffset, splitOffset);
+        int highest = last + (behindTornLine ? 2 : 1);
+        boolean inOrder = number == last + 1 || (resuming && number >= 1 && number <= highest);
         return inOrder && tick.state() == chain.stateAfter(number);
     }
 

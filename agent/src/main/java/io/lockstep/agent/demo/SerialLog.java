@@ -29,6 +29,7 @@ public final class SerialLog implements AutoCloseable {
     private final StringBuilder line = new StringBuilder(LINE_BYTES_MAX);
     private volatile boolean closed;
     private long offset;
+    private long lineOffset;
 
     /**
      * Creates the file and begins to read.
@@ -83,8 +84,9 @@ public final class SerialLog implements AutoCloseable {
             char c = text.charAt(i);
             offset++;
             if (c == '\n') {
-                Tick tick = Tick.parse(line.toString().trim(), nowNs, offset);
+                Tick tick = Tick.parse(line.toString().trim(), nowNs, lineOffset, offset);
                 line.setLength(0);
+                lineOffset = offset;
                 if (tick != null) {
                     synchronized (this) {
                         ticks.add(tick);

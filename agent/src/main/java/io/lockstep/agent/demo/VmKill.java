@@ -34,14 +34,14 @@ final class VmKill {
         Instant killed;
         if (kill == Kill.HOST) {
             hosts.writeFence(vm);
+            ticks.check().cutAt(ticks.printedBytes());
             killed = Instant.now();
             hosts.killPrimary(vm);
-            ticks.check().cutAt(ticks.printedBytes());
             output.line("killed QEMU, its agent and the agent's supervisor, and silenced the link");
         } else {
+            ticks.check().cutAt(ticks.printedBytes());
             killed = Instant.now();
             vm.kill();
-            ticks.check().cutAt(ticks.printedBytes());
             output.line("killed QEMU, pid %d", vm.pid());
         }
         Promotion promoted = awaitPromotion();

@@ -119,8 +119,8 @@ class AgentKillsTest {
                 assertThat(insidePause).as("kills inside a pause").isGreaterThanOrEqualTo(KILLS / 2);
             }
             Deadline.await("a standby", LONG, () -> standbyReady(peer));
-            vm.destroyForcibly();
             check.cutAt(ticks.printedBytes());
+            vm.destroyForcibly();
             Deadline.await("the VM's promotion", LONG, () -> peer.promotion(VM) != null);
             ticks.awaitSweep();
         }

@@ -51,18 +51,67 @@ class ChainCheckTest {
     void shouldIgnoreOneLineWhenItWasCutByTheKill() throws DemoFailure {
         check.take(ticks(1, 10));
         check.cutAt(offset + 5);
-        check.take(List.of(new Tick(0, offset += LINE_BYTES, 11, 0xbad)));
+        check.take(List.of(line(11, 0xbad)));
         check.take(ticks(9, 12));
 
         assertThat(check.after()).isEqualTo(4);
     }
 
     @Test
+    void shouldIgnoreTheTornLineWhenTheDyingProcessStillPrintedWholeOnesBeforeIt() throws DemoFailure {
+        check.take(ticks(1, 10));
+        check.cutAt(offset);
+        check.take(ticks(11, 12));
+        check.take(List.of(line(217, chain.stateAfter(7))));
+        check.take(ticks(8, 14));
+
+        assertThat(check.before()).isEqualTo(12);
+        assertThat(check.after()).isEqualTo(7);
+    }
+
+    @Test
+    void shouldGoOnBehindALineThatBothProcessesWereInWhenItIsNoTick() throws DemoFailure {
+        check.take(ticks(1, 10));
+        check.cutAt(offset);
+        offset += LINE_BYTES + 3;
+        check.take(ticks(12, 14));
+
+        assertThat(check.after()).isEqualTo(3);
+        assertThat(check.repeated()).isZero();
+    }
+
+    @Test
+    void shouldGoOnBehindALineThatBothProcessesWereInWhenItIsAWrongTick() throws DemoFailure {
+        check.take(ticks(1, 10));
+        check.cutAt(offset);
+        check.take(List.of(line(11, 0xbad)));
+        check.take(ticks(12, 14));
+
+        assertThat(check.after()).isEqualTo(3);
+    }
+
+    @Test
+    void shouldFailWhenTwoTicksAreMissingBehindTheTornLine() throws DemoFailure {
+        check.take(ticks(1, 10));
+        check.cutAt(offset);
+        offset += LINE_BYTES + 3;
+
+        assertThatThrownBy(() -> check.take(ticks(13, 14))).hasMessage("the guest's tick 14 follows tick 10");
+    }
+
+    @Test
+    void shouldFailWhenALineIsUnreadableBeforeTheKill() throws DemoFailure {
+        check.take(ticks(1, 10));
+        offset += LINE_BYTES + 3;
+
+        assertThatThrownBy(() -> check.take(ticks(12, 12))).hasMessage("the guest's tick 12 follows tick 10");
+    }
+
+    @Test
     void shouldFailWhenASecondLineAfterTheKillIsWrong() throws DemoFailure {
         check.take(ticks(1, 10));
         check.cutAt(offset);
-        List<Tick> wrong =
-                List.of(new Tick(0, offset += LINE_BYTES, 9, 1), new Tick(0, offset += LINE_BYTES, 11, 0xbad));
+        List<Tick> wrong = List.of(line(9, 1), line(11, 0xbad));
 
         assertThatThrownBy(() -> check.take(wrong))
                 .hasMessage(String.format(
@@ -71,7 +120,7 @@ class ChainCheckTest {
 
     @Test
     void shouldFailWhenAStateIsWrong() {
-        assertThatThrownBy(() -> check.take(List.of(new Tick(0, 30, 1, 7))))
+        assertThatThrownBy(() -> check.take(List.of(line(1, 7))))
                 .hasMessage(String.format(
                         "tick 1: the guest's state 0000000000000007 != recomputed %016x", chain.stateAfter(1)));
     }
@@ -103,9 +152,14 @@ class ChainCheckTest {
     private List<Tick> ticks(int from, int to) {
         List<Tick> ticks = new ArrayList<>();
         for (int number = from; number <= to; number++) {
-            offset += LINE_BYTES;
-            ticks.add(new Tick(0, offset, number, chain.stateAfter(number)));
+            ticks.add(line(number, chain.stateAfter(number)));
         }
         return ticks;
+    }
+
+    private Tick line(int number, long state) {
+        long start = offset;
+        offset += LINE_BYTES;
+        return new Tick(0, start, offset, number, state);
     }
 }
