@@ -46,7 +46,8 @@ public class PipelineBenchmark {
                 defaults.deviceStateBytesMax(),
                 defaults.scrubPagesMax(),
                 defaults.claimTimeoutMs());
-        return new PagePipeline(config, PipelineBenchmark::daemon, counts -> {}, SystemNanoClock.INSTANCE);
+        return new PagePipeline(
+                config, PipelineBenchmark::daemon, counts -> {}, (block, page, changed) -> {}, SystemNanoClock.INSTANCE);
     }
 
     private static Thread daemon(Runnable task) {

@@ -18,6 +18,20 @@ public interface DirtyTracker extends AutoCloseable {
      */
     void scanAndArm(DirtyRanges into) throws LinuxException;
 
+    /**
+     * As {@link #scanAndArm(DirtyRanges)}, but leaves hot pages unarmed where it can, so that the next scan lists them again, written or not.
+     *
+     * @param whole whether hot pages are listed, too; if not, nothing is listed but what is armed, and the next whole scan lists them
+     */
+    default void scanAndArmCold(HotPages hot, boolean whole, DirtyRanges into) throws LinuxException {
+        scanAndArm(into);
+    }
+
+    /** Whether {@link #scanAndArmCold} leaves pages unarmed. */
+    default boolean armsSelectively() {
+        return false;
+    }
+
     /** Lists the same without arming; what it lists is listed again by the next {@link #scanAndArm}. While the VM runs, too. */
     void peek(DirtyRanges into) throws LinuxException;
 

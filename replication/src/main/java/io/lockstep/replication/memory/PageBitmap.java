@@ -90,6 +90,16 @@ public final class PageBitmap {
         }
     }
 
+    /** Clears what is set in another of the same limit. */
+    public void andNot(PageBitmap other) {
+        for (int i = 0, count = limit / WORD_BITS; i < count; i++) {
+            long mask = other.words.getLong(i * Long.BYTES);
+            if (mask != 0) {
+                words.putLong(i * Long.BYTES, words.getLong(i * Long.BYTES) & ~mask);
+            }
+        }
+    }
+
     /** Whether a bit is set. */
     public boolean get(int bit) {
         return (words.getLong(bit / WORD_BITS * Long.BYTES) & 1L << bit) != 0;
@@ -97,12 +107,17 @@ public final class PageBitmap {
 
     /** The first set bit at or after one; the limit if there is none. */
     public int nextSet(int from) {
-        return next(from, 0);
+        return next(from, limit, 0);
+    }
+
+    /** The first set bit at or after one and before an end; the end, or something above it, if there is none. */
+    int nextSet(int from, int end) {
+        return next(from, end, 0);
     }
 
     /** The first clear bit at or after one; the limit if there is none. */
     public int nextClear(int from) {
-        return next(from, -1L);
+        return next(from, limit, -1L);
     }
 
     /** How many bits are set. */
@@ -114,15 +129,16 @@ public final class PageBitmap {
         return sum;
     }
 
-    private int next(int from, long flip) {
-        if (from >= limit) {
-            return limit;
+    private int next(int from, int end, long flip) {
+        if (from >= end) {
+            return end;
         }
+        int lastWord = (end - 1) / WORD_BITS;
         int i = from / WORD_BITS;
         long word = (words.getLong(i * Long.BYTES) ^ flip) & -1L << from;
         while (word == 0) {
-            if (++i == limit / WORD_BITS) {
-                return limit;
+            if (++i > lastWord) {
+                return end;
             }
             word = words.getLong(i * Long.BYTES) ^ flip;
         }

@@ -32,6 +32,8 @@ public final class UserfaultTracker implements DirtyTracker {
     /** Its name in configuration and reports. */
     public static final String NAME = "userfaultfd-wp";
 
+    private static final DirtyRanges NOWHERE = (start, end) -> {};
+
     private static final String LINK = "anon_inode:[userfaultfd]";
 
     private final ProcessIdentity process;
@@ -39,6 +41,7 @@ public final class UserfaultTracker implements DirtyTracker {
     private final int remoteFd;
     private final Userfaultfd userfaultfd;
     private final ScanTeam team;
+    private final ColdRanges cold = new ColdRanges();
     private boolean open = true;
 
     private UserfaultTracker(
@@ -148,6 +151,28 @@ public final class UserfaultTracker implements DirtyTracker {
     @Override
     public void scanAndArm(DirtyRanges into) throws LinuxException {
         scan(into, true);
+    }
+
+    @Override
+    public boolean armsSelectively() {
+        return true;
+    }
+
+    /** Only a scan that arms makes the kernel forget a page, and lists it: what the scan before it listed decides where, not what. */
+    @Override
+    public void scanAndArmCold(HotPages hot, boolean whole, DirtyRanges into) throws LinuxException {
+        if (hot.count() == 0) {
+            scanAndArm(into);
+            return;
+        }
+        for (int i = 0, count = regions.size(); i < count; i++) {
+            MemoryRegion region = regions.get(i);
+            cold.begin(hot, region, whole ? into : NOWHERE);
+            team.scan(region.hostAddress(), region.hostEnd(), false, cold);
+            for (int range = 0; range < cold.count(); range++) {
+                team.scan(cold.start(range), cold.end(range), true, into);
+            }
+        }
     }
 
     @Override

@@ -26,6 +26,7 @@ final class EncodeHandler implements EventHandler<PageSlot> {
     private final int index;
     private final int encoders;
     private final PageCodec codec;
+    private final ComparedPages compared;
     private final HandlerRounds rounds;
     private Sequence sequence = new Sequence();
     private boolean epochOpen;
@@ -37,6 +38,7 @@ final class EncodeHandler implements EventHandler<PageSlot> {
             int index,
             int encoders,
             PageCache cache,
+            ComparedPages compared,
             NanoClock clock) {
         this.control = control;
         this.arena = arena;
@@ -44,6 +46,7 @@ final class EncodeHandler implements EventHandler<PageSlot> {
         this.slotMask = slots - 1;
         this.index = index;
         this.encoders = encoders;
+        this.compared = compared;
         this.codec = new PageCodec(cache, clock);
         this.rounds = new HandlerRounds(clock);
     }
@@ -98,6 +101,9 @@ final class EncodeHandler implements EventHandler<PageSlot> {
                     int offset = (int) (sequence & slotMask) * PagePipeline.SLOT_BYTES;
                     slot.payloadBytes = codec.encode(arena, arenaAddress, offset, slot.block, slot.page, slot.flags);
                     slot.encoding = codec.encoding();
+                    if ((slot.flags & PageCodec.FLAG_HOT) != 0) {
+                        compared.page(slot.block, slot.page, codec.changed());
+                    }
                 }
             }
             case SCRUB, VERIFY -> {

@@ -26,6 +26,9 @@ public final class PageCodec {
     /** The slot holds the payload already, encoded by whoever filled it. */
     static final int FLAG_ENCODED = 8;
 
+    /** It is read whether it was written or not: tell whether it changed. */
+    public static final int FLAG_HOT = 16;
+
     /** Prices are in ns a byte times this, so that integers do. */
     public static final long PRICE_SCALE = LinkPrice.SCALE;
 
@@ -50,6 +53,7 @@ public final class PageCodec {
     private final ByteBuffer lz4Scratch = BufferUtil.allocateDirectAligned(SCRATCH_BYTES, 64);
     private final long lz4Address = BufferUtil.address(lz4Scratch);
     private Encoding encoding = Encoding.RAW;
+    private boolean compared;
 
     static {
         if (DELTA_BYTES_MAX + PageDelta.SLACK_BYTES > SCRATCH_BYTES) {
@@ -73,6 +77,11 @@ public final class PageCodec {
         return encoding;
     }
 
+    /** Whether the last page was compared with what was sent before, and differed. */
+    public boolean changed() {
+        return compared && encoding != Encoding.UNCHANGED;
+    }
+
     /** The cache that it keeps up to date. */
     public PageCache cache() {
         return cache;
@@ -92,6 +101,7 @@ public final class PageCodec {
         // offset; cached addresses are whole pages of the cache's; the scratch buffers are SCRATCH_BYTES long.
         long address = pagesAddress + offset;
         long cached = cache.find(block, page);
+        compared = cached != 0;
         if ((flags & FLAG_ZERO) != 0 || PageBytes.isZero(address)) {
             return zero(cached, flags);
         }

@@ -75,8 +75,14 @@ public final class PagePipeline implements AutoCloseable {
      *
      * @param threads names them and makes them daemons
      * @param listener on the sealer's thread
+     * @param compared hears of pages with {@link PageCodec#FLAG_HOT}; on the encoders' threads
      */
-    public PagePipeline(PipelineConfig config, ThreadFactory threads, EpochListener listener, NanoClock clock) {
+    public PagePipeline(
+            PipelineConfig config,
+            ThreadFactory threads,
+            EpochListener listener,
+            ComparedPages compared,
+            NanoClock clock) {
         this.config = config;
         this.clock = clock;
         int slots = config.ringSlots();
@@ -92,7 +98,8 @@ public final class PagePipeline implements AutoCloseable {
         encoders = new EncodeHandler[encoderCount];
         for (int i = 0; i < encoderCount; i++) {
             caches[i] = new PageCache(config.cacheBytes() / encoderCount);
-            encoders[i] = new EncodeHandler(control, memory.buffer(), slots, i, encoderCount, caches[i], clock);
+            encoders[i] =
+                    new EncodeHandler(control, memory.buffer(), slots, i, encoderCount, caches[i], compared, clock);
         }
         counters = new PipelineCounters(caches, control);
         sealer = new SealHandler(control, config, memory.buffer(), fields, counters, listener, clock);

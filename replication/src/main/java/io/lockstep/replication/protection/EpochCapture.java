@@ -6,6 +6,7 @@ import io.lockstep.replication.memory.DirtyLedger;
 import io.lockstep.replication.memory.DirtyRanges;
 import io.lockstep.replication.memory.DirtyTracker;
 import io.lockstep.replication.memory.GuestMemory;
+import io.lockstep.replication.memory.HotPages;
 import io.lockstep.replication.memory.PageBitmap;
 import io.lockstep.replication.memory.PageIndex;
 import io.lockstep.replication.pipeline.PageCodec;
@@ -17,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * Brings written pages from the VM into the pipeline's slots. Capture thread only.
  *
  * <p>Invariants: A page leaves {@code pending} only when it is read, and what is read was armed before: a write during or after the
- * reading is reported by the next scan. What was armed and is not acknowledged stands in the ledger, which outlives this process.
+ * reading is reported by the next scan. A hot page is never armed, so every hold's scan reports it. What was armed and is not acknowledged stands in the ledger, which outlives this process.
  * Nothing is allocated.
  */
 final class EpochCapture {
@@ -33,6 +34,7 @@ final class EpochCapture {
     private final GuestMemory memory;
     private final PopulatedPages populated;
     private final PagePipeline pipeline;
+    private final HotPages hot;
     private final PageBitmap pending;
     private final PageBitmap peeked;
     /** Pages whose content at the peer is not what we sent: no delta may build on it. */
@@ -41,6 +43,7 @@ final class EpochCapture {
     private final DirtyRanges written = this::written;
     private final DirtyRanges seen = this::seen;
     private @Nullable PageBitmap scanned;
+    private boolean inHold;
     private boolean carry;
     private int passingFlag;
     private long claimedFirst = -1;
@@ -57,7 +60,8 @@ final class EpochCapture {
             DirtyLedger ledger,
             GuestMemory memory,
             PopulatedPages populated,
-            PagePipeline pipeline) {
+            PagePipeline pipeline,
+            HotPages hot) {
         this.index = index;
         this.tracker = tracker;
         this.discards = discards;
@@ -65,6 +69,7 @@ final class EpochCapture {
         this.memory = memory;
         this.populated = populated;
         this.pipeline = pipeline;
+        this.hot = hot;
         this.pending = new PageBitmap(index.limit());
         this.peeked = new PageBitmap(index.limit());
         this.healed = new PageBitmap(index.limit());
@@ -112,16 +117,36 @@ final class EpochCapture {
         passingFlag = on ? PageCodec.FLAG_PASSING : 0;
     }
 
-    /** Adds what was written since the last arming, and arms. The VM is held, or early arming is safe. */
-    void scanAndArm(long epoch) throws LinuxException {
+    /** Adds what was written since the last arming, and arms all but hot pages. The VM is held. */
+    void scanHeld(long epoch) throws LinuxException {
+        scan(epoch, true);
+    }
+
+    /** Adds what was written since the last arming, but for hot pages, and arms it. Early arming is safe. */
+    void scanAhead(long epoch) throws LinuxException {
+        scan(epoch, false);
+    }
+
+    private void scan(long epoch, boolean whole) throws LinuxException {
         ledger.beginScan(epoch);
         if (carry) {
             carry = false;
             ledger.carryPending();
         }
-        tracker.scanAndArm(written);
+        inHold = whole;
+        tracker.scanAndArmCold(hot, whole, written);
         discards.collect(ledger, pending, populated);
         scanned = ledger.endScan(epoch);
+    }
+
+    /** A hold is over, and all that it listed was read: learns which pages are hot. */
+    void learn() {
+        hot.holdEnded();
+    }
+
+    /** Pages that every hold reads. */
+    int hotCount() {
+        return hot.count();
     }
 
     /** The held pages may have been read while the VM ran: the whole epoch is to be read again. */
@@ -148,9 +173,18 @@ final class EpochCapture {
         return peeked.cardinality();
     }
 
-    /** Reads what the last {@link #peek} listed, ahead of the stop, which lists and reads it again; unchanged pages are not sent twice. */
-    void copyPeeked(int pagesMax) throws LinuxException, PipelineException {
+    /**
+     * Reads what was written since the last arming, but for hot pages, ahead of the stop, which lists and reads it again; unchanged pages are
+     * not sent twice.
+     *
+     * @return the pages that were written
+     */
+    int copyPeeked(int pagesMax) throws LinuxException, PipelineException {
+        peek();
+        hot.removeFrom(peeked);
+        int pages = peeked.cardinality();
         copyRunning(peeked, pagesMax);
+        return pages;
     }
 
     /** Reads pending pages into slots while the guest runs, and hands them over at once; up to a number of pages. */
@@ -263,7 +297,7 @@ final class EpochCapture {
                     memory.add(flat, run);
                 }
                 for (int i = 0; i < run; i++) {
-                    pipeline.describe(slot + i, block, flat + i - blockFirst, flags | healing(flat + i));
+                    pipeline.describe(slot + i, block, flat + i - blockFirst, flags | perPage(flat + i));
                 }
                 pages.clear(flat, flat + run);
                 slot += run;
@@ -274,12 +308,13 @@ final class EpochCapture {
         return flat;
     }
 
-    private int healing(int flat) {
-        if (!healed.get(flat)) {
-            return 0;
+    private int perPage(int flat) {
+        int flags = hot.contains(flat) ? PageCodec.FLAG_HOT : 0;
+        if (healed.get(flat)) {
+            healed.clear(flat, flat + 1);
+            flags |= PageCodec.FLAG_WHOLE;
         }
-        healed.clear(flat, flat + 1);
-        return PageCodec.FLAG_WHOLE;
+        return flags;
     }
 
     private void readSlots(long slot, int flat, int pageCount) throws LinuxException {
@@ -302,6 +337,9 @@ final class EpochCapture {
             int pageCount = pagesOfOneBlock(flat, at, end);
             populated.written(flat, flat + pageCount);
             pending.set(flat, flat + pageCount);
+            if (inHold) {
+                hot.listed(flat, flat + pageCount);
+            }
             at += (long) pageCount * RamBlock.PAGE_BYTES;
         }
     }

@@ -421,7 +421,7 @@ final class EpochLoop {
     /** Arms the tracking, at a stop unless it is safe without. */
     private void arm() throws LockstepException, LinuxException {
         if (earlyArmingSafe) {
-            capture.scanAndArm(epoch);
+            capture.scanAhead(epoch);
         } else if (hold(NO_PAGES) == Hold.VOID) {
             capture.rereadEpoch();
         }
@@ -431,12 +431,11 @@ final class EpochLoop {
     private void preCopy() throws LinuxException, PipelineException {
         preCopied = true;
         if (earlyArmingSafe) {
-            capture.scanAndArm(epoch);
+            capture.scanAhead(epoch);
             preCopiedPages = capture.pendingCount();
             capture.copyRunning(pagesHeldMax);
         } else {
-            preCopiedPages = capture.peek();
-            capture.copyPeeked(pagesHeldMax);
+            preCopiedPages = capture.copyPeeked(pagesHeldMax);
         }
     }
 
@@ -449,7 +448,7 @@ final class EpochLoop {
         }
         int before = Integer.MAX_VALUE;
         for (int pass = 0; pass < APPROACH_PASSES_MAX; pass++) {
-            capture.scanAndArm(epoch);
+            capture.scanAhead(epoch);
             int pages = capture.pendingCount();
             if (pages < PRE_COPY_PAGES_MIN || pages > before / 2) {
                 return;
@@ -475,6 +474,7 @@ final class EpochLoop {
         long boundary = save.boundaryNs();
         pace.paused(save.beginNs(), boundary, save.resumedNs() - save.beginNs());
         if (outcome == Hold.WHOLE) {
+            capture.learn();
             devices.check(lastStateBytes, boundary);
             disks.requireIntact(events.jobEnded());
             disks.takeMarked();
@@ -527,7 +527,7 @@ final class EpochLoop {
                 throw new LockstepException("switchover-busy", "QEMU did not reach a boundary: its disks are slow");
             }
             holdOutput();
-            capture.scanAndArm(epoch);
+            capture.scanHeld(epoch);
             lastDirty = capture.pendingCount();
             copyInHold(lastDirty);
             ByteBuffer state = pipeline.deviceStateBytes().clear();
@@ -610,12 +610,12 @@ final class EpochLoop {
         try {
             if (reached) {
                 holdOutput();
-                capture.scanAndArm(epoch);
+                capture.scanHeld(epoch);
                 scannedNs = System.nanoTime();
                 int pages = capture.pendingCount();
                 lastDirty = pages + preCopiedPages;
                 lastHeld = pages;
-                latePages += pages;
+                latePages += Math.max(0, pages - capture.hotCount());
                 boolean all = overloads >= OVERLOADS_MAX && pagesMax != NO_PAGES;
                 if (all || pages <= pagesMax) {
                     copyInHold(pages);

@@ -20,6 +20,7 @@ import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.memory.DirtyLedger;
 import io.lockstep.replication.memory.DirtyTracker;
 import io.lockstep.replication.memory.GuestMemory;
+import io.lockstep.replication.memory.HotPages;
 import io.lockstep.replication.memory.LedgerIdentity;
 import io.lockstep.replication.memory.ScanVector;
 import io.lockstep.replication.memory.TrackerFactory;
@@ -58,6 +59,9 @@ public final class ProtectedVm implements AutoCloseable {
 
     /** Large TLS writes, small enough that the peer journals one while the next is encoded. */
     private static final int BATCH_BYTES = 256 << 10;
+
+    /** The part of the ring that pages read in every hold may fill; a hold may fill half of it. */
+    private static final int HOT_SHARE = 2;
 
     /** 32 kB to 170 kB are usual. */
     private static final int DEVICE_STATE_BYTES_MAX = 512 << 10;
@@ -129,12 +133,14 @@ public final class ProtectedVm implements AutoCloseable {
         memory = new GuestMemory(vm.process().pid(), vm.index());
         populated = vm.populatedPages();
         discards = vm.discards();
+        HotPages hot = new HotPages(vm.index(), tracker.armsSelectively() ? settings.ringSlots() / HOT_SHARE : 0);
         pipeline = new PagePipeline(
                 pipelineConfig(settings),
                 r -> daemon(r, "pipeline-" + ticket.vmName()),
                 counts -> {},
+                hot::compared,
                 SystemNanoClock.INSTANCE);
-        capture = new EpochCapture(vm.index(), tracker, discards, ledger, memory, populated, pipeline);
+        capture = new EpochCapture(vm.index(), tracker, discards, ledger, memory, populated, pipeline, hot);
         DeviceWatch devices = new DeviceWatch(vm.qmp());
         save = new HeldSave(vm.qmp(), vm.pidfd());
         guard = new PauseGuard(save, settings.pauseMsMax() * 1_000_000L);

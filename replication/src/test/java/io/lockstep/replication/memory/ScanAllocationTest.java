@@ -65,6 +65,7 @@ class ScanAllocationTest {
         private final NativeBlock pages = new NativeBlock(512 * 4096);
         private final GuestMemory memory;
         private final PageBitmap punched;
+        private final HotPages hot;
         private long epoch;
 
         Epochs(WatchedProcess process, DirtyLedger ledger, DirtyTracker tracker, DiscardWatch discards, Pipe pipe) {
@@ -74,6 +75,7 @@ class ScanAllocationTest {
             this.pipe = pipe;
             this.memory = new GuestMemory(process.helper.pid(), process.index);
             this.punched = new PageBitmap(process.index.limit());
+            this.hot = new HotPages(process.index, 64);
             poll.set(0, pipe.readFd(), Poll.IN);
         }
 
@@ -81,13 +83,16 @@ class ScanAllocationTest {
             for (int i = 0; i < count; i++) {
                 ledger.beginScan(epoch);
                 tracker.peek(ledger.sink());
-                tracker.scanAndArm(ledger.sink());
+                tracker.scanAndArmCold(hot, true, ledger.sink());
                 discards.discarded(punched);
                 PageBitmap dirty = ledger.endScan(epoch);
                 // Two pages of each block stand for what was written.
                 dirty.set(0, 2);
                 dirty.set(128, 130);
                 copy(dirty);
+                hot.listed(0, 2);
+                hot.compared(0, 1, i % 20 == 0);
+                hot.holdEnded();
                 poll.await(0);
                 pipe.available();
                 pipe.read(pages.address(), 1);

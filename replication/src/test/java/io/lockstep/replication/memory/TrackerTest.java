@@ -10,7 +10,12 @@ import io.lockstep.linux.NativeBlock;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.ProcMaps;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -54,6 +59,84 @@ class TrackerTest {
             assertThat(process.pages(tracker::scanAndArm)).isEmpty();
             tracker.detach();
         }
+    }
+
+    @Test
+    void shouldLeaveHotPagesUnarmedAndListThemInWholeScansOnly() throws Exception {
+        try (DirtyTracker tracker = open("private", UserfaultTracker.NAME)) {
+            process.pages(tracker::scanAndArm);
+            HotPages hot = hot(tracker, 5, 6, 700);
+            process.helper.write(5, 1);
+            process.helper.write(300, 1);
+            process.helper.write(700, 1);
+            assertThat(process.pages(into -> tracker.scanAndArmCold(hot, false, into)))
+                    .containsExactly(300L);
+            assertThat(process.pages(into -> tracker.scanAndArmCold(hot, true, into)))
+                    .as("page 6 is armed since before, and was not written")
+                    .containsExactly(5L, 700L);
+            assertThat(process.pages(into -> tracker.scanAndArmCold(hot, true, into)))
+                    .as("not written, but not armed either")
+                    .containsExactly(5L, 700L);
+            assertThat(process.pages(tracker::scanAndArm)).containsExactly(5L, 700L);
+            assertThat(process.pages(tracker::peek)).isEmpty();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"private,3", "private,100", "memfd,3", "memfd,100"})
+    void shouldListEveryWrittenPageInTheNextWholeScanWhateverIsHot(String kind, int oneHotIn) throws Exception {
+        Random random = new Random(oneHotIn);
+        try (DirtyTracker tracker = open(kind, UserfaultTracker.NAME)) {
+            assertThat(tracker.armsSelectively()).isTrue();
+            process.pages(tracker::scanAndArm);
+            HotPages hot = hot(
+                    tracker,
+                    IntStream.range(0, WatchedProcess.PAGES)
+                            .filter(page -> page != WatchedProcess.FIRST_PAGES && random.nextInt(oneHotIn) == 0)
+                            .toArray());
+            Set<Long> unarmed = new HashSet<>();
+            for (int round = 0; round < 60; round++) {
+                Set<Long> expected = new TreeSet<>();
+                for (int scan = random.nextInt(3); scan >= 0; scan--) {
+                    for (int write = random.nextInt(200); write > 0; write--) {
+                        long page = random.nextInt(WatchedProcess.PAGES);
+                        if (page != WatchedProcess.FIRST_PAGES) {
+                            process.helper.write(page, round);
+                            expected.add(page);
+                        }
+                    }
+                    boolean whole = scan == 0;
+                    List<Long> listed = process.pages(into -> tracker.scanAndArmCold(hot, whole, into));
+                    Set<Long> mayBeListed = new HashSet<>(expected);
+                    mayBeListed.addAll(unarmed);
+                    assertThat(listed).as("round %d", round).isSubsetOf(mayBeListed);
+                    if (whole) {
+                        assertThat(listed).as("round %d", round).containsAll(expected);
+                        unarmed.clear();
+                        unarmed.addAll(process.pages(tracker::peek));
+                        assertThat(unarmed).as("round %d", round).allMatch(page -> hot.contains(process.flat(page)));
+                    } else {
+                        listed.forEach(expected::remove);
+                        assertThat(expected).as("round %d", round).allMatch(page -> hot.contains(process.flat(page)));
+                    }
+                }
+            }
+        }
+    }
+
+    /** Makes these pages hot, and everything armed. */
+    private HotPages hot(DirtyTracker tracker, int... pages) throws Exception {
+        HotPages hot = new HotPages(process.index, pages.length);
+        for (int i = 0; i < HotPages.SCANS; i++) {
+            for (int page : pages) {
+                int flat = process.flat(page);
+                hot.listed(flat, flat + 1);
+            }
+            hot.holdEnded();
+        }
+        assertThat(hot.count()).isEqualTo(pages.length);
+        process.pages(tracker::scanAndArm);
+        return hot;
     }
 
     @Test

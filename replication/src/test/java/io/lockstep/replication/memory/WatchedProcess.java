@@ -11,6 +11,7 @@ import java.util.TreeSet;
 final class WatchedProcess implements AutoCloseable {
     static final int FIRST_PAGES = 100;
     static final int SECOND_PAGES = 923;
+    static final int PAGES = FIRST_PAGES + 1 + SECOND_PAGES;
 
     final PageHelper helper;
     final List<MemoryRegion> regions;
@@ -18,7 +19,7 @@ final class WatchedProcess implements AutoCloseable {
 
     WatchedProcess(String kind) throws IOException, InterruptedException {
         helper = new PageHelper();
-        helper.map(kind, FIRST_PAGES + 1 + SECOND_PAGES, "-");
+        helper.map(kind, PAGES, "-");
         regions = List.of(
                 new MemoryRegion(new RamBlock(0, "pc.ram", FIRST_PAGES * PageHelper.PAGE, 4096, true), helper.page(0)),
                 new MemoryRegion(
@@ -30,6 +31,11 @@ final class WatchedProcess implements AutoCloseable {
     /** Number, in the helper, of a page by flat index. */
     long helperPage(int flat) {
         return (index.hostAddress(flat) - helper.page(0)) / PageHelper.PAGE;
+    }
+
+    /** Flat index of one of the helper's pages. */
+    int flat(long page) {
+        return index.flatOfAddress(helper.page(0) + page * PageHelper.PAGE);
     }
 
     /** Collects ranges as the helper's page numbers. */

@@ -15,7 +15,9 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import org.agrona.concurrent.SystemNanoClock;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -30,11 +32,13 @@ class PagePipelineTest {
 
     private final MemoryChannel.Pair link = MemoryChannel.pair(256, 5_000);
     private final List<String> sent = Collections.synchronizedList(new ArrayList<>());
+    private final Map<Integer, Boolean> compared = new ConcurrentHashMap<>();
     private final PagePipeline pipeline = new PagePipeline(
             SMALL,
             PagePipelineTest::daemon,
             counts -> sent.add(counts.kind() + " " + counts.epoch() + " pages " + counts.pageCount() + " unchanged "
                     + counts.pages(Encoding.UNCHANGED)),
+            (block, page, changed) -> compared.put(page, changed),
             SystemNanoClock.INSTANCE);
 
     private static Thread daemon(Runnable task) {
@@ -118,6 +122,33 @@ class PagePipelineTest {
         pipeline.epochEnd(epoch, kind, RunState.RUNNING, epoch, 1_000, kind == EpochKind.SYNC ? 0 : 1000);
     }
 
+    @Test
+    void shouldTellOfHotPagesWhetherTheyChanged() throws Exception {
+        PageModel guest = new PageModel(300, 20);
+        guest.blocks[0][5][0] = 1;
+        guest.blocks[0][6][0] = 1;
+        pipeline.attach(link.left(), 1_000);
+        assertThat(hotEpoch(guest, 0)).as("never sent before").isEqualTo(Map.of(5, false, 6, false));
+        guest.blocks[0][5][0] = 2;
+        assertThat(hotEpoch(guest, 1)).isEqualTo(Map.of(5, true, 6, false));
+        assertThat(hotEpoch(guest, 2)).isEqualTo(Map.of(5, false, 6, false));
+    }
+
+    /** Pages 5 and 6 as hot ones, page 7 as any other. */
+    private Map<Integer, Boolean> hotEpoch(PageModel guest, int epoch) throws PipelineException {
+        compared.clear();
+        pipeline.epochBegin(epoch, EpochKind.DELTA, epoch);
+        for (int page = 5; page <= 7; page++) {
+            long at = pipeline.claim(1);
+            fill(at, guest, 0, page, page == 7 ? 0 : PageCodec.FLAG_HOT);
+            pipeline.publish(at, at);
+        }
+        pipeline.deviceState().setMemory(0, 1000, (byte) epoch);
+        pipeline.epochEnd(epoch, EpochKind.DELTA, RunState.RUNNING, epoch, 1_000, 1000);
+        pipeline.awaitDrained(5_000);
+        return compared;
+    }
+
     private void fill(long sequence, PageModel guest, int block, int page, int flags) {
         byte[] content = guest.blocks[block][page];
         pipeline.slots().putBytes(pipeline.offset(sequence), content);
@@ -128,8 +159,12 @@ class PagePipelineTest {
     void shouldCountStallsOfEachThreadAndNoneWhileItHasNothingToDo() throws Exception {
         AtomicLong nowNs = new AtomicLong();
         AtomicLong stepNs = new AtomicLong();
-        try (PagePipeline watched =
-                new PagePipeline(SMALL, PagePipelineTest::daemon, counts -> {}, () -> nowNs.addAndGet(stepNs.get()))) {
+        try (PagePipeline watched = new PagePipeline(
+                SMALL,
+                PagePipelineTest::daemon,
+                counts -> {},
+                (block, page, changed) -> {},
+                () -> nowNs.addAndGet(stepNs.get()))) {
             assertThat(watched.rounds()).containsOnlyKeys("encode-0", "encode-1", "send");
             watched.attach(link.left(), 1_000);
             long epochs = 0;

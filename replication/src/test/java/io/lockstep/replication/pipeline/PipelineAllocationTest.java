@@ -38,6 +38,7 @@ class PipelineAllocationTest {
                 new PipelineConfig(1024, 2, 2 << 20, 64 << 10, 64 << 10, 16, 10_000),
                 this::thread,
                 counts -> {},
+                (block, page, changed) -> {},
                 SystemNanoClock.INSTANCE)) {
             pipeline.attach(new Discard(), 1_000);
             threads.add(Thread.currentThread());
