@@ -11,6 +11,7 @@ import io.lockstep.agent.policy.HostHealth;
 import io.lockstep.agent.policy.NewVms;
 import io.lockstep.agent.supervisor.ProgressSource;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import io.lockstep.replication.journal.JournalLimits;
 import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.Identity;
@@ -26,6 +27,7 @@ import io.lockstep.replication.replica.ReplicaHost;
 import io.lockstep.replication.replica.ReplicaListener;
 import io.lockstep.replication.replica.ReplicaState;
 import io.lockstep.replication.wire.AckLevel;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -71,14 +73,14 @@ final class LockstepDaemon implements Daemon {
         EventLog events = new EventLog();
         Identity identity = Identity.openOrCreate(paths.identity());
         LinkDialer dialer = new LinkDialer(identity, LinkTimeouts.DEFAULT);
-        Standbys standbys = new Standbys(config, paths.run().resolve("standby"));
+        Path drillDirectory = passable(paths.run().resolve("drill"));
+        Standbys standbys = new Standbys(config, passable(paths.run().resolve("standby")));
         HostHealth health = new HostHealth();
         ActionLog actions = new ActionLog(events);
         NewVms newVms = new NewVms(config, health, actions);
         HostIdentity host = HostIdentity.current(sameHostForTesting);
         Protections protections = new Protections(paths, config, dialer, events, host, health);
         protections.takeUp();
-        Path drillDirectory = paths.run().resolve("drill");
         ReplicaHost replicas = new ReplicaHost(
                 replicaConfig(paths, config, host),
                 standbys,
@@ -135,6 +137,18 @@ final class LockstepDaemon implements Daemon {
             protections.close();
             replicas.close();
             throw e;
+        }
+    }
+
+    /** Each VM's user has a directory of its own in there. */
+    private static Path passable(Path directory) throws LockstepException {
+        try {
+            return PassableDirectory.create(directory, directory);
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "directories-not-writable",
+                    "cannot make " + directory + ": " + e + ". Correct its owner or mode.",
+                    e);
         }
     }
 

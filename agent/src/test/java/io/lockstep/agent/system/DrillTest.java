@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -237,6 +238,13 @@ class DrillTest {
             assertThat(run.processors()).isEqualTo(2);
             assertThat(left(hosts)).isEmpty();
             hosts.a().verify("vm1");
+            // The unit's umask is not this test's: that user gets through by these modes.
+            for (String above : List.of("standby", "drill")) {
+                Path passed = hosts.b().paths().run().resolve(above);
+                assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(passed)))
+                        .as(above)
+                        .isEqualTo("rwx--x--x");
+            }
         }
     }
 
