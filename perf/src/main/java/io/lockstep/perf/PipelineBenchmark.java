@@ -47,7 +47,11 @@ public class PipelineBenchmark {
                 defaults.scrubPagesMax(),
                 defaults.claimTimeoutMs());
         return new PagePipeline(
-                config, PipelineBenchmark::daemon, counts -> {}, (block, page, changed) -> {}, SystemNanoClock.INSTANCE);
+                config,
+                PipelineBenchmark::daemon,
+                counts -> {},
+                (block, page, changed) -> {},
+                SystemNanoClock.INSTANCE);
     }
 
     private static Thread daemon(Runnable task) {

@@ -3,32 +3,37 @@ package io.lockstep.replication.memory;
 import java.util.concurrent.atomic.AtomicLongArray;
 
 /**
- * Pages that the guest writes in most epochs. To arm one costs the guest a fault and tells what is known beforehand, so a tracker that
+ * Pages that the guest writes in many epochs. To arm one costs the guest a fault and tells what is known beforehand, so a tracker that
  * {@link DirtyTracker#armsSelectively()} leaves it unarmed, and every hold reads it.
  *
- * <p>A fault costs 1 µs on a processor of its own and 14 µs within a virtual machine, reading a page in a hold 0.3 µs, so a page that is written
- * in one epoch of four is worth it. It becomes hot when {@link #LISTED_MIN} of {@link #SCANS} holds in a row have listed it, and ceases to be when
- * its content did not change for {@link #UNCHANGED_MAX} epochs, or nobody could tell: the encoder compares it with what it last sent. This is about
- * speed alone: whatever is taken for hot, a page that is not armed is always listed by the next whole scan.
+ * <p>How often a page must be written to be worth that depends on what a fault costs ({@link FaultCost}): with 1 µs every other epoch, with the 14 µs
+ * of a virtual machine one of eleven. A page becomes hot when the scans of {@link #SCANS} epochs have listed it so often, and ceases to be when its
+ * content did not change for some epochs, or nobody could tell: the encoder compares it with what it last sent. This is about speed alone: whatever
+ * is taken for hot, a page that is not armed is always listed by the next whole scan.
  *
  * <p>Capture thread only, but for {@link #compared}. Allocates nothing after construction.
  */
 public final class HotPages {
-    /** Holds of a window: long enough to tell a page that is written now and then, short enough to follow the load. */
-    public static final int SCANS = 4;
+    /** Epochs of a window: enough to tell a page that is written in one of eleven from one that is written in one of sixty. */
+    static final int SCANS = 32;
 
-    /** Holds of a window that must have listed a page. */
-    static final int LISTED_MIN = 2;
+    /** What it costs to read a page and find it unchanged: 0.3 µs in the hold, the rest on an encoder's thread. */
+    private static final long READ_NS = 1_000;
 
-    /** Epochs in which a hot page may stay as it is. */
-    static final int UNCHANGED_MAX = 4;
+    /** A page may be written twice in a short time by chance. */
+    private static final int LISTED_MIN_LEAST = 3;
+
+    /** A page that was not written for so many epochs is soon not hot, whatever a fault costs. */
+    private static final int UNCHANGED_MAX_MOST = 16;
+
+    private static final int UNCHANGED_MAX_LEAST = 2;
 
     private static final int WORD_BITS = 64;
 
     private final PageIndex index;
     private final int max;
     private final PageBitmap hot;
-    /** Pages that a hold of this window has listed, and how many have. */
+    /** Pages that the scans of this window have listed, and how often. */
     private final PageBitmap seen;
 
     private final byte[] listed;
@@ -37,11 +42,18 @@ public final class HotPages {
 
     private final AtomicLongArray unchanged;
     private volatile boolean anyUnchanged;
+    private final int unchangedMax;
+    private final int listedMin;
     private int count;
     private int scans;
 
-    /** @param max pages that may be hot at once; 0 for none ever */
-    public HotPages(PageIndex index, int max) {
+    /**
+     * @param max pages that may be hot at once; 0 for none ever
+     * @param faultNs what the first write to an armed page costs the guest
+     */
+    public HotPages(PageIndex index, int max, long faultNs) {
+        this.unchangedMax = (int) Math.max(UNCHANGED_MAX_LEAST, Math.min(faultNs / READ_NS, UNCHANGED_MAX_MOST));
+        this.listedMin = Math.max(LISTED_MIN_LEAST, SCANS / unchangedMax);
         this.index = index;
         this.max = max;
         this.hot = new PageBitmap(index.limit());
@@ -49,6 +61,16 @@ public final class HotPages {
         this.listed = new byte[max == 0 ? 0 : index.limit()];
         this.unchangedEpochs = new byte[max == 0 ? 0 : index.limit()];
         this.unchanged = new AtomicLongArray(max == 0 ? 0 : index.limit() / WORD_BITS);
+    }
+
+    /** How often the scans of a window must have listed a page. */
+    int listedMin() {
+        return listedMin;
+    }
+
+    /** Epochs in a row after which a page that did not change is not hot any more. */
+    int unchangedMax() {
+        return unchangedMax;
     }
 
     /** The numbering of the pages. */
@@ -78,7 +100,7 @@ public final class HotPages {
         }
     }
 
-    /** The scan of a hold lists these pages, end exclusive. */
+    /** A scan, in a hold or ahead of it, lists these pages, end exclusive: each time the guest has paid a fault, unless they are hot. */
     public void listed(int from, int end) {
         if (max == 0) {
             return;
@@ -109,7 +131,7 @@ public final class HotPages {
             }
         }
         for (int flat = seen.nextSet(0); flat < seen.limit(); flat = seen.nextSet(flat + 1)) {
-            if (listed[flat] >= LISTED_MIN && count < max && !hot.get(flat)) {
+            if (listed[flat] >= listedMin && count < max && !hot.get(flat)) {
                 hot.set(flat, flat + 1);
                 count++;
             }
@@ -122,7 +144,7 @@ public final class HotPages {
     public void compared(int block, int page, boolean changed) {
         int flat = index.flat(block, page);
         int epochs = changed ? 0 : unchangedEpochs[flat] + 1;
-        if (epochs == UNCHANGED_MAX) {
+        if (epochs == unchangedMax) {
             epochs = 0;
             setUnchanged(flat);
         }

@@ -43,7 +43,6 @@ final class EpochCapture {
     private final DirtyRanges written = this::written;
     private final DirtyRanges seen = this::seen;
     private @Nullable PageBitmap scanned;
-    private boolean inHold;
     private boolean carry;
     private int passingFlag;
     private long claimedFirst = -1;
@@ -133,7 +132,6 @@ final class EpochCapture {
             carry = false;
             ledger.carryPending();
         }
-        inHold = whole;
         tracker.scanAndArmCold(hot, whole, written);
         discards.collect(ledger, pending, populated);
         scanned = ledger.endScan(epoch);
@@ -337,9 +335,7 @@ final class EpochCapture {
             int pageCount = pagesOfOneBlock(flat, at, end);
             populated.written(flat, flat + pageCount);
             pending.set(flat, flat + pageCount);
-            if (inHold) {
-                hot.listed(flat, flat + pageCount);
-            }
+            hot.listed(flat, flat + pageCount);
             at += (long) pageCount * RamBlock.PAGE_BYTES;
         }
     }

@@ -19,6 +19,7 @@ import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.memory.DirtyLedger;
 import io.lockstep.replication.memory.DirtyTracker;
+import io.lockstep.replication.memory.FaultCost;
 import io.lockstep.replication.memory.GuestMemory;
 import io.lockstep.replication.memory.HotPages;
 import io.lockstep.replication.memory.LedgerIdentity;
@@ -133,7 +134,8 @@ public final class ProtectedVm implements AutoCloseable {
         memory = new GuestMemory(vm.process().pid(), vm.index());
         populated = vm.populatedPages();
         discards = vm.discards();
-        HotPages hot = new HotPages(vm.index(), tracker.armsSelectively() ? settings.ringSlots() / HOT_SHARE : 0);
+        HotPages hot = new HotPages(
+                vm.index(), tracker.armsSelectively() ? settings.ringSlots() / HOT_SHARE : 0, FaultCost.measureNs());
         pipeline = new PagePipeline(
                 pipelineConfig(settings),
                 r -> daemon(r, "pipeline-" + ticket.vmName()),

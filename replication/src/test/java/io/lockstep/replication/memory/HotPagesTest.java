@@ -5,20 +5,30 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.lockstep.replication.RamBlock;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class HotPagesTest {
     private static final int MAX = 4;
 
     private final PageIndex index =
             new PageIndex(List.of(new MemoryRegion(new RamBlock(0, "pc.ram", 256 * 4096, 4096, true), 0x10_0000)));
-    private final HotPages hot = new HotPages(index, MAX);
+    private final HotPages hot = new HotPages(index, MAX, 0);
+
+    @ParameterizedTest
+    @CsvSource({"0, 2, 16", "1_000, 2, 16", "4_000, 4, 8", "14_000, 14, 3", "100_000, 16, 3"})
+    void shouldAskForFewerWritesWhenAFaultIsDear(String faultNs, int unchangedMax, int listedMin) {
+        HotPages dear = new HotPages(index, MAX, Long.parseLong(faultNs.replace("_", "")));
+        assertThat(dear.unchangedMax()).isEqualTo(unchangedMax);
+        assertThat(dear.listedMin()).isEqualTo(listedMin);
+    }
 
     @Test
-    void shouldMakePagesHotWhenHalfOfTheHoldsOfAWindowListedThem() {
-        hold(hot, 3, 9);
-        hold(hot, 70);
-        hold(hot);
-        hold(hot, 3, 70);
+    void shouldMakePagesHotWhenEnoughHoldsOfAWindowListedThem() {
+        for (int i = 1; i <= HotPages.SCANS; i++) {
+            assertThat(hot.count()).isZero();
+            hold(hot, i <= hot.listedMin() ? new int[] {3, 70} : i == HotPages.SCANS ? new int[] {9} : new int[0]);
+        }
         assertThat(hot.count()).isEqualTo(2);
         assertThat(hot.contains(3)).isTrue();
         assertThat(hot.contains(70)).isTrue();
@@ -29,12 +39,14 @@ class HotPagesTest {
 
     @Test
     void shouldNotCountHoldsOfAnEarlierWindow() {
-        for (int hold = 1; hold < HotPages.SCANS; hold++) {
+        for (int i = 1; i < HotPages.SCANS; i++) {
             hold(hot);
         }
         hold(hot, 1);
-        hold(hot, 1);
-        for (int hold = 1; hold < HotPages.SCANS; hold++) {
+        for (int i = 1; i < hot.listedMin(); i++) {
+            hold(hot, 1);
+        }
+        for (int i = hot.listedMin(); i <= HotPages.SCANS; i++) {
             hold(hot);
         }
         assertThat(hot.count()).isZero();
@@ -51,11 +63,11 @@ class HotPagesTest {
     @Test
     void shouldDropAPageWhenItsContentDidNotChangeForSomeEpochs() {
         window(hot, 1, 2);
-        for (int epoch = 1; epoch < HotPages.UNCHANGED_MAX; epoch++) {
+        for (int epoch = 1; epoch < hot.unchangedMax(); epoch++) {
             hot.compared(0, 2, false);
         }
         hot.compared(0, 2, true);
-        for (int epoch = 1; epoch < HotPages.UNCHANGED_MAX; epoch++) {
+        for (int epoch = 1; epoch < hot.unchangedMax(); epoch++) {
             hot.compared(0, 2, false);
         }
         hold(hot, 1, 2);
@@ -70,7 +82,7 @@ class HotPagesTest {
     @Test
     void shouldPassOverWordsOfPagesThatAreNotHotAnyMore() {
         window(hot, 1, 2);
-        for (int epoch = 0; epoch < HotPages.UNCHANGED_MAX; epoch++) {
+        for (int epoch = 0; epoch < hot.unchangedMax(); epoch++) {
             hot.compared(0, 77, false);
         }
         hold(hot, 1, 2);
@@ -87,7 +99,7 @@ class HotPagesTest {
 
     @Test
     void shouldMakeNoPageHotWhenNoneIsAllowed() {
-        HotPages none = new HotPages(index, 0);
+        HotPages none = new HotPages(index, 0, 0);
         window(none, 1, 2);
         assertThat(none.count()).isZero();
         assertThat(none.contains(1)).isFalse();

@@ -75,7 +75,7 @@ class ScanAllocationTest {
             this.pipe = pipe;
             this.memory = new GuestMemory(process.helper.pid(), process.index);
             this.punched = new PageBitmap(process.index.limit());
-            this.hot = new HotPages(process.index, 64);
+            this.hot = new HotPages(process.index, 64, 0);
             poll.set(0, pipe.readFd(), Poll.IN);
         }
 

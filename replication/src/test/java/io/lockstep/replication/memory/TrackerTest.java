@@ -126,7 +126,7 @@ class TrackerTest {
 
     /** Makes these pages hot, and everything armed. */
     private HotPages hot(DirtyTracker tracker, int... pages) throws Exception {
-        HotPages hot = new HotPages(process.index, pages.length);
+        HotPages hot = new HotPages(process.index, pages.length, 0);
         for (int i = 0; i < HotPages.SCANS; i++) {
             for (int page : pages) {
                 int flat = process.flat(page);
