@@ -152,17 +152,27 @@ final class Routes {
         Jobs.Verb run = verb(endpoint, vm, body);
         String verb = path.get(2);
         String name = VmSelector.parse(vm).value();
+        // First: what the key began may have removed the VM.
         if (wish.idempotencyKey != null) {
             Job earlier = jobs.known(wish.idempotencyKey, verb, name, wish.text);
             if (earlier != null) {
                 return new Answer(202, earlier.view(), null);
             }
         }
+        operations.vmName(subject(endpoint), vm);
         if (wish.ifMatch != null) {
             EntityTag.check(wish.ifMatch, String.valueOf(vm(vm).tag()), name);
         }
         return new Answer(
                 202, jobs.start(verb, name, run, wish.idempotencyKey, wish.text).view(), null);
+    }
+
+    private static VmOperations.Subject subject(Endpoint endpoint) {
+        return switch (endpoint) {
+            case PROTECT, DRY_RUN, FLOOR -> VmOperations.Subject.QEMU;
+            case FAILOVER, DRILL, DISCARD -> VmOperations.Subject.REPLICA;
+            default -> VmOperations.Subject.PROTECTION;
+        };
     }
 
     private static byte[] recording(JsonTree body) throws BadRequestException {
