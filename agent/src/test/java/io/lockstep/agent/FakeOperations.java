@@ -50,6 +50,9 @@ public class FakeOperations implements VmOperations {
     /** What the last protect asked for. */
     public final AtomicReference<ProtectRequest> request = new AtomicReference<>();
 
+    /** The process of {@code slow}; its QMP socket is {@code /run/slow.qmp}. */
+    public static final String SLOW_PID = "4712";
+
     /** Protect of {@code slow} ends when this is counted down. */
     public final CountDownLatch slowProtect = new CountDownLatch(1);
 
@@ -213,9 +216,14 @@ public class FakeOperations implements VmOperations {
 
     @Override
     public String vmName(Subject subject, String vm) throws LockstepException {
-        String name = VmSelector.parse(vm).value();
+        String name = name(VmSelector.parse(vm));
         refuseAbsent(name);
         return name;
+    }
+
+    private static String name(VmSelector vm) {
+        boolean slow = vm.value().equals(vm.kind() == VmSelector.Kind.PID ? SLOW_PID : "/run/slow.qmp");
+        return slow ? "slow" : vm.value();
     }
 
     @Override
@@ -230,7 +238,7 @@ public class FakeOperations implements VmOperations {
             throw new IllegalStateException("broken on purpose");
         }
         progress.report("initial-copy", 1 << 20, 4 << 20);
-        if (request.vm().value().equals("slow")) {
+        if (name(request.vm()).equals("slow")) {
             slowProtect.await();
         }
         return protection(request.vm().value());

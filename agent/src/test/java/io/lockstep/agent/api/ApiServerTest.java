@@ -35,6 +35,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 class ApiServerTest {
@@ -140,6 +141,18 @@ class ApiServerTest {
         problem(second, 409, "vm-busy", "protect of slow runs as job 1. Wait until it has ended.");
         operations.slowProtect.countDown();
         assertThat(ended(client.get("/v1/jobs/1")).get("state").text()).isEqualTo("done");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"slow", "name:slow", FakeOperations.SLOW_PID, "%2Frun%2Fslow.qmp"})
+    void shouldRefuseASecondVerbHoweverTheVmIsNamed(String first) throws Exception {
+        JsonTree job = client.post("/v1/vms/" + first + "/protect", "").json();
+        assertThat(job.get("vm").text()).isEqualTo("slow");
+
+        for (String second : List.of("slow", "name:slow", "pid:" + FakeOperations.SLOW_PID, "qmp:%2Frun%2Fslow.qmp")) {
+            Response refused = client.post("/v1/vms/" + second + "/verify", "{}");
+            problem(refused, 409, "vm-busy", "protect of slow runs as job 1. Wait until it has ended.");
+        }
     }
 
     @Test

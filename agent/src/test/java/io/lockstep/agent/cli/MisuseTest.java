@@ -152,6 +152,22 @@ class MisuseTest {
     }
 
     @Test
+    void shouldNameJobsAfterTheVmHoweverItIsAskedFor() throws Exception {
+        List<String> ways = List.of("web", vm.pid(), vm.qmp.toString());
+        for (String way : ways) {
+            assertThat(host.run("verify", way).exit()).isEqualTo(ExitCode.OK);
+            assertThat(host.run("protect", way).exit()).isEqualTo(ExitCode.REFUSED);
+        }
+        JsonNode jobs = JSON.readTree(new AgentClient(host.paths.socket())
+                        .get("/v1/jobs?limit=1000")
+                        .body())
+                .path("jobs");
+        assertThat(jobs).hasSizeGreaterThanOrEqualTo(2 * ways.size());
+        assertThat(jobs).extracting(job -> job.path("vm").asText()).doesNotContain(vm.pid(), vm.qmp.toString());
+        assertStillProtected();
+    }
+
+    @Test
     void shouldRefuseVerbsOfAVmThatIsNotHere() throws Exception {
         for (String verb : List.of("unprotect", "verify", "switchover")) {
             assertRefused(
