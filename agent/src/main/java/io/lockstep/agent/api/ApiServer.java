@@ -52,7 +52,9 @@ public final class ApiServer implements AutoCloseable {
 
     private static final long STOP_TIMEOUT_MS = 1_000;
 
-    /** Names of the connectors besides the socket for managing. */
+    /** Names of the connectors: of the socket for managing, and of what is besides. */
+    static final String MANAGE = "manage";
+
     static final String READ_ONLY = "read-only";
 
     static final String METRICS = "metrics";
@@ -104,7 +106,7 @@ public final class ApiServer implements AutoCloseable {
         try {
             server.start();
             if (!api.inherit()) {
-                api.bind(socket, "manage", "rw-rw----", GROUP);
+                api.bind(socket, MANAGE, "rw-rw----", GROUP);
             }
             if (options.readOnlySocket != null) {
                 place = options.readOnlySocket;
@@ -159,7 +161,7 @@ public final class ApiServer implements AutoCloseable {
                 || !(channel.getLocalAddress() instanceof UnixDomainSocketAddress)) {
             return false;
         }
-        UnixDomainServerConnector connector = connector("manage", GROUP);
+        UnixDomainServerConnector connector = connector(MANAGE, GROUP);
         connector.setInheritChannel(true);
         connector.start();
         return true;
