@@ -41,7 +41,7 @@ public final class ApiServer implements AutoCloseable {
     /** Acceptor, selector, and some requests at a time: none of them takes long. */
     private static final int THREADS_MAX = 12;
 
-    /** One process can have half of them, and one user of the read-only socket (512 - 64) / 2: a monitoring's 200 clients are within. */
+    /** Half of them for a process or, over TCP, an address; (512 - 64) / 2 for a user of the read-only socket: a monitoring's 200 clients are within. */
     private static final int CONNECTIONS_MAX = 512;
 
     private static final int IDLE_TIMEOUT_MS = 10_000;

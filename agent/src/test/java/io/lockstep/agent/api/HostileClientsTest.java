@@ -9,10 +9,17 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.view.AgentView;
+import io.lockstep.replication.DutyCycle;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -28,13 +35,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import io.lockstep.replication.DutyCycle;
-import java.lang.management.ManagementFactory;
-import java.lang.management.ThreadMXBean;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.ServerSocket;
-import java.net.SocketAddress;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -190,6 +190,47 @@ class HostileClientsTest {
                 channel.close();
             }
         }
+    }
+
+    @Test
+    void shouldServeAnotherAddressWhileOneHasAllThatItCanGet() throws Exception {
+        InetSocketAddress address = freeAddress();
+        server.close();
+        server = ApiServer.start(new FakeOperations(), List::of, socket, new ApiServer.Options(null, false, address));
+        List<SocketChannel> hog = new ArrayList<>();
+        try {
+            for (int i = 0; i < 300; i++) {
+                hog.add(SocketChannel.open(address));
+            }
+            Map<SocketChannel, String> refused = new HashMap<>();
+            await().atMost(Duration.ofSeconds(9)).until(() -> takeAnswers(hog, refused) == 300 - HALF);
+            assertThat(refused.values()).allSatisfy(answer -> assertThat(answer)
+                    .startsWith("HTTP/1.1 503 ")
+                    .contains("urn:lockstep:too-many-connections")
+                    .contains(HALF + " connections of address 127.0.0.1 >= " + HALF
+                            + " that are free for others. Close those that it does not need."));
+            try (SocketChannel other = SocketChannel.open()) {
+                other.bind(new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 2}), 0));
+                other.connect(address);
+                send(other, METRICS);
+                assertThat(answer(other)).startsWith("HTTP/1.1 200 ").contains("lockstep_protected");
+            }
+        } finally {
+            for (SocketChannel channel : hog) {
+                channel.close();
+            }
+        }
+    }
+
+    @Test
+    void shouldCountAddressesThatOneHostHasAsOne() throws Exception {
+        assertThat(ConnectionBound.network(InetAddress.getByName("192.0.2.7"))).isEqualTo("192.0.2.7");
+        assertThat(ConnectionBound.network(InetAddress.getByName("2001:db8:1:2:3:4:5:6")))
+                .isEqualTo("2001:db8:1:2::/64");
+        assertThat(ConnectionBound.network(InetAddress.getByName("fe80::3"))).isEqualTo("fe80:0:0:0:0:0:0:3");
+        byte[] own = new byte[16];
+        own[15] = 1;
+        assertThat(ConnectionBound.network(InetAddress.getByAddress(own))).isEqualTo("0:0:0:0:0:0:0:1");
     }
 
     @Test
