@@ -63,6 +63,25 @@ public interface VmOperations {
     /** The VMs whose replicas are here. */
     List<ReplicaView> replicas();
 
+    /** What a verb is about, and so which VMs it can mean. */
+    enum Subject {
+        /** A QEMU that runs here. */
+        QEMU,
+        /** A VM that this host protects, or did until its protection ended. */
+        PROTECTION,
+        /** A replica that is held here; it goes by its name alone. */
+        REPLICA
+    }
+
+    /**
+     * What the VM that a verb means is called in all interfaces, however the request names it; also that of a VM that is here, and that the verb
+     * will refuse. Waits for nothing, and reads /proc: tens of milliseconds.
+     *
+     * @param vm as the verb takes it
+     * @throws LockstepException {@code no-such-vm}, in the verb's own words, if neither a QEMU nor a protection nor a replica of this host is meant
+     */
+    String vmName(Subject subject, String vm) throws LockstepException;
+
     /** What {@link #protect} would do, with all its checks and nothing touched. */
     DryRun dryRun(ProtectRequest request) throws LockstepException;
 

@@ -37,6 +37,8 @@ import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
@@ -48,13 +50,24 @@ public class FakeOperations implements VmOperations {
     /** What the last protect asked for. */
     public final AtomicReference<ProtectRequest> request = new AtomicReference<>();
 
+    /** The process of {@code slow}; its QMP socket is {@code /run/slow.qmp}. */
+    public static final String SLOW_PID = "4712";
+
     /** Protect of {@code slow} ends when this is counted down. */
     public final CountDownLatch slowProtect = new CountDownLatch(1);
 
     /** Pages that verify finds. */
     public volatile List<DifferingPage> differing = List.of();
+    /** VMs that are not here; every other name is one's. */
+    public final Set<String> absent = ConcurrentHashMap.newKeySet();
+
     /** Netdevs of the protected VM whose output is not held. */
     public volatile List<String> unheld = List.of();
+
+    /** Without {@code ghost}. */
+    public FakeOperations() {
+        absent.add("ghost");
+    }
 
     @Override
     public AgentView agent() {
@@ -202,46 +215,50 @@ public class FakeOperations implements VmOperations {
     }
 
     @Override
+    public String vmName(Subject subject, String vm) throws LockstepException {
+        String name = name(VmSelector.parse(vm));
+        refuseAbsent(name);
+        return name;
+    }
+
+    private static String name(VmSelector vm) {
+        boolean slow = vm.value().equals(vm.kind() == VmSelector.Kind.PID ? SLOW_PID : "/run/slow.qmp");
+        return slow ? "slow" : vm.value();
+    }
+
+    @Override
     public DryRun dryRun(ProtectRequest request) throws LockstepException {
-        refuseUnknown(request.vm().value());
         return new DryRun("web1", 4711, "soft-dirty", 256L << 20, 6, "7.2.0", List.of("qemu", "-name", "it's", "-S"));
     }
 
     @Override
-    public ProtectionStatus protect(ProtectRequest request, Progress progress)
-            throws LockstepException, InterruptedException {
+    public ProtectionStatus protect(ProtectRequest request, Progress progress) throws InterruptedException {
         this.request.set(request);
-        refuseUnknown(request.vm().value());
         if (request.vm().value().equals("broken")) {
             throw new IllegalStateException("broken on purpose");
         }
         progress.report("initial-copy", 1 << 20, 4 << 20);
-        if (request.vm().value().equals("slow")) {
+        if (name(request.vm()).equals("slow")) {
             slowProtect.await();
         }
         return protection(request.vm().value());
     }
 
     @Override
-    public void unprotect(String vm, Progress progress) throws LockstepException {
-        refuseUnknown(vm);
-    }
+    public void unprotect(String vm, Progress progress) {}
 
     @Override
-    public Verification verify(String vm, Progress progress) throws LockstepException {
-        refuseUnknown(vm);
+    public Verification verify(String vm, Progress progress) {
         return new Verification(vm, 12, 65_536, differing.size(), 41.25, differing);
     }
 
     @Override
-    public Switchover switchover(String vm, Progress progress) throws LockstepException {
-        refuseUnknown(vm);
+    public Switchover switchover(String vm, Progress progress) {
         return new Switchover(vm, 13, 12.5, "b");
     }
 
     @Override
     public Promotion failover(String vm, boolean force, Progress progress) throws LockstepException {
-        refuseUnknown(vm);
         if (!force) {
             throw new LockstepException("no-fence", "no fence command is configured. Use --force.");
         }
@@ -249,25 +266,21 @@ public class FakeOperations implements VmOperations {
     }
 
     @Override
-    public ProtectionStatus protection(String vm, String mode, Progress progress) throws LockstepException {
-        refuseUnknown(vm);
+    public ProtectionStatus protection(String vm, String mode, Progress progress) {
         return protection(vm);
     }
 
     @Override
-    public DrillRun drill(String vm, Progress progress) throws LockstepException {
-        refuseUnknown(vm);
+    public DrillRun drill(String vm, Progress progress) {
         return new DrillRun(vm, 7, 12.5, 101, 202, 33.3, 250, 9, 607.8, 64 << 20, 2, 222.5);
     }
 
     @Override
-    public void discard(String vm) throws LockstepException {
-        refuseUnknown(vm);
-    }
+    public void discard(String vm) {}
 
     @Override
     public List<JournalEpoch> journal(String vm, int limit) throws LockstepException {
-        refuseUnknown(vm);
+        refuseAbsent(vm);
         return List.of(
                         new JournalEpoch(7, 1_700_000_000_000L, 12, 34_567),
                         new JournalEpoch(6, 1_700_000_000_000L - 25, 1, 99))
@@ -279,10 +292,10 @@ public class FakeOperations implements VmOperations {
         return new Floor(vm.value(), samples, new Quantiles(3.1, 4.2, 5.3));
     }
 
-    private static void refuseUnknown(String vm) throws LockstepException {
-        if (vm.equals("ghost")) {
+    private void refuseAbsent(String vm) throws LockstepException {
+        if (absent.contains(vm)) {
             throw new LockstepException(
-                    "no-such-vm", "no VM named ghost runs here. 'lockstep vms' lists those that do.");
+                    "no-such-vm", "no VM named " + vm + " runs here. 'lockstep vms' lists those that do.");
         }
     }
 

@@ -57,7 +57,7 @@ final class ApiHandler extends Handler.Abstract {
     private final EventStreams streams;
     private final ApiRounds rounds;
     private final boolean hideGuestNames;
-    private final Throttle throttle = new Throttle();
+    private final Budgets budgets = new Budgets();
 
     /** @param hideGuestNames whether readers of the read-only socket see pseudonyms of VMs */
     ApiHandler(Routes routes, VmOperations operations, EventStreams streams, ApiRounds rounds, boolean hideGuestNames) {
@@ -74,7 +74,7 @@ final class ApiHandler extends Handler.Abstract {
             problem(response, callback, tooLarge(request.getLength()));
             return true;
         }
-        long waitNs = throttle.book(System.nanoTime(), client(request));
+        long waitNs = budgets.of(connector(request)).book(System.nanoTime(), client(request));
         if (waitNs > 0) {
             var unused = request.getComponents()
                     .getScheduler()
@@ -135,9 +135,14 @@ final class ApiHandler extends Handler.Abstract {
         } finally {
             long nowNs = System.nanoTime();
             rounds.answer.took(nowNs - takenNs);
-            throttle.done(
-                    nowNs, ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs, client(request));
+            long costNs = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs;
+            budgets.of(connector(request)).done(nowNs, costNs, client(request));
         }
+    }
+
+    /** Which listener it came to. */
+    private static String connector(Request request) {
+        return String.valueOf(request.getConnectionMetaData().getConnector().getName());
     }
 
     /** A connection's requests come one after another, so that nothing is raced for. */
@@ -154,8 +159,7 @@ final class ApiHandler extends Handler.Abstract {
     private void route(Request request, Response response, Callback callback, byte[] body) {
         Pseudonyms names = Pseudonyms.NONE;
         try {
-            String connector = String.valueOf(
-                    request.getConnectionMetaData().getConnector().getName());
+            String connector = connector(request);
             boolean reader = connector.equals(ApiServer.READ_ONLY);
             if (reader && hideGuestNames) {
                 names = Pseudonyms.of(operations);
@@ -230,12 +234,7 @@ final class ApiHandler extends Handler.Abstract {
             case OPENAPI -> write(response, callback, 200, "application/json", OpenApiDocument.text());
             case EVENTS ->
                 streams.add(
-                        request,
-                        response,
-                        callback,
-                        names,
-                        ApiServer.READ_ONLY.equals(
-                                request.getConnectionMetaData().getConnector().getName()));
+                        request, response, callback, names, connector(request).equals(ApiServer.READ_ONLY));
             default -> {
                 List<String> resource = path.subList(1, path.size());
                 Routes.Answer answer = endpoint.method.equals("GET")
@@ -262,8 +261,7 @@ final class ApiHandler extends Handler.Abstract {
 
     /** The machine's UUID is for root alone in the kernel's own files, too. */
     private static String forReader(Request request, String json) {
-        boolean reader = ApiServer.READ_ONLY.equals(
-                request.getConnectionMetaData().getConnector().getName());
+        boolean reader = connector(request).equals(ApiServer.READ_ONLY);
         return reader ? json.replaceAll("(\"productUuid\":)\"[^\"]*\"", "$1\"\"") : json;
     }
 

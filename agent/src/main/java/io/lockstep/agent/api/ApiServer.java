@@ -41,7 +41,7 @@ public final class ApiServer implements AutoCloseable {
     /** Acceptor, selector, and some requests at a time: none of them takes long. */
     private static final int THREADS_MAX = 12;
 
-    /** One process can have half of them, and one user of the read-only socket (512 - 64) / 2: a monitoring's 200 clients are within. */
+    /** Half of them for a process or, over TCP, an address; (512 - 64) / 2 for a user of the read-only socket: a monitoring's 200 clients are within. */
     private static final int CONNECTIONS_MAX = 512;
 
     private static final int IDLE_TIMEOUT_MS = 10_000;
@@ -52,7 +52,9 @@ public final class ApiServer implements AutoCloseable {
 
     private static final long STOP_TIMEOUT_MS = 1_000;
 
-    /** Names of the connectors besides the socket for managing. */
+    /** Names of the connectors: of the socket for managing, and of what is besides. */
+    static final String MANAGE = "manage";
+
     static final String READ_ONLY = "read-only";
 
     static final String METRICS = "metrics";
@@ -104,7 +106,7 @@ public final class ApiServer implements AutoCloseable {
         try {
             server.start();
             if (!api.inherit()) {
-                api.bind(socket, "manage", "rw-rw----", GROUP);
+                api.bind(socket, MANAGE, "rw-rw----", GROUP);
             }
             if (options.readOnlySocket != null) {
                 place = options.readOnlySocket;
@@ -159,7 +161,7 @@ public final class ApiServer implements AutoCloseable {
                 || !(channel.getLocalAddress() instanceof UnixDomainSocketAddress)) {
             return false;
         }
-        UnixDomainServerConnector connector = connector("manage", GROUP);
+        UnixDomainServerConnector connector = connector(MANAGE, GROUP);
         connector.setInheritChannel(true);
         connector.start();
         return true;

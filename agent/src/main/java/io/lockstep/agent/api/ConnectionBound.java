@@ -3,13 +3,18 @@ package io.lockstep.agent.api;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import io.lockstep.agent.SocketClient;
 import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.io.Connection;
+import org.eclipse.jetty.io.EndPoint;
 import org.eclipse.jetty.util.thread.Scheduler;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -23,7 +28,8 @@ import org.slf4j.LoggerFactory;
  * <p>Invariant: a process that connects to a unix socket gets a place only while it has fewer than are free. So one alone has half of them at most,
  * two have a third each, and whoever has none is served as long as one is free. Where everybody may connect, the same holds for users who may not
  * manage the agent, however many processes they have, of all places but {@link #RESERVED}: those are for root and the group, so that these find
- * one also when many users, or one with many numbers, take all that they can. A client that hung up has no place, also while its request waits.
+ * one also when many users, or one with many numbers, take all that they can. Over TCP the same holds for addresses, of all places. A client of a
+ * unix socket that hung up has no place, also while its request waits.
  */
 final class ConnectionBound implements Connection.Listener {
     private static final Logger LOG = LoggerFactory.getLogger(ConnectionBound.class);
@@ -46,16 +52,34 @@ final class ConnectionBound implements Connection.Listener {
     private final long requestNsMax;
     private final SocketClient client = new SocketClient();
 
-    /** In place of a user who is not counted. */
-    private static final int ANYBODY = -1;
+    /** What connections are counted by, and the pronoun for it. */
+    private enum Kind {
+        PROCESS("it"),
+        /** Who may not manage the agent, where others may. */
+        USER("he"),
+        ADDRESS("it");
 
-    /** Whose it is, by process and, if he may not manage the agent, by user; the requests that were seen, and when there was last a new one. */
-    private record Place(int process, int user, long requests, long sinceNs) {}
+        final String pronoun;
+
+        Kind(String pronoun) {
+            this.pronoun = pronoun;
+        }
+    }
+
+    /** Whose connections are counted together. */
+    private record Holder(Kind kind, String id) {
+        String words() {
+            return kind.name().toLowerCase(Locale.ROOT) + " " + id;
+        }
+    }
+
+    /** Whose it is, null if nobody knows; the requests that were seen, and when there was last a new one. */
+    private record Place(@Nullable Holder holder, long requests, long sinceNs) {}
 
     /**
      * @param idleTimeoutMs of these connections; one that was given a longer one is a stream, which may take its time
      * @param allowed who may connect; null: everybody
-     * @param preferred for whom places are reserved, and who has them by process alone; null: everybody has them so
+     * @param preferred for whom places are reserved, and who has them by process alone; null: everybody at a unix socket has them so
      * @param scheduler on which it looks once a second
      */
     ConnectionBound(
@@ -104,41 +128,63 @@ final class ConnectionBound implements Connection.Listener {
 
     /** Gives it a place; else, why there is none. */
     private synchronized @Nullable String place(Connection connection) {
-        Object transport = connection.getEndPoint().getTransport();
-        int process = client.process(transport);
-        int user = preferred == null || preferred.privileged(transport) ? ANYBODY : client.user(transport);
-        String refusal = refusal(process, user);
+        Holder holder = holder(connection.getEndPoint());
+        String refusal = refusal(holder);
         if (refusal != null) {
             closeHungUp();
-            refusal = refusal(process, user);
+            refusal = refusal(holder);
         }
         if (refusal == null) {
-            open.put(connection, new Place(process, user, 0, System.nanoTime()));
+            open.put(connection, new Place(holder, 0, System.nanoTime()));
         }
         return refusal;
     }
 
-    private @Nullable String refusal(int process, int user) {
-        int free = connectionsMax - open.size() - (user == ANYBODY ? 0 : RESERVED);
+    private @Nullable Holder holder(EndPoint end) {
+        if (end.getRemoteSocketAddress() instanceof InetSocketAddress remote) {
+            return new Holder(Kind.ADDRESS, network(remote.getAddress()));
+        }
+        Object transport = end.getTransport();
+        int user = preferred == null || preferred.privileged(transport) ? SocketClient.UNKNOWN : client.user(transport);
+        if (user != SocketClient.UNKNOWN) {
+            return new Holder(Kind.USER, Integer.toUnsignedString(user));
+        }
+        int process = client.process(transport);
+        return process == SocketClient.UNKNOWN ? null : new Holder(Kind.PROCESS, Integer.toString(process));
+    }
+
+    /**
+     * What one host has to itself: an address; of IPv6, beyond its link, the 64 bits of a prefix (RFC 4291, 2.5.4), below which it takes as many
+     * addresses as it likes.
+     */
+    static String network(InetAddress address) {
+        if (!(address instanceof Inet6Address) || address.isLinkLocalAddress() || address.isLoopbackAddress()) {
+            return address.getHostAddress();
+        }
+        ByteBuffer bytes = ByteBuffer.wrap(address.getAddress());
+        return String.format(
+                "%x:%x:%x:%x::/64",
+                bytes.getShort() & 0xffff,
+                bytes.getShort() & 0xffff,
+                bytes.getShort() & 0xffff,
+                bytes.getShort() & 0xffff);
+    }
+
+    private @Nullable String refusal(@Nullable Holder holder) {
+        int reserved = holder != null && holder.kind == Kind.USER ? RESERVED : 0;
+        int free = connectionsMax - open.size() - reserved;
         if (free <= 0) {
-            return open.size() + " connections >= " + (connectionsMax - (user == ANYBODY ? 0 : RESERVED))
+            return open.size() + " connections >= " + (connectionsMax - reserved)
                     + ". Try again when others have ended.";
         }
-        if (user != ANYBODY) {
-            long own = open.values().stream().filter(p -> p.user == user).count();
-            return own < free
-                    ? null
-                    : own + " connections of user " + Integer.toUnsignedString(user) + " >= " + free
-                            + " that are free for others. Close those that he does not need.";
-        }
-        if (process == SocketClient.UNKNOWN) {
+        if (holder == null) {
             return null;
         }
-        long own = open.values().stream().filter(p -> p.process == process).count();
+        long own = open.values().stream().filter(p -> holder.equals(p.holder)).count();
         return own < free
                 ? null
-                : own + " connections of process " + process + " >= " + free
-                        + " that are free for others. Close those that it does not need.";
+                : own + " connections of " + holder.words() + " >= " + free
+                        + " that are free for others. Close those that " + holder.kind.pronoun + " does not need.";
     }
 
     /** What Jetty notices by itself only once it reads: not while a request waits for its turn, or its answer for the reader. */
@@ -188,7 +234,7 @@ final class ConnectionBound implements Connection.Listener {
         open.forEach((connection, place) -> {
             long requests = connection.getMessagesIn() + connection.getMessagesOut();
             if (requests != place.requests) {
-                open.replace(connection, place, new Place(place.process, place.user, requests, nowNs));
+                open.replace(connection, place, new Place(place.holder, requests, nowNs));
             } else if (nowNs - place.sinceNs > requestNsMax
                     && connection.getEndPoint().getIdleTimeout() <= idleTimeoutMs) {
                 connection.close();

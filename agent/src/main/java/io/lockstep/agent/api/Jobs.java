@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Runs verbs on their own threads, at most one for each VM; remembers the last ones. Any thread. */
+/** Runs verbs on their own threads, at most one for each VM, whatever a request calls it; remembers the last ones. Any thread. */
 final class Jobs implements AutoCloseable {
     /** Verbs at a time: each waits for a VM or a peer and has a thread. */
     static final int RUNNING_MAX = 32;
@@ -78,15 +78,16 @@ final class Jobs implements AutoCloseable {
     /**
      * Starts a verb. An unprotect need not wait for a protect, which it ends, and nothing waits for a drill.
      *
+     * @param vm its name in all interfaces
      * @param key of the request, that makes its repetition harmless; null: none
-     * @param request its body
+     * @param request what it says: how it names the VM, and its body
      * @throws LockstepException {@code vm-busy}, {@code too-many-jobs} or {@code agent-stops}
      */
     synchronized Job start(String verb, String vm, Verb body, @Nullable String key, String request)
             throws LockstepException {
         if (key != null) {
             // Two requests with one key may have passed the first look together.
-            Job known = known(key, verb, vm, request);
+            Job known = known(key, verb, request);
             if (known != null) {
                 return known;
             }
@@ -126,10 +127,10 @@ final class Jobs implements AutoCloseable {
      *
      * @throws LockstepException {@code idempotency-key-reused} if it began something else
      */
-    synchronized @Nullable Job known(String key, String verb, String vm, String request) throws LockstepException {
+    synchronized @Nullable Job known(String key, String verb, String request) throws LockstepException {
         for (Job job : jobs.values()) {
             if (key.equals(job.key)) {
-                if (job.verb.equals(verb) && job.vm.equals(vm) && job.request.equals(request)) {
+                if (job.verb.equals(verb) && job.request.equals(request)) {
                     return job;
                 }
                 throw new LockstepException(

@@ -151,18 +151,28 @@ final class Routes {
         String vm = path.get(1);
         Jobs.Verb run = verb(endpoint, vm, body);
         String verb = path.get(2);
-        String name = VmSelector.parse(vm).value();
+        String request = VmSelector.parse(vm).text() + " " + wish.text;
+        // First: what the key began may have removed the VM.
         if (wish.idempotencyKey != null) {
-            Job earlier = jobs.known(wish.idempotencyKey, verb, name, wish.text);
+            Job earlier = jobs.known(wish.idempotencyKey, verb, request);
             if (earlier != null) {
                 return new Answer(202, earlier.view(), null);
             }
         }
+        String name = operations.vmName(subject(endpoint), vm);
         if (wish.ifMatch != null) {
             EntityTag.check(wish.ifMatch, String.valueOf(vm(vm).tag()), name);
         }
         return new Answer(
-                202, jobs.start(verb, name, run, wish.idempotencyKey, wish.text).view(), null);
+                202, jobs.start(verb, name, run, wish.idempotencyKey, request).view(), null);
+    }
+
+    private static VmOperations.Subject subject(Endpoint endpoint) {
+        return switch (endpoint) {
+            case PROTECT, DRY_RUN, FLOOR -> VmOperations.Subject.QEMU;
+            case FAILOVER, DRILL, DISCARD -> VmOperations.Subject.REPLICA;
+            default -> VmOperations.Subject.PROTECTION;
+        };
     }
 
     private static byte[] recording(JsonTree body) throws BadRequestException {

@@ -1,24 +1,19 @@
 package io.lockstep.agent.api;
 
 /**
- * Keeps the API's work to a share of one processor, however many clients ask: the VMs' pauses, and the collector that stops every thread when
- * enough was allocated, must not notice them. Any thread.
+ * Keeps the work of one listener to a share of one processor, however many clients ask: the VMs' pauses, and the collector that stops every thread
+ * when enough was allocated, must not notice them. Any thread.
  *
  * <p>Leaky buckets of processor time. A request that comes when the bucket of all is full is told how long to wait; all that wait are served in
  * their order. A client that asks now and then does not wait behind those that hammer: the first request of a connection, and one after a rest,
  * passes them, as long as all that pass together take a quarter of the share at most.
  */
 final class Throttle {
-    /** Of one processor, for all. */
-    private static final int SHARE = 5;
+    /** In how long what is done without delay after a rest leaks away. 1 s × a fifth of a processor = 0.2 s: a screen's worth of commands. */
+    private static final long BURST_NS = 1_000_000_000L;
 
-    /** Work that is done without delay after a rest: a screen's worth of commands. */
-    private static final long BURST_NS = 200_000_000L;
-
-    /** Of one processor, for those that pass. */
-    private static final int PASSING_SHARE = 4 * SHARE;
-
-    private static final long PASSING_BURST_NS = BURST_NS / 4;
+    /** Of the share, for those that pass. */
+    private static final int PASSING_SHARE = 4;
 
     /** Who hammers asks again sooner after an answer. */
     private static final long REST_NS = 100_000_000L;
@@ -32,20 +27,24 @@ final class Throttle {
     /** Nobody waits longer: half of what a connection may be idle, so that waiting ends none. */
     private static final long WAIT_NS_MAX = 5_000_000_000L;
 
-    private final Bucket all = new Bucket(SHARE, BURST_NS);
-    private final Bucket passing = new Bucket(PASSING_SHARE, PASSING_BURST_NS);
+    private final Bucket all;
+    private final Bucket passing;
     private long estimateNs = 300_000L;
+
+    /** @param share which part of one processor: one of so many */
+    Throttle(int share) {
+        all = new Bucket(share);
+        passing = new Bucket(PASSING_SHARE * share);
+    }
 
     /** Processor time that leaks away at a share of one processor. */
     private static final class Bucket {
         private final int share;
-        private final long burstNs;
         private long freeNs;
         private boolean begun;
 
-        Bucket(int share, long burstNs) {
+        Bucket(int share) {
             this.share = share;
-            this.burstNs = burstNs;
         }
 
         long waitNs(long nowNs) {
@@ -53,11 +52,11 @@ final class Throttle {
                 begun = true;
                 freeNs = nowNs;
             }
-            return Math.min(WAIT_NS_MAX, Math.max(0, freeNs - nowNs - burstNs * share));
+            return Math.min(WAIT_NS_MAX, Math.max(0, freeNs - nowNs - BURST_NS));
         }
 
         void take(long nowNs, long costNs) {
-            freeNs = Math.min(freeNs + costNs * share, nowNs + WAIT_NS_MAX + burstNs * share);
+            freeNs = Math.min(freeNs + costNs * share, nowNs + WAIT_NS_MAX + BURST_NS);
         }
 
         void correct(long differenceNs) {

@@ -209,6 +209,11 @@ final class Operations implements VmOperations {
     }
 
     @Override
+    public String vmName(Subject subject, String vm) throws LockstepException {
+        return search.name(subject, vm);
+    }
+
+    @Override
     public DryRun dryRun(ProtectRequest request) throws LockstepException {
         QemuProcess process = search.process(request.vm());
         protections.checkFree(process);

@@ -1,5 +1,6 @@
 package io.lockstep.agent.daemon;
 
+import io.lockstep.agent.VmOperations.Subject;
 import io.lockstep.agent.view.Role;
 import io.lockstep.agent.view.VmSelector;
 import io.lockstep.agent.view.VmSummary;
@@ -78,6 +79,47 @@ final class VmSearch {
                 ours && held != null ? Views.label(held.vm().state()) : unprotected);
     }
 
+    /** As {@link io.lockstep.agent.VmOperations#vmName}. */
+    String name(Subject subject, String vm) throws LockstepException {
+        VmSelector selector =
+                subject == Subject.REPLICA ? new VmSelector(VmSelector.Kind.NAME, vm) : VmSelector.parse(vm);
+        try {
+            return switch (subject) {
+                case QEMU -> Protections.vmName(process(selector));
+                case PROTECTION -> shown(selector).ticket().vmName();
+                case REPLICA -> replicas.status(vm).vm();
+            };
+        } catch (LockstepException refusal) {
+            String known = known(selector);
+            if (known == null) {
+                throw new LockstepException("no-such-vm", String.valueOf(refusal.getMessage()), refusal);
+            }
+            return known;
+        }
+    }
+
+    /** The name of what is here and meant, whatever it is; null if nothing is. */
+    private @Nullable String known(VmSelector selector) {
+        for (Protections.Held held : protections.all()) {
+            if (means(selector, held.vm())) {
+                return held.vm().ticket().vmName();
+            }
+        }
+        for (ReplicaStatus replica : replicas.status()) {
+            if (selector.kind() == VmSelector.Kind.NAME && replica.vm().equals(selector.value())) {
+                return replica.vm();
+            }
+        }
+        for (QemuProcess process : new QemuFinder().all()) {
+            ReplicaStatus replica = replicaOf(process);
+            String name = replica == null ? Protections.vmName(process) : replica.vm();
+            if (means(selector, name, process)) {
+                return name;
+            }
+        }
+        return null;
+    }
+
     /**
      * The QEMU that is meant.
      *
@@ -136,11 +178,20 @@ final class VmSearch {
         return null;
     }
 
+    /** The protection that is meant, whether it has ended or not. */
+    private ProtectedVm shown(VmSelector selector) throws LockstepException {
+        ProtectedVm ended = ended(selector);
+        return ended == null ? active(selector) : ended;
+    }
+
     private static boolean means(VmSelector selector, ProtectedVm held) {
-        QemuProcess process = held.vm().process();
+        return means(selector, held.ticket().vmName(), held.vm().process());
+    }
+
+    private static boolean means(VmSelector selector, String name, QemuProcess process) {
         return switch (selector.kind()) {
             case PID -> process.pid() == pid(selector.value());
-            case NAME -> held.ticket().vmName().equals(selector.value());
+            case NAME -> name.equals(selector.value());
             case QMP ->
                 process.qmpSockets()
                         .contains(Path.of(selector.value()).toAbsolutePath().normalize());

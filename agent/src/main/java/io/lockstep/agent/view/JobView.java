@@ -5,6 +5,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * One run of a verb.
  *
+ * @param vm its name in all interfaces, however the request named it
  * @param state {@code running}, {@code done} or {@code failed}
  * @param startedMs milliseconds since 1970
  * @param phase of its progress; empty before the first

@@ -23,14 +23,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 class ApiServerTest {
@@ -138,16 +143,42 @@ class ApiServerTest {
         assertThat(ended(client.get("/v1/jobs/1")).get("state").text()).isEqualTo("done");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"slow", "name:slow", FakeOperations.SLOW_PID, "%2Frun%2Fslow.qmp"})
+    void shouldRefuseASecondVerbHoweverTheVmIsNamed(String first) throws Exception {
+        JsonTree job = client.post("/v1/vms/" + first + "/protect", "").json();
+        assertThat(job.get("vm").text()).isEqualTo("slow");
+
+        for (String second : List.of("slow", "name:slow", "pid:" + FakeOperations.SLOW_PID, "qmp:%2Frun%2Fslow.qmp")) {
+            Response refused = client.post("/v1/vms/" + second + "/verify", "{}");
+            problem(refused, 409, "vm-busy", "protect of slow runs as job 1. Wait until it has ended.");
+        }
+    }
+
     @Test
     void shouldKeepRefusalsOfJobs() throws Exception {
-        JsonTree job = ended(client.post("/v1/vms/ghost/verify", "{}"));
+        JsonTree job = ended(client.post("/v1/vms/db1/failover", "{}"));
 
         assertThat(job.get("state").text()).isEqualTo("failed");
-        assertThat(job.get("error").get("code").text()).isEqualTo("no-such-vm");
+        assertThat(job.get("error").get("code").text()).isEqualTo("no-fence");
         JsonTree broken = ended(client.post("/v1/vms/broken/protect", "{}"));
         assertThat(broken.get("error").get("code").text()).isEqualTo("internal-error");
         assertThat(broken.get("error").get("message").text())
                 .isEqualTo("java.lang.IllegalStateException: broken on purpose. See the agent's log.");
+    }
+
+    @ParameterizedTest
+    @MethodSource("verbs")
+    void shouldRefuseAVerbAtOnceWhenItsVmIsNotHere(Endpoint verb) throws Exception {
+        String path = "/v1/" + String.join("/", verb.template).replace("VM", "ghost");
+        Response refused = client.post(path, verb == Endpoint.PROTECTION ? "{\"protection\":\"async\"}" : "{}");
+
+        problem(refused, 404, "no-such-vm", "no VM named ghost runs here. 'lockstep vms' lists those that do.");
+        assertThat(client.get("/v1/jobs").json().get("jobs").elements()).isEmpty();
+    }
+
+    static Stream<Endpoint> verbs() {
+        return Arrays.stream(Endpoint.values()).filter(Endpoint::verb);
     }
 
     @Test

@@ -9,10 +9,17 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.view.AgentView;
+import io.lockstep.replication.DutyCycle;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -28,6 +35,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -47,6 +55,11 @@ class HostileClientsTest {
 
     /** Requests that hold a thread: fewer than there are. */
     private static final int BUSY = 4;
+
+    /** Processor time of an answer: the most that an estimate takes it for. */
+    private static final long DEAR_NS = 20_000_000L;
+
+    private static final String METRICS = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
     @TempDir
     Path root;
@@ -155,7 +168,7 @@ class HostileClientsTest {
                 hog.add(connect());
             }
             Map<SocketChannel, String> refused = new HashMap<>();
-            await().atMost(Duration.ofSeconds(9)).until(() -> takeRefusals(hog, refused) == 300 - HALF);
+            await().atMost(Duration.ofSeconds(9)).until(() -> takeAnswers(hog, refused) == 300 - HALF);
             assertThat(refused.values()).allSatisfy(answer -> {
                 assertThat(answer).startsWith("HTTP/1.1 503 ").contains("application/problem+json");
                 JsonNode problem = MAPPER.readTree(answer.substring(answer.indexOf("\r\n\r\n") + 4));
@@ -177,6 +190,47 @@ class HostileClientsTest {
                 channel.close();
             }
         }
+    }
+
+    @Test
+    void shouldServeAnotherAddressWhileOneHasAllThatItCanGet() throws Exception {
+        InetSocketAddress address = freeAddress();
+        server.close();
+        server = ApiServer.start(new FakeOperations(), List::of, socket, new ApiServer.Options(null, false, address));
+        List<SocketChannel> hog = new ArrayList<>();
+        try {
+            for (int i = 0; i < 300; i++) {
+                hog.add(SocketChannel.open(address));
+            }
+            Map<SocketChannel, String> refused = new HashMap<>();
+            await().atMost(Duration.ofSeconds(9)).until(() -> takeAnswers(hog, refused) == 300 - HALF);
+            assertThat(refused.values()).allSatisfy(answer -> assertThat(answer)
+                    .startsWith("HTTP/1.1 503 ")
+                    .contains("urn:lockstep:too-many-connections")
+                    .contains(HALF + " connections of address 127.0.0.1 >= " + HALF
+                            + " that are free for others. Close those that it does not need."));
+            try (SocketChannel other = SocketChannel.open()) {
+                other.bind(new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 2}), 0));
+                other.connect(address);
+                send(other, METRICS);
+                assertThat(answer(other)).startsWith("HTTP/1.1 200 ").contains("lockstep_protected");
+            }
+        } finally {
+            for (SocketChannel channel : hog) {
+                channel.close();
+            }
+        }
+    }
+
+    @Test
+    void shouldCountAddressesThatOneHostHasAsOne() throws Exception {
+        assertThat(ConnectionBound.network(InetAddress.getByName("192.0.2.7"))).isEqualTo("192.0.2.7");
+        assertThat(ConnectionBound.network(InetAddress.getByName("2001:db8:1:2:3:4:5:6")))
+                .isEqualTo("2001:db8:1:2::/64");
+        assertThat(ConnectionBound.network(InetAddress.getByName("fe80::3"))).isEqualTo("fe80:0:0:0:0:0:0:3");
+        byte[] own = new byte[16];
+        own[15] = 1;
+        assertThat(ConnectionBound.network(InetAddress.getByAddress(own))).isEqualTo("0:0:0:0:0:0:0:1");
     }
 
     @Test
@@ -212,7 +266,7 @@ class HostileClientsTest {
                 hog.add(connect());
             }
             Map<SocketChannel, String> refused = new HashMap<>();
-            await().atMost(Duration.ofSeconds(9)).until(() -> takeRefusals(hog, refused) == 300 - HALF);
+            await().atMost(Duration.ofSeconds(9)).until(() -> takeAnswers(hog, refused) == 300 - HALF);
             for (int i = 0; i < BUSY; i++) {
                 hog.get(i).close();
             }
@@ -260,6 +314,72 @@ class HostileClientsTest {
         }
     }
 
+    @Test
+    void shouldServeThoseWhoManageAtOnceWhenReadersHaveUsedUpTheirTime() throws Exception {
+        Path everybody = root.resolve("agent-ro.sock");
+        InetSocketAddress address = freeAddress();
+        server.close();
+        server = ApiServer.start(
+                new FakeOperations() {
+                    @Override
+                    public String metrics(UnaryOperator<String> names, Map<String, DutyCycle> more) {
+                        ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+                        long endNs = threads.getCurrentThreadCpuTime() + DEAR_NS;
+                        while (threads.getCurrentThreadCpuTime() < endNs) {}
+                        return super.metrics(names, more);
+                    }
+                },
+                List::of,
+                socket,
+                new ApiServer.Options(everybody, false, address));
+        List<SocketAddress> listeners = List.of(UnixDomainSocketAddress.of(everybody), address);
+        for (SocketAddress listener : listeners) {
+            // From now on an answer is known to cost about 20 ms.
+            for (SocketChannel reader : readers(listener, 20)) {
+                assertThat(answer(reader)).startsWith("HTTP/1.1 200 ");
+            }
+        }
+        List<List<SocketChannel>> waiting = new ArrayList<>();
+        try {
+            for (SocketAddress listener : listeners) {
+                // 20 × 20 ms × 20 = 8 s: the last wait for 5 s, the most that anybody does.
+                waiting.add(readers(listener, 20));
+            }
+            for (int i = 0; i < 5; i++) {
+                assertThat(new AgentClient(socket).get("/v1/agent").ok()).isTrue();
+            }
+            for (List<SocketChannel> readers : waiting) {
+                assertThat(takeAnswers(readers, new HashMap<>())).isLessThan(20);
+            }
+        } finally {
+            for (List<SocketChannel> readers : waiting) {
+                for (SocketChannel reader : readers) {
+                    reader.close();
+                }
+            }
+        }
+    }
+
+    /** Connections that have asked for metrics. */
+    private static List<SocketChannel> readers(SocketAddress listener, int count) throws IOException {
+        List<SocketChannel> readers = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            SocketChannel reader = listener instanceof UnixDomainSocketAddress
+                    ? SocketChannel.open(StandardProtocolFamily.UNIX)
+                    : SocketChannel.open();
+            readers.add(reader);
+            reader.connect(listener);
+            send(reader, METRICS);
+        }
+        return readers;
+    }
+
+    private static InetSocketAddress freeAddress() throws IOException {
+        try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return new InetSocketAddress(InetAddress.getLoopbackAddress(), probe.getLocalPort());
+        }
+    }
+
     /** A process of that user's that holds a hundred connections, or has tried to. */
     private static Process hog(Path socket, int user) throws IOException {
         Process process = as(
@@ -293,18 +413,18 @@ class HostileClientsTest {
                 .start();
     }
 
-    /** Reads what came to those that were ended; how many there are by now. */
-    private static int takeRefusals(List<SocketChannel> all, Map<SocketChannel, String> refused) throws IOException {
+    /** Reads what came to those that were answered; how many there are by now. */
+    private static int takeAnswers(List<SocketChannel> all, Map<SocketChannel, String> answers) throws IOException {
         for (SocketChannel channel : all) {
-            if (!refused.containsKey(channel)) {
+            if (!answers.containsKey(channel)) {
                 channel.configureBlocking(false);
                 ByteBuffer buffer = ByteBuffer.allocate(4096);
                 if (channel.read(buffer) > 0) {
-                    refused.put(channel, new String(buffer.array(), 0, buffer.position(), StandardCharsets.UTF_8));
+                    answers.put(channel, new String(buffer.array(), 0, buffer.position(), StandardCharsets.UTF_8));
                 }
             }
         }
-        return refused.size();
+        return answers.size();
     }
 
     @Test

@@ -105,6 +105,20 @@ class ManagementTest {
     }
 
     @Test
+    void shouldLeaveTheKeyToTheNextRequestWhenOneIsRefused() throws Exception {
+        operations.absent.add("web1");
+        String[] request = {"-X", "POST", "-H", "Idempotency-Key: k2", "http://x/v1/vms/web1/unprotect"};
+        assertThat(JsonTree.parse(curl(socket, request)).get("type").text()).isEqualTo("urn:lockstep:no-such-vm");
+
+        operations.absent.remove("web1");
+        String id = JsonTree.parse(curl(socket, request)).get("id").text();
+        assertThat(id).isEqualTo("1");
+        // A verb may remove the VM that it is about.
+        operations.absent.add("web1");
+        assertThat(JsonTree.parse(curl(socket, request)).get("id").text()).isEqualTo(id);
+    }
+
+    @Test
     void shouldOnlyReadAtTheReadOnlySocketAndHideNames() throws Exception {
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(readOnly)))
                 .isEqualTo("rw-rw-rw-");

@@ -112,9 +112,16 @@ final class OpenApi {
                     default -> "application/json";
                 };
         ok.putObject("content").putObject(media).set("schema", answer(endpoint));
+        if (endpoint.verb() || endpoint == Endpoint.VM) {
+            problem(responses, "404", "no-such-vm: no such VM is here; a verb has begun no job.");
+        }
+        problem(responses, "default", "A problem.");
+    }
+
+    private static void problem(ObjectNode responses, String status, String description) {
         responses
-                .putObject("default")
-                .put("description", "A problem.")
+                .putObject(status)
+                .put("description", description)
                 .putObject("content")
                 .putObject(Problem.MEDIA_TYPE)
                 .putObject("schema")

@@ -2,6 +2,7 @@ package io.lockstep.agent.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ThrottleTest {
@@ -12,7 +13,7 @@ class ThrottleTest {
 
     /** Clients that ask again as soon as they were answered, for 20 s, and meanwhile one in a while. */
     private static final class Busy {
-        private final Throttle throttle = new Throttle();
+        private final Throttle throttle;
         private final Throttle.Client[] clients;
         private final long[] readyNs;
         private final long everyNs;
@@ -22,10 +23,12 @@ class ThrottleTest {
         long calmLongestNs;
 
         /**
+         * @param share of the processor: one of so many
          * @param everyNs how often the calm one asks
          * @param fresh whether it connects anew each time, as a command does
          */
-        Busy(int count, long everyNs, boolean fresh) {
+        Busy(int share, int count, long everyNs, boolean fresh) {
+            throttle = new Throttle(share);
             clients = new Throttle.Client[count];
             readyNs = new long[count];
             this.everyNs = everyNs;
@@ -61,7 +64,7 @@ class ThrottleTest {
 
     @Test
     void shouldNotDelayAClientThatAsksNowAndThen() {
-        Throttle throttle = new Throttle();
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
         Throttle.Client client = new Throttle.Client();
         for (long i = 0; i < 1000; i++) {
             assertThat(throttle.book(i * 10_000_000, client)).isZero();
@@ -71,7 +74,7 @@ class ThrottleTest {
 
     @Test
     void shouldKeepAHundredBusyClientsToAFifthOfAProcessor() {
-        Busy busy = new Busy(100, 21 * S, false);
+        Busy busy = new Busy(Budgets.MANAGE_SHARE, 100, 21 * S, false);
         busy.run();
         // 20 s × 1/5 ÷ 2 ms, and the burst of 0.2 s.
         assertThat(busy.served).isBetween(1_900L, 2_200L);
@@ -80,18 +83,26 @@ class ThrottleTest {
     }
 
     @Test
+    void shouldKeepReadersToATwentiethOfAProcessor() {
+        Busy busy = new Busy(Budgets.READ_SHARE, 100, 21 * S, false);
+        busy.run();
+        // 20 s × 1/20 ÷ 2 ms, and the bursts of all and of those that pass.
+        assertThat(busy.served).isBetween(450L, 560L);
+    }
+
+    @Test
     void shouldLetAClientThatAsksNowAndThenPassThoseThatHammer() {
-        Busy watching = new Busy(200, S, false);
+        Busy watching = new Busy(Budgets.MANAGE_SHARE, 200, S, false);
         watching.run();
         assertThat(watching.calmLongestNs).isZero();
-        Busy commands = new Busy(200, S / 5, true);
+        Busy commands = new Busy(Budgets.MANAGE_SHARE, 200, S / 5, true);
         commands.run();
         assertThat(commands.calmLongestNs).isZero();
     }
 
     @Test
     void shouldKeepThoseThatPassToAQuarterOfTheShare() {
-        Busy busy = new Busy(100, 1_000_000, true);
+        Busy busy = new Busy(Budgets.MANAGE_SHARE, 100, 1_000_000, true);
         busy.run();
         // 18 s × 1/20 ÷ 2 ms, and the bursts; the rest has waited like everybody.
         assertThat(busy.calmServed).isBetween(400L, 700L);
@@ -100,7 +111,7 @@ class ThrottleTest {
 
     @Test
     void shouldForgiveWhatLiesBehind() {
-        Throttle throttle = new Throttle();
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
         Throttle.Client client = new Throttle.Client();
         for (int i = 0; i < 1000; i++) {
             throttle.book(0, client);
@@ -108,5 +119,27 @@ class ThrottleTest {
         }
         assertThat(throttle.book(0, client)).isPositive();
         assertThat(throttle.book(100 * S, client)).isZero();
+    }
+
+    @Test
+    void shouldLeaveThoseWhoManageTheirTimeWhenOthersHaveUsedUpTheirs() {
+        Budgets budgets = new Budgets();
+        for (String connector : List.of(ApiServer.READ_ONLY, ApiServer.METRICS)) {
+            Throttle others = budgets.of(connector);
+            Throttle.Client client = new Throttle.Client();
+            // 100 × 2 ms × 20 = 4 s ahead of their share.
+            for (int i = 0; i < 100; i++) {
+                others.book(0, client);
+                others.done(0, SEEN_NS, client);
+            }
+            assertThat(others.book(0, client)).isBetween(2 * S, 3 * S + S / 10);
+        }
+        Throttle.Client operator = new Throttle.Client();
+        Throttle manage = budgets.of(ApiServer.MANAGE);
+        // 99 × 2 ms × 5 < 1 s: the whole burst is there.
+        for (int i = 0; i < 99; i++) {
+            assertThat(manage.book(0, operator)).isZero();
+            manage.done(0, SEEN_NS, operator);
+        }
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.cli.TestHost.Ran;
+import io.lockstep.agent.client.AgentClient;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -133,14 +134,12 @@ class MisuseTest {
     void shouldRefuseVerbsOfAVmThatIsNotProtected() throws Exception {
         try (TestQemu other = TestQemu.start(directory, "other")) {
             for (String verb : List.of("unprotect", "verify", "switchover")) {
-                for (String name : List.of("other", "nobody")) {
-                    assertRefused(
-                            host,
-                            "not-protected",
-                            "no VM " + name + " is protected here: `lockstep vms` lists what runs here, and how.",
-                            verb,
-                            name);
-                }
+                assertRefused(
+                        host,
+                        "not-protected",
+                        "no VM other is protected here: `lockstep vms` lists what runs here, and how.",
+                        verb,
+                        "other");
             }
             String unknown =
                     "There is no replica of a VM other on this host. `lockstep status` lists those that there are.";
@@ -149,6 +148,46 @@ class MisuseTest {
             assertRefused(peer, "replica-unknown", unknown, "journal", "other");
             other.assertUntouched();
         }
+        assertStillProtected();
+    }
+
+    @Test
+    void shouldNameJobsAfterTheVmHoweverItIsAskedFor() throws Exception {
+        List<String> ways = List.of("web", vm.pid(), vm.qmp.toString());
+        for (String way : ways) {
+            assertThat(host.run("verify", way).exit()).isEqualTo(ExitCode.OK);
+            assertThat(host.run("protect", way).exit()).isEqualTo(ExitCode.REFUSED);
+        }
+        JsonNode jobs = JSON.readTree(new AgentClient(host.paths.socket())
+                        .get("/v1/jobs?limit=1000")
+                        .body())
+                .path("jobs");
+        assertThat(jobs).hasSizeGreaterThanOrEqualTo(2 * ways.size());
+        assertThat(jobs).extracting(job -> job.path("vm").asText()).doesNotContain(vm.pid(), vm.qmp.toString());
+        assertStillProtected();
+    }
+
+    @Test
+    void shouldRefuseVerbsOfAVmThatIsNotHere() throws Exception {
+        for (String verb : List.of("unprotect", "verify", "switchover")) {
+            assertRefused(
+                    host,
+                    "no-such-vm",
+                    "no VM nobody is protected here: `lockstep vms` lists what runs here, and how.",
+                    verb,
+                    "nobody");
+        }
+        for (String verb : List.of("failover", "drill", "discard")) {
+            assertRefused(
+                    peer,
+                    "no-such-vm",
+                    "There is no replica of a VM nobody on this host. `lockstep status` lists those that there are.",
+                    verb,
+                    "nobody");
+        }
+        String jobs = new AgentClient(host.paths.socket()).get("/v1/jobs").body()
+                + new AgentClient(peer.paths.socket()).get("/v1/jobs").body();
+        assertThat(jobs).doesNotContain("nobody");
         assertStillProtected();
     }
 

@@ -86,7 +86,7 @@ class RefusalTest {
                         .endsWith(". See `lockstep vms`.\n");
                 assertThat(ran.exit()).isEqualTo(ExitCode.REFUSED);
                 assertThat(host.run("protect", wanted, "--json").out())
-                        .startsWith("{\"error\":{\"code\":\"vm-not-found\"");
+                        .startsWith("{\"error\":{\"code\":\"no-such-vm\"");
             }
             vm.assertUntouched();
         }

@@ -1,0 +1,26 @@
+package io.lockstep.agent.api;
+
+/**
+ * The processor time of each listener. Invariant: the clients of one use up nothing of another's, so that whoever may only read, from this host or
+ * over the network, does not delay those who manage. Any thread.
+ */
+final class Budgets {
+    /** Of one processor, for those who manage. */
+    static final int MANAGE_SHARE = 5;
+
+    /** Of one processor, for each of the others. 1/5 + 2 × 1/20 = 3/10, however many ask everywhere; 1/10 is what strangers can cause. */
+    static final int READ_SHARE = 20;
+
+    private final Throttle manage = new Throttle(MANAGE_SHARE);
+    private final Throttle readOnly = new Throttle(READ_SHARE);
+    private final Throttle metrics = new Throttle(READ_SHARE);
+
+    /** @param connector name of the listener's, as {@link ApiServer} gives it */
+    Throttle of(String connector) {
+        return switch (connector) {
+            case ApiServer.READ_ONLY -> readOnly;
+            case ApiServer.METRICS -> metrics;
+            default -> manage;
+        };
+    }
+}
