@@ -122,6 +122,7 @@ public record AgentConfig(
      * What differs for one VM.
      *
      * @param epochMs as in {@link Epoch} unless given
+     * @param preCopy as in {@link Epoch} unless given
      * @param tracker as in {@link Epoch} unless given
      * @param protection as in {@link Output} unless given
      * @param priority VMs with a higher number are moved first when hardware fails
@@ -132,6 +133,7 @@ public record AgentConfig(
      */
     public record Vm(
             int epochMs,
+            boolean preCopy,
             String tracker,
             String protection,
             int priority,
@@ -145,7 +147,16 @@ public record AgentConfig(
         Vm vm = vms.get(name);
         return vm != null
                 ? vm
-                : new Vm(epoch.epochMs, epoch.tracker, output.protection, 0, List.of(), List.of(), Map.of(), Map.of());
+                : new Vm(
+                        epoch.epochMs,
+                        epoch.preCopy,
+                        epoch.tracker,
+                        output.protection,
+                        0,
+                        List.of(),
+                        List.of(),
+                        Map.of(),
+                        Map.of());
     }
 
     /**

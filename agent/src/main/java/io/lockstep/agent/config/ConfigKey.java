@@ -440,6 +440,7 @@ enum ConfigKey {
     PEER_FINGERPRINT("peers.*", "fingerprint", null, "What 'lockstep identity' prints on the peer."),
 
     VM_EPOCH_MS("vms.*", "epochMs", 0, 0, 10_000, "As epoch.epochMs, for this VM; 0: as there, milliseconds."),
+    VM_PRE_COPY("vms.*", "preCopy", "", List.of("", "on", "off"), "As epoch.preCopy, for this VM; empty: as there."),
     VM_TRACKER(
             "vms.*",
             "tracker",

@@ -22,6 +22,7 @@ import java.util.stream.Collectors;
 /** Checks a configuration file against {@link ConfigKey} and makes an {@link AgentConfig} of it; every complaint names its place. */
 final class ConfigReader {
     private static final String DISKS = "disks";
+    private static final String ON = "on";
     private static final String DISKS_GROUP = ConfigKey.DISK_SHARED.group();
     private static final Pattern FINGERPRINT = Pattern.compile("sha256:[0-9a-f]{64}");
 
@@ -51,7 +52,7 @@ final class ConfigReader {
                 common.integer(ConfigKey.VERIFY_PAUSE_MS_MAX),
                 common.integer(ConfigKey.EPOCHS_IN_FLIGHT_MAX),
                 common.integer(ConfigKey.SCRUB_PAGES_PER_EPOCH),
-                common.text(ConfigKey.PRE_COPY).equals("on"),
+                common.text(ConfigKey.PRE_COPY).equals(ON),
                 common.text(ConfigKey.TRACKER));
         AgentConfig.Output output = new AgentConfig.Output(
                 common.text(ConfigKey.OUTPUT_PROTECTION), common.integer(ConfigKey.OUTPUT_LOG_BYTES));
@@ -101,7 +102,7 @@ final class ConfigReader {
                     "address \"" + address + "\" is not a host, a colon and a port in 1..65535");
         }
         return new AgentConfig.Api(
-                common.text(ConfigKey.API_READ_ONLY_SOCKET).equals("on"),
+                common.text(ConfigKey.API_READ_ONLY_SOCKET).equals(ON),
                 common.text(ConfigKey.API_GUEST_NAMES).equals("hidden"),
                 address.isEmpty() ? "" : address.substring(0, colon).replaceAll("^\\[(.*)\\]$", "$1"),
                 Math.max(0, port));
@@ -308,7 +309,7 @@ final class ConfigReader {
                     "cpuMillivoltsMin " + millivoltsMin + " >= cpuMillivoltsMax " + millivoltsMax
                             + ": every voltage would pass a limit");
         }
-        if (common.text(ConfigKey.HARDWARE_RUN_COMMAND).equals("on")
+        if (common.text(ConfigKey.HARDWARE_RUN_COMMAND).equals(ON)
                 && common.texts(ConfigKey.HARDWARE_COMMAND).isEmpty()) {
             throw wrong(
                     place(ConfigKey.HARDWARE_RUN_COMMAND),
@@ -365,12 +366,14 @@ final class ConfigReader {
         for (Map.Entry<String, ConfigTable> entry : vms.entrySet()) {
             ConfigTable table = entry.getValue();
             int epochMs = table.integer(ConfigKey.VM_EPOCH_MS);
+            String preCopy = table.text(ConfigKey.VM_PRE_COPY);
             String tracker = table.text(ConfigKey.VM_TRACKER);
             String protection = table.text(ConfigKey.VM_PROTECTION);
             result.put(
                     entry.getKey(),
                     new AgentConfig.Vm(
                             epochMs == 0 ? epoch.epochMs() : epochMs,
+                            preCopy.isEmpty() ? epoch.preCopy() : preCopy.equals(ON),
                             tracker.isEmpty() ? epoch.tracker() : tracker,
                             protection.isEmpty() ? output.protection() : protection,
                             table.integer(ConfigKey.VM_PRIORITY),

@@ -191,8 +191,8 @@ final class Protections implements AutoCloseable {
             throw e;
         }
         UUID vmId = UUID.randomUUID();
-        SessionHello hello =
-                new ProtectionTicket(name, vmId, AgentVersion.TEXT).hello(vm, settings(asked), -1, Long.MAX_VALUE, 0);
+        SessionHello hello = new ProtectionTicket(name, vmId, AgentVersion.TEXT)
+                .hello(vm, settings(name, asked), -1, Long.MAX_VALUE, 0);
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
                 name,
                 vmId,
@@ -231,7 +231,7 @@ final class Protections implements AutoCloseable {
                 new PeerAddress(entry.peer(), new InetSocketAddress(peer.host(), peer.port()), peer.fingerprint()),
                 dialer,
                 health::code,
-                settings(Asked.of(entry)),
+                settings(entry.vmName(), Asked.of(entry)),
                 new Diary(entry));
         held.put(entry.vmName(), new Held(started, entry));
         var unused = started.ended().thenAccept(state -> ended(started, entry, peer, state));
@@ -305,7 +305,7 @@ final class Protections implements AutoCloseable {
         }
     }
 
-    private ProtectionSettings settings(Asked asked) {
+    private ProtectionSettings settings(String vm, Asked asked) {
         AgentConfig.Epoch epoch = config.epoch();
         AgentConfig.Link link = config.link();
         AgentConfig.Pipeline pipeline = config.pipeline();
@@ -330,7 +330,7 @@ final class Protections implements AutoCloseable {
                 pipeline.pageCacheBytes(),
                 pipeline.encoderThreads(),
                 pipeline.scanThreads(),
-                epoch.preCopy(),
+                config.vm(vm).preCopy(),
                 asked.tracker,
                 ledgers(),
                 host);

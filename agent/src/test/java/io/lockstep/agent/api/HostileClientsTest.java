@@ -9,17 +9,13 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.view.AgentView;
-import io.lockstep.replication.DutyCycle;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.lang.management.ManagementFactory;
-import java.lang.management.ThreadMXBean;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
-import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -35,7 +31,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -55,9 +50,6 @@ class HostileClientsTest {
 
     /** Requests that hold a thread: fewer than there are. */
     private static final int BUSY = 4;
-
-    /** Processor time of an answer: the most that an estimate takes it for. */
-    private static final long DEAR_NS = 20_000_000L;
 
     private static final String METRICS = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
@@ -312,66 +304,6 @@ class HostileClientsTest {
         } finally {
             hogs.forEach(Process::destroyForcibly);
         }
-    }
-
-    @Test
-    void shouldServeThoseWhoManageAtOnceWhenReadersHaveUsedUpTheirTime() throws Exception {
-        Path everybody = root.resolve("agent-ro.sock");
-        InetSocketAddress address = freeAddress();
-        server.close();
-        server = ApiServer.start(
-                new FakeOperations() {
-                    @Override
-                    public String metrics(UnaryOperator<String> names, Map<String, DutyCycle> more) {
-                        ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-                        long endNs = threads.getCurrentThreadCpuTime() + DEAR_NS;
-                        while (threads.getCurrentThreadCpuTime() < endNs) {}
-                        return super.metrics(names, more);
-                    }
-                },
-                List::of,
-                socket,
-                new ApiServer.Options(everybody, false, address));
-        List<SocketAddress> listeners = List.of(UnixDomainSocketAddress.of(everybody), address);
-        for (SocketAddress listener : listeners) {
-            // From now on an answer is known to cost about 20 ms.
-            for (SocketChannel reader : readers(listener, 20)) {
-                assertThat(answer(reader)).startsWith("HTTP/1.1 200 ");
-            }
-        }
-        List<List<SocketChannel>> waiting = new ArrayList<>();
-        try {
-            for (SocketAddress listener : listeners) {
-                // 20 × 20 ms × 20 = 8 s: the last wait for 5 s, the most that anybody does.
-                waiting.add(readers(listener, 20));
-            }
-            for (int i = 0; i < 5; i++) {
-                assertThat(new AgentClient(socket).get("/v1/agent").ok()).isTrue();
-            }
-            for (List<SocketChannel> readers : waiting) {
-                assertThat(takeAnswers(readers, new HashMap<>())).isLessThan(20);
-            }
-        } finally {
-            for (List<SocketChannel> readers : waiting) {
-                for (SocketChannel reader : readers) {
-                    reader.close();
-                }
-            }
-        }
-    }
-
-    /** Connections that have asked for metrics. */
-    private static List<SocketChannel> readers(SocketAddress listener, int count) throws IOException {
-        List<SocketChannel> readers = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            SocketChannel reader = listener instanceof UnixDomainSocketAddress
-                    ? SocketChannel.open(StandardProtocolFamily.UNIX)
-                    : SocketChannel.open();
-            readers.add(reader);
-            reader.connect(listener);
-            send(reader, METRICS);
-        }
-        return readers;
     }
 
     private static InetSocketAddress freeAddress() throws IOException {

@@ -34,7 +34,8 @@ class AgentConfigTest {
         assertThat(config.fence()).isEqualTo(new AgentConfig.Fence(List.of(), 30_000));
         assertThat(config.peers()).isEmpty();
         assertThat(config.vm("any"))
-                .isEqualTo(new AgentConfig.Vm(25, "auto", "lockstep", 0, List.of(), List.of(), Map.of(), Map.of()));
+                .isEqualTo(
+                        new AgentConfig.Vm(25, true, "auto", "lockstep", 0, List.of(), List.of(), Map.of(), Map.of()));
     }
 
     @Test
@@ -63,6 +64,7 @@ class AgentConfigTest {
                 [fence]
                 command = ["/usr/local/bin/fence", "now"]
                 [vms."web.1"]
+                preCopy = "off"
                 tracker = "soft-dirty"
                 standbyNetdevs = ["hostnet0", "tap,ifname=web1"]
                 standbyReplacements = ["/dev/vg0/web", "/dev/vg1/web"]
@@ -77,6 +79,7 @@ class AgentConfigTest {
         assertThat(config.vm("web.1"))
                 .isEqualTo(new AgentConfig.Vm(
                         10,
+                        false,
                         "soft-dirty",
                         "lockstep",
                         0,

@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.HdrHistogram.Histogram;
 import org.HdrHistogram.HistogramIterationValue;
 
@@ -18,9 +19,13 @@ final class PauseSection implements Section {
     private static final int TICKS_PER_SECOND = 20;
 
     /** An epoch in which so many pages are written: the guest's ticks are of a 20th of a second. */
-    private record Load(int pages, int epochMs) {
+    private record Load(int pages, int epochMs, boolean preCopy) {
         String vm() {
-            return "pause-" + pages;
+            return "pause-" + pages + (preCopy ? "" : "-no-precopy");
+        }
+
+        String configuration() {
+            return SharedLab.epochs(vm(), epochMs) + (preCopy ? "" : "preCopy = \"off\"\n");
         }
 
         int pagesPerTick() {
@@ -28,8 +33,14 @@ final class PauseSection implements Section {
         }
     }
 
-    private static final List<Load> LOADS = List.of(
-            new Load(0, 50), new Load(100, 50), new Load(1_000, 50), new Load(10_000, 100), new Load(50_000, 500));
+    private static List<Load> loads(boolean preCopy) {
+        return List.of(
+                new Load(0, 50, preCopy),
+                new Load(100, 50, preCopy),
+                new Load(1_000, 50, preCopy),
+                new Load(10_000, 100, preCopy),
+                new Load(50_000, 500, preCopy));
+    }
 
     @Override
     public String name() {
@@ -38,54 +49,32 @@ final class PauseSection implements Section {
 
     @Override
     public String configuration(boolean onPeer) {
-        return LOADS.stream()
-                .map(load -> SharedLab.epochs(load.vm(), load.epochMs))
+        return Stream.of(true, false)
+                .flatMap(preCopy -> loads(preCopy).stream())
+                .map(Load::configuration)
                 .collect(Collectors.joining());
     }
 
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
-        Map<Integer, Double> floors = measure(context, report, true, LOADS, Map.of());
-        measure(context, report, false, context.quick() ? LOADS.subList(3, 4) : LOADS, floors);
-    }
-
-    /** All loads under two agents; gives the floors, which are the same with and without pre-copy. */
-    private Map<Integer, Double> measure(
-            BenchContext context, BenchReport report, boolean preCopy, List<Load> loads, Map<Integer, Double> known)
-            throws Exception {
-        Map<Integer, Double> floors = new HashMap<>(known);
-        List<double[]> points = new ArrayList<>();
-        Plot histogram = new Plot(
-                preCopy ? "pause-histogram" : "pause-histogram-no-precopy",
-                "Pauses, " + (preCopy ? "with" : "without") + " pre-copy",
-                "milliseconds",
-                "per cent of pauses",
-                true);
-        if (preCopy) {
-            measure(context, report, context.agents().warm(context), true, loads, floors, points, histogram);
-        } else {
-            try (Lab lab = new Lab(context, SharedLab.EPOCH_MS, "preCopy = \"off\"\n" + configuration(false))) {
-                measure(context, report, lab, false, loads, floors, points, histogram);
-            }
-        }
-        plot(report, preCopy, points);
-        report.add(histogram);
-        return floors;
-    }
-
-    private void measure(
-            BenchContext context,
-            BenchReport report,
-            Lab lab,
-            boolean preCopy,
-            List<Load> loads,
-            Map<Integer, Double> floors,
-            List<double[]> points,
-            Plot histogram)
-            throws Exception {
+        Lab lab = context.agents().warm(context);
+        // The floors are the same with and without pre-copy.
+        Map<Integer, Double> floors = new HashMap<>();
         Trace trace = Trace.startOnPrimary(lab);
-        for (Load load : loads) {
-            measure(context, report, lab, trace, load, preCopy, floors, points, histogram);
+        for (boolean preCopy : List.of(true, false)) {
+            List<Load> loads = context.quick() && !preCopy ? loads(preCopy).subList(3, 4) : loads(preCopy);
+            List<double[]> points = new ArrayList<>();
+            Plot histogram = new Plot(
+                    preCopy ? "pause-histogram" : "pause-histogram-no-precopy",
+                    "Pauses, " + (preCopy ? "with" : "without") + " pre-copy",
+                    "milliseconds",
+                    "per cent of pauses",
+                    true);
+            for (Load load : loads) {
+                measure(context, report, lab, trace, load, floors, points, histogram);
+            }
+            plot(report, preCopy, points);
+            report.add(histogram);
         }
         trace.stop();
     }
@@ -96,7 +85,6 @@ final class PauseSection implements Section {
             Lab lab,
             Trace trace,
             Load load,
-            boolean preCopy,
             Map<Integer, Double> floors,
             List<double[]> points,
             Plot histogram)
@@ -118,7 +106,7 @@ final class PauseSection implements Section {
                     lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_000, 20_000) / load.epochMs));
             histogram(histogram, load, trace.since(beganNs));
             guest.awaitTicks(1);
-            report(report, load, preCopy, status, floorMs);
+            report(report, load, status, floorMs);
             PauseParts parts = status.pauseParts();
             points.add(new double[] {
                 Math.max(1, load.pages()),
@@ -166,11 +154,11 @@ final class PauseSection implements Section {
         report.add(plot);
     }
 
-    private void report(BenchReport report, Load load, boolean preCopy, ProtectionStatus status, double floorMs) {
-        String what = load.pages() + " pages" + (preCopy ? "" : ", no pre-copy");
+    private void report(BenchReport report, Load load, ProtectionStatus status, double floorMs) {
+        String what = load.pages() + " pages" + (load.preCopy ? "" : ", no pre-copy");
         Quantiles pause = status.pauseMs();
         Figure p50 = Figure.of(name(), what + ": pause p50", pause.p50(), "ms").against("floor p50", floorMs);
-        boolean judged = preCopy && load.pages() <= 10_000;
+        boolean judged = load.preCopy && load.pages() <= 10_000;
         report.add(judged ? p50.atMost(load.pages() <= 1_000 ? 1.0 : 1.5) : p50);
         Figure p99 = Figure.of(name(), what + ": pause p99", pause.p99(), "ms").against("its p50", pause.p50());
         report.add(judged ? p99.atMost(3) : p99);

@@ -87,7 +87,8 @@ final class SlowdownSection implements Section {
 
     private static double protectedTicks(BenchContext context, Lab lab, BenchGuest guest, Duration stretch)
             throws Exception {
-        lab.awaitEpochs(guest.name(), context.pick(5, 20));
+        // Until the agent knows which pages are written all the time.
+        lab.awaitEpochs(guest.name(), context.pick(70, 160));
         double during = guest.ticksPerSecond(stretch);
         lab.primary().unprotect(guest.name());
         return during;
