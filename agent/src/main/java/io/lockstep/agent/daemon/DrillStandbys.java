@@ -1,6 +1,7 @@
 package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.replication.DirectoryTree;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
@@ -81,12 +82,7 @@ final class DrillStandbys implements DrillFactory {
             for (Path drill : left.toList()) {
                 LOG.warn("{} is left of a drill of an earlier life: it is ended", drill);
                 QemuDrill.endLeftover(drill);
-                try (Stream<Path> files = Files.list(drill)) {
-                    for (Path file : files.toList()) {
-                        Files.deleteIfExists(file);
-                    }
-                }
-                Files.deleteIfExists(drill);
+                DirectoryTree.remove(drill);
             }
         } catch (IOException | LockstepException e) {
             LOG.warn("what is left of a drill in {} cannot be removed: {}", directory, e.getMessage());

@@ -140,7 +140,7 @@ final class LockstepDaemon implements Daemon {
         }
     }
 
-    /** Each VM's user has a directory of its own in there. */
+    /** Each VM's QEMU has a directory that is its user's, two levels down. */
     private static Path passable(Path directory) throws LockstepException {
         try {
             return PassableDirectory.create(directory, directory);

@@ -208,7 +208,7 @@ class HostDoctorTest {
                                 return List.of(new VmSummary(
                                         7,
                                         "web1",
-                                        "/b/run/lockstep/standby/web1/standby.qmp",
+                                        "/b/run/lockstep/standby/web1/qemu/standby.qmp",
                                         1,
                                         "tcg",
                                         0,
@@ -223,7 +223,7 @@ class HostDoctorTest {
                 .containsExactly(Finding.ok(
                                 "vm",
                                 "pid 7 was started as a standby by another agent on this host"
-                                        + " (/b/run/lockstep/standby/web1/standby.qmp)")
+                                        + " (/b/run/lockstep/standby/web1/qemu/standby.qmp)")
                         .about("web1"));
     }
 

@@ -245,6 +245,16 @@ class DrillTest {
                         .as(above)
                         .isEqualTo("rwx--x--x");
             }
+            Path standby = hosts.b().paths().run().resolve("standby/vm1");
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(standby)))
+                    .isEqualTo("rwx--x--x");
+            for (String roots : List.of("", "standby.pid", "standby.log")) {
+                assertThat(Files.getAttribute(standby.resolve(roots), "unix:uid"))
+                        .as(roots)
+                        .isEqualTo(0);
+            }
+            assertThat(Files.getAttribute(standby.resolve("qemu"), "unix:uid")).isEqualTo(65534);
+            assertThat(hosts.b().paths().run().resolve("drill")).isEmptyDirectory();
         }
     }
 
@@ -275,7 +285,7 @@ class DrillTest {
             hosts.a().protectWithStandby(vm.pid(), hosts.b());
             // A standby finds the same program; the drill's is not there.
             Path block = hosts.b().paths().run().resolve("drill");
-            Files.createDirectories(block.getParent());
+            Files.delete(block);
             Files.writeString(block, "in the way");
             assertThatThrownBy(() -> drill(hosts.b(), "vm1")).isInstanceOf(LockstepException.class);
             Waits.until(

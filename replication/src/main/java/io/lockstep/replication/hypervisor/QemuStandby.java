@@ -121,6 +121,7 @@ public final class QemuStandby implements Standby {
 
     /** Takes over a standby that an earlier life of the agent left waiting, if it still fits; ends one that does not. */
     public static Optional<QemuStandby> adopt(StandbySpec spec) throws LockstepException {
+        StandbyDirectory.create(spec.directory());
         Optional<StandbyRecord> found = StandbyRecord.read(spec.directory());
         if (found.isEmpty()
                 || found.get().stage() != Stage.WAITING
@@ -142,8 +143,9 @@ public final class QemuStandby implements Standby {
                 .map(StandbyRecord::process);
     }
 
-    /** Ends a standby of an earlier life; refuses if it was told to run. */
+    /** Ends a standby of an earlier life; refuses if it was told to run. Its directory is there and the agent's own afterwards. */
     public static void endLeftover(Path directory) throws LockstepException {
+        StandbyDirectory.create(directory);
         Optional<StandbyRecord> found = StandbyRecord.read(directory);
         if (found.isEmpty()) {
             return;
@@ -307,7 +309,7 @@ public final class QemuStandby implements Standby {
     public void load(ByteBuffer deviceState) throws LockstepException {
         expect(Stage.WAITING, "load the device state");
         ByteBuffer stream = DeviceState.loadable(deviceState, spec.machineType());
-        Path socketPath = spec.directory().resolve("load.sock");
+        Path socketPath = StandbyDirectory.qemu(spec.directory()).resolve("load.sock");
         try {
             Files.deleteIfExists(socketPath);
             failed = true;

@@ -68,14 +68,14 @@ public final class StandbyCommandLine {
      * What it is made from.
      *
      * @param commandLine the primary's, the program first
-     * @param directory the standby's own, for sockets and logs
+     * @param directory the standby's; sockets and logs are in the part of it that is QEMU's
      * @param memoryFiles the replica's file for each main block, by QEMU's block name
      * @param memoryBytes length of each main block, by the same names
      * @param diskImages the replica's image for each replicated disk, by the file that the primary's command line names
      * @param netdevs what stands for a netdev that uses a descriptor, by its id, e.g. {@code tap,ifname=tap0,script=no,downscript=no}
      * @param replacements literal texts to be replaced in each argument at the end
-     * @param template a whole command line to use instead; empty for none. In it {@code @qmp@}, {@code @directory@} and
-     *     {@code @memory:BLOCK@} stand for our paths
+     * @param template a whole command line to use instead; empty for none. In it {@code @qmp@}, {@code @memory:BLOCK@} and,
+     *     for QEMU's part of the directory, {@code @directory@} stand for our paths
      */
     public record Request(
             List<String> commandLine,
@@ -99,7 +99,7 @@ public final class StandbyCommandLine {
 
     /** Where the standby's QMP listens. */
     public static Path qmpSocket(Path directory) {
-        return directory.resolve("standby.qmp");
+        return StandbyDirectory.qemu(directory).resolve("standby.qmp");
     }
 
     /**
@@ -110,7 +110,8 @@ public final class StandbyCommandLine {
             return null;
         }
         for (Path socket : process.qmpSockets()) {
-            Path directory = socket.getParent();
+            Path qemu = socket.getParent();
+            Path directory = qemu == null ? null : qemu.getParent();
             if (directory != null && qmpSocket(directory).equals(socket)) {
                 return directory;
             }
@@ -139,7 +140,7 @@ public final class StandbyCommandLine {
 
     private static String fill(String argument, Request request) {
         String text = argument.replace("@qmp@", qmpSocket(request.directory).toString())
-                .replace("@directory@", request.directory.toString());
+                .replace("@directory@", StandbyDirectory.qemu(request.directory).toString());
         for (Map.Entry<String, Path> file : request.memoryFiles.entrySet()) {
             text = text.replace(
                     "@memory:" + file.getKey() + "@", file.getValue().toString());
@@ -412,7 +413,9 @@ public final class StandbyCommandLine {
         }
 
         private String own(String path) {
-            return request.directory.resolve(Path.of(path).getFileName()).toString();
+            return StandbyDirectory.qemu(request.directory)
+                    .resolve(Path.of(path).getFileName())
+                    .toString();
         }
 
         private static String comma(Path path) {

@@ -37,19 +37,19 @@ final class StandbyProcess {
         Path pidFile = spec.directory().resolve("standby.started");
         List<String> command = new ArrayList<>(List.of("setsid", "--fork", "sh", "-c", TELL_PID, pidFile.toString()));
         try {
-            Files.createDirectories(spec.directory());
             Files.deleteIfExists(pidFile);
-            if (ProcessOwner.of(Path.of("/proc/self")).uid() == 0 && spec.uid() > 0) {
-                ProcessOwner owner = new ProcessOwner(spec.uid(), spec.gid());
+            ProcessOwner owner = ProcessOwner.of(Path.of("/proc/self"));
+            if (owner.uid() == 0 && spec.uid() > 0) {
+                owner = new ProcessOwner(spec.uid(), spec.gid());
                 command.addAll(List.of("setpriv", "--reuid", "" + spec.uid(), "--regid", "" + spec.gid()));
                 command.add(isKnown(spec.uid()) ? "--init-groups" : "--clear-groups");
-                owner.own(spec.directory());
                 for (Path file : spec.memoryFiles()) {
                     owner.own(file);
                 }
             }
             command.addAll(spec.commandLine().arguments());
-            Path directory = Files.isDirectory(spec.workingDirectory()) ? spec.workingDirectory() : spec.directory();
+            Path qemu = StandbyDirectory.give(spec.directory(), owner);
+            Path directory = Files.isDirectory(spec.workingDirectory()) ? spec.workingDirectory() : qemu;
             Process process = new ProcessBuilder(command)
                     .directory(directory.toFile())
                     .redirectInput(Path.of("/dev/null").toFile())
@@ -83,14 +83,15 @@ final class StandbyProcess {
         List<String> command = new ArrayList<>(List.of("nice", "-n", "10", "unshare", "--net"));
         command.addAll(List.of("sh", "-c", script.toString(), "drill", "setpriv", "--pdeathsig", "KILL"));
         try {
-            Files.createDirectories(spec.directory());
+            ProcessOwner owner = ProcessOwner.of(Path.of("/proc/self"));
             if (spec.uid() > 0) {
+                owner = new ProcessOwner(spec.uid(), spec.gid());
                 command.addAll(List.of("--reuid", "" + spec.uid(), "--regid", "" + spec.gid()));
                 command.add(isKnown(spec.uid()) ? "--init-groups" : "--clear-groups");
-                new ProcessOwner(spec.uid(), spec.gid()).own(spec.directory());
             }
             command.addAll(made.arguments());
-            Path directory = Files.isDirectory(spec.workingDirectory()) ? spec.workingDirectory() : spec.directory();
+            Path qemu = StandbyDirectory.give(spec.directory(), owner);
+            Path directory = Files.isDirectory(spec.workingDirectory()) ? spec.workingDirectory() : qemu;
             Process process = new ProcessBuilder(command)
                     .directory(directory.toFile())
                     .redirectInput(Path.of("/dev/null").toFile())

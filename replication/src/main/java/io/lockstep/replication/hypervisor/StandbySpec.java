@@ -8,7 +8,7 @@ import java.util.List;
  * What a standby must be.
  *
  * @param commandLine how it is started
- * @param directory its own, for sockets, log and record; made if it is not there
+ * @param directory for sockets, log and record; made if it is not there
  * @param workingDirectory the primary's; used if it exists here
  * @param memoryFiles the replica's files, which QEMU must be able to write
  * @param uid user that the primary's QEMU runs as

@@ -1,5 +1,6 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.replication.DirectoryTree;
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.PassableDirectory;
@@ -15,7 +16,6 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -325,14 +325,9 @@ final class Drill {
     }
 
     static void removeTree(Path top) {
-        if (!Files.exists(top)) {
-            return;
-        }
-        try (Stream<Path> tree = Files.walk(top)) {
-            for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
-                Files.deleteIfExists(path);
-            }
-        } catch (IOException | java.io.UncheckedIOException e) {
+        try {
+            DirectoryTree.remove(top);
+        } catch (IOException e) {
             LOG.warn("{} is left of a drill: {}", top, e.toString());
         }
     }

@@ -8,7 +8,7 @@ import java.util.List;
 
 /** Starts the QEMUs of drills. */
 public interface DrillFactory {
-    /** Where the drill of a VM has its sockets; QEMU's user gets it. */
+    /** Where the drill of a VM has its sockets; a part of it is QEMU's user's. */
     Path directory(String vm);
 
     /**

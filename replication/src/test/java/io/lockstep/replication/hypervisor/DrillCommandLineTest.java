@@ -53,7 +53,7 @@ class DrillCommandLineTest {
         assertThat(line("-drive", "if=pflash,format=raw,file=/vars.fd"))
                 .contains("-drive if=pflash,format=raw,file=/vars.fd,snapshot=on ");
         assertThat(line("-drive", "file=/cd.iso,media=cdrom")).contains("-drive file=/cd.iso,media=cdrom ");
-        assertThat(line()).contains("-qmp unix:/run/lockstep/drill/vm/standby.qmp,server=on,wait=off");
+        assertThat(line()).contains("-qmp unix:/run/lockstep/drill/vm/qemu/standby.qmp,server=on,wait=off");
     }
 
     @Test

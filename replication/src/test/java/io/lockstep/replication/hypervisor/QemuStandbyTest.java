@@ -6,20 +6,37 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.ProcessIdentity;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 @Tag("system")
 class QemuStandbyTest {
+    private static final ProcessOwner NOBODY = new ProcessOwner(65534, 65534);
+    private static final List<String> AS_NOBODY =
+            List.of("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups");
+
+    /** Where that user can read it. */
+    private final Path elf =
+            Path.of("/dev/shm/lockstep-micro-" + ProcessHandle.current().pid() + ".elf");
+
+    @AfterEach
+    void removeElf() throws Exception {
+        Files.deleteIfExists(elf);
+    }
 
     private static TestVm micro(String... more) throws Exception {
         List<String> arguments =
@@ -97,12 +114,18 @@ class QemuStandbyTest {
 
     @Test
     void shouldRunAsTheUserOfThePrimaryWhenThatIsNotRoot() throws Exception {
+        try (TestVm vm = ofNobody(elf)) {
+            assertThat(vm.found().uid()).isEqualTo(NOBODY.uid());
+            roundTrip(vm, List.of("pc.ram"));
+        }
+    }
+
+    private static TestVm ofNobody(Path elf) throws Exception {
         Assumptions.assumeTrue(System.getProperty("user.name").equals("root"), "only root may change users");
-        Path elf = Path.of("/dev/shm/lockstep-micro-" + ProcessHandle.current().pid() + ".elf");
         Files.copy(MicroGuest.elf(), elf);
         elf.toFile().setReadable(true, false);
-        try (TestVm vm = TestVm.startAs(
-                List.of("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"),
+        return TestVm.startAs(
+                AS_NOBODY,
                 "-machine",
                 "pc",
                 "-m",
@@ -114,11 +137,81 @@ class QemuStandbyTest {
                 "-serial",
                 "file:@DIR@/serial",
                 "-sandbox",
-                "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")) {
-            assertThat(vm.found().uid()).isEqualTo(65534);
-            roundTrip(vm, List.of("pc.ram"));
-        } finally {
-            Files.delete(elf);
+                "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    }
+
+    @Test
+    void shouldKeepItsFilesOutOfReachOfTheUserOfQemu() throws Exception {
+        try (TestVm vm = ofNobody(elf);
+                QmpConnection qmp = vm.connect();
+                Pidfd pidfd = vm.pidfd();
+                Replica replica = new Replica(vm, qmp)) {
+            assertThat(replica.copy(pidfd)).isEqualTo(HeldSave.Outcome.COMPLETE);
+            Path roots = Files.writeString(replica.directory.resolve("roots"), "as it was");
+            Path directory = Files.createDirectory(replica.directory.resolve("standby"));
+            // That user had all of it: a record that names another process, and links where files of root's will be.
+            NOBODY.own(directory);
+            new StandbyRecord(vm.found().identity(), StandbyRecord.Stage.WAITING).write(directory);
+            for (String name : List.of("standby.log", "standby.started", "standby.pid.new", "qemu")) {
+                Files.createSymbolicLink(directory.resolve(name), roots);
+            }
+
+            try (QemuStandby standby = QemuStandby.spawn(replica.spec(Map.of()))) {
+                assertThat(vm.found().identity().alive()).isTrue();
+                Path qemu = directory.resolve("qemu");
+                assertThat(modeAndOwner(directory)).isEqualTo("rwx--x--x 0");
+                assertThat(modeAndOwner(directory.resolve("standby.pid"))).matches("rw-r--(r|-)-- 0");
+                assertThat(modeAndOwner(directory.resolve("standby.log"))).matches("rw-r--(r|-)-- 0");
+                assertThat(modeAndOwner(qemu)).endsWith(" 65534");
+                assertThat(modeAndOwner(qemu.resolve("standby.qmp"))).endsWith(" 65534");
+
+                for (String name : List.of("standby.log", "standby.pid", "standby.pid.new", "standby.started")) {
+                    assertThat(linkAsNobody(roots, directory.resolve(name)))
+                            .as(name)
+                            .isNotZero();
+                    assertThat(linkAsNobody(roots, qemu.resolve(name))).as(name).isZero();
+                }
+                assertThat(linkAsNobody(roots, qemu.resolve("load.sock"))).isZero();
+                replica.fill(standby);
+                standby.load(replica.state);
+            }
+            assertThat(linkAsNobody(roots, directory.resolve("qemu/standby.qmp")))
+                    .isZero();
+            try (QemuStandby standby = QemuStandby.spawn(replica.spec(Map.of()))) {
+                assertThat(standby.ready()).isTrue();
+            }
+            assertThat(roots).hasContent("as it was");
+            assertThat(modeAndOwner(roots)).endsWith(" 0");
+        }
+    }
+
+    private static String modeAndOwner(Path file) throws Exception {
+        Map<String, Object> attributes = Files.readAttributes(file, "unix:permissions,uid", LinkOption.NOFOLLOW_LINKS);
+        @SuppressWarnings("unchecked")
+        Set<PosixFilePermission> permissions = (Set<PosixFilePermission>) attributes.get("permissions");
+        return PosixFilePermissions.toString(permissions) + " " + attributes.get("uid");
+    }
+
+    /** The exit code of ln. */
+    private static int linkAsNobody(Path target, Path link) throws Exception {
+        List<String> command = new ArrayList<>(AS_NOBODY);
+        command.addAll(List.of("ln", "-sfn", target.toString(), link.toString()));
+        Process process = new ProcessBuilder(command).start();
+        assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+        return process.exitValue();
+    }
+
+    @Test
+    void shouldRefuseWhenALinkIsInPlaceOfTheDirectory() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "32");
+                QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            Path elsewhere = Files.createDirectory(replica.directory.resolve("elsewhere"));
+            Path directory = Files.createSymbolicLink(replica.directory.resolve("standby"), elsewhere);
+            assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of())))
+                    .hasMessage("Cannot make " + directory + " a directory of the agent's own: " + directory
+                            + " is a link or a file != a directory. Remove what is there.");
+            assertThat(elsewhere).isEmptyDirectory();
         }
     }
 

@@ -3,6 +3,7 @@ package io.lockstep.replication.hypervisor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -16,7 +17,7 @@ import org.junit.jupiter.api.Test;
 class StandbyCommandLineTest {
     private static final Path DIRECTORY = Path.of("/run/s");
     private static final String END =
-            " -qmp unix:/run/s/standby.qmp,server=on,wait=off -monitor none -incoming defer -S";
+            " -qmp unix:/run/s/qemu/standby.qmp,server=on,wait=off -monitor none -incoming defer -S";
 
     private static final String DESCRIPTOR =
             " uses a descriptor that the primary's parent opened. Give one in the peer's configuration: vms.NAME.standbyCommand"
@@ -102,12 +103,12 @@ class StandbyCommandLineTest {
                         "/var/log/qemu"))
                 .isEqualTo("qemu-system-x86_64 -chardev 'file,id=lockstep-serial0,path=/var/log/a b,append=on'"
                         + " -serial chardev:lockstep-serial0"
-                        + " -chardev socket,id=lockstep-serial1,path=/run/s/s1,server=on,wait=off"
+                        + " -chardev socket,id=lockstep-serial1,path=/run/s/qemu/s1,server=on,wait=off"
                         + " -serial chardev:lockstep-serial1 -serial stdio"
                         + " -chardev file,id=f,path=/var/log/f,append=on"
-                        + " -chardev socket,id=s,path=/run/s/agent,server=on,wait=off"
-                        + " -chardev socket,id=c,path=/run/vm/client -vnc unix:/run/s/vnc,share=ignore"
-                        + " -D /run/s/qemu" + END);
+                        + " -chardev socket,id=s,path=/run/s/qemu/agent,server=on,wait=off"
+                        + " -chardev socket,id=c,path=/run/vm/client -vnc unix:/run/s/qemu/vnc,share=ignore"
+                        + " -D /run/s/qemu/qemu" + END);
     }
 
     @Test
@@ -210,9 +211,9 @@ class StandbyCommandLineTest {
                         "{\"node-name\":\"libvirt-1-format\",\"read-only\":false,\"cache\":{\"direct\":true,\"no-flush\":false},"
                                 + "\"driver\":\"raw\",\"file\":\"libvirt-1-storage\"}",
                         "tap,ifname=web2,script=no,downscript=no,id=hostnet0",
-                        "file,id=charserial0,path=/run/s/charserial0.log,append=on",
-                        "socket,id=charchannel0,server=on,wait=off,path=/run/s/charchannel0.sock",
-                        "unix:/run/s/standby.qmp,server=on,wait=off",
+                        "file,id=charserial0,path=/run/s/qemu/charserial0.log,append=on",
+                        "socket,id=charchannel0,server=on,wait=off,path=/run/s/qemu/charchannel0.sock",
+                        "unix:/run/s/qemu/standby.qmp,server=on,wait=off",
                         "-monitor",
                         "none",
                         "-incoming",
@@ -260,7 +261,9 @@ class StandbyCommandLineTest {
                         "-qmp",
                         "unix:@qmp@",
                         "-netdev",
-                        "bridge,br=br0"),
+                        "bridge,br=br0",
+                        "-D",
+                        "@directory@/trace"),
                 "qemu-system-x86_64"));
         assertThat(line.arguments())
                 .containsExactly(
@@ -268,8 +271,25 @@ class StandbyCommandLineTest {
                         "-object",
                         "x,mem-path=/shm/a",
                         "-qmp",
-                        "unix:/run/s/standby.qmp",
+                        "unix:/run/s/qemu/standby.qmp",
                         "-netdev",
-                        "bridge,br=br1");
+                        "bridge,br=br1",
+                        "-D",
+                        "/run/s/qemu/trace");
+    }
+
+    @Test
+    void shouldFindTheDirectoryWithTheRecordWhenAQemuWasStartedAsAStandby() {
+        Path monitor = StandbyCommandLine.qmpSocket(DIRECTORY);
+        assertThat(StandbyCommandLine.startedIn(process(monitor, "-incoming", "defer")))
+                .isEqualTo(DIRECTORY);
+        assertThat(StandbyCommandLine.startedIn(process(monitor))).isNull();
+        assertThat(StandbyCommandLine.startedIn(process(DIRECTORY.resolve("standby.qmp"), "-incoming", "defer")))
+                .isNull();
+    }
+
+    private static QemuProcess process(Path monitor, String... arguments) {
+        return new QemuProcess(
+                new ProcessIdentity(7, 1), "", List.of(arguments), 0, 0, Path.of("/"), "", List.of(monitor), false);
     }
 }
