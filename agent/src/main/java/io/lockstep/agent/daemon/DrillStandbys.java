@@ -5,6 +5,7 @@ import io.lockstep.replication.DirectoryTree;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.VmDirectory;
 import io.lockstep.replication.hypervisor.DrillCommandLine;
 import io.lockstep.replication.hypervisor.QemuDrill;
 import io.lockstep.replication.hypervisor.QemuVersion;
@@ -38,7 +39,7 @@ final class DrillStandbys implements DrillFactory {
 
     @Override
     public Path directory(String vm) {
-        return directory.resolve(vm.replace('/', '_'));
+        return directory.resolve(VmDirectory.encode(vm));
     }
 
     @Override

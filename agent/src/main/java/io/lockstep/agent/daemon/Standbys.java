@@ -4,6 +4,7 @@ import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.VmDirectory;
 import io.lockstep.replication.hypervisor.QemuStandby;
 import io.lockstep.replication.hypervisor.QemuVersion;
 import io.lockstep.replication.hypervisor.Standby;
@@ -35,7 +36,7 @@ final class Standbys implements StandbyFactory {
 
     /** Where a VM's standby has its sockets and its log. */
     Path directory(String vmName) {
-        return directory.resolve(vmName.replace('/', '_'));
+        return directory.resolve(VmDirectory.encode(vmName));
     }
 
     @Override
