@@ -19,17 +19,34 @@ final class LedgerVictim {
             TrackerFactory.Opened opened = TrackerFactory.open(
                     pid, regions, ledger.scanVector(), ledger.recovered(), UserfaultTracker.NAME, 1);
             System.out.println("adopted " + (ledger.recovered() && opened.adopted()));
+            HotPages hot = hot(new PageIndex(regions));
             try (DirtyTracker tracker = opened.tracker()) {
                 for (long epoch = 0; ; epoch++) {
                     ledger.beginScan(epoch);
                     if (epoch % 3 == 2) {
                         ledger.carryPending();
                     }
-                    tracker.scanAndArm(ledger.sink());
+                    switch ((int) (epoch % 4)) {
+                        case 0 -> tracker.scanAndArm(ledger.sink());
+                        case 1 -> tracker.scanAndArmCold(hot, false, ledger.sink());
+                        default -> tracker.scanAndArmCold(hot, true, ledger.sink());
+                    }
                     ledger.endScan(epoch);
                 }
             }
         }
+    }
+
+    /** Every fifth page: more ranges between them than are armed apart. */
+    private static HotPages hot(PageIndex index) {
+        HotPages hot = new HotPages(index, index.limit(), 0);
+        for (int scan = 0; scan < HotPages.SCANS; scan++) {
+            for (int page = 0; page < index.limit(); page += 5) {
+                hot.listed(page, page + 1);
+            }
+            hot.holdEnded();
+        }
+        return hot;
     }
 
     static List<MemoryRegion> regions(long address, long lengthBytes) {
