@@ -1,5 +1,6 @@
 package io.lockstep.agent.config;
 
+import io.lockstep.replication.pipeline.PipelineConfig;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -115,24 +116,25 @@ enum ConfigKey {
             "ringSlots",
             16_384,
             256,
-            1 << 20,
-            "Page slots of 4 KiB of each protected VM's ring, a power of two; half of it is the most that a short pause copies, and the most"
-                    + " pages that are read in every pause instead of being watched, count."
+            PipelineConfig.RING_SLOTS_MAX,
+            "Page slots of 4 KiB of each protected VM's ring, a power of two; nine sixteenths of it are the most that a short pause copies, and half"
+                    + " of it the most pages that are read in every pause instead of being watched, count."
                     + " The default is 64 MiB, what a link of 10 Gbit/s carries in 50 ms."),
     PAGE_CACHE_BYTES(
             "pipeline",
             "pageCacheBytes",
             64L << 20,
             1L << 20,
-            64L << 30,
-            "Memory of each protected VM for what was last sent, against which deltas are found, bytes."
+            PipelineConfig.ENCODERS_MAX * PipelineConfig.CACHE_BYTES_MAX,
+            "Memory of each protected VM for what was last sent, against which deltas are found; at most 1 GiB for each of"
+                    + " encoderThreads, bytes."
                     + " Pages that are written again and again fit into 64 MiB with most loads."),
     ENCODER_THREADS(
             "pipeline",
             "encoderThreads",
             2,
             1,
-            64,
+            PipelineConfig.ENCODERS_MAX,
             "Threads of each protected VM that encode pages, count." + " Two keep a link of 10 Gbit/s busy."),
     SCAN_THREADS(
             "pipeline",

@@ -4,6 +4,8 @@ import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig.Epoch;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.NearestName;
+import io.lockstep.replication.pipeline.PipelineConfig;
+import io.lockstep.replication.protection.ProtectionSettings;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.sensor.SensorLimits;
@@ -300,6 +302,22 @@ final class ConfigReader {
                     place(ConfigKey.RING_SLOTS),
                     "ringSlots " + ringSlots + " is no power of two; the next one is "
                             + Integer.highestOneBit(ringSlots) * 2);
+        }
+        int scrubPages = common.integer(ConfigKey.SCRUB_PAGES_PER_EPOCH);
+        int scrubPagesMax = ProtectionSettings.scrubPagesMax(ringSlots);
+        if (scrubPages > scrubPagesMax) {
+            throw wrong(
+                    place(ConfigKey.SCRUB_PAGES_PER_EPOCH, ConfigKey.RING_SLOTS),
+                    "scrubPagesPerEpoch " + scrubPages + " > " + scrubPagesMax + ", for which a ring of ringSlots "
+                            + ringSlots + " has room beside the pages of a pause");
+        }
+        int encoders = common.integer(ConfigKey.ENCODER_THREADS);
+        long cacheBytes = common.bytes(ConfigKey.PAGE_CACHE_BYTES);
+        if (cacheBytes > encoders * PipelineConfig.CACHE_BYTES_MAX) {
+            throw wrong(
+                    place(ConfigKey.PAGE_CACHE_BYTES, ConfigKey.ENCODER_THREADS),
+                    "pageCacheBytes " + cacheBytes + " > " + encoders * PipelineConfig.CACHE_BYTES_MAX
+                            + ", 1 GiB for each of encoderThreads " + encoders);
         }
         int millivoltsMin = common.integer(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MIN);
         int millivoltsMax = common.integer(ConfigKey.HARDWARE_CPU_MILLIVOLTS_MAX);

@@ -131,7 +131,7 @@ final class VmSearch {
                 switch (selector.kind()) {
                     case PID -> finder.findByPid(pid(selector.value()));
                     case NAME -> finder.findByName(selector.value(), p -> replicaOf(p) == null && !ofAnotherAgent(p));
-                    case QMP -> finder.findBySocket(Path.of(selector.value()));
+                    case QMP -> finder.findBySocket(socket(selector.value()));
                 };
         ReplicaStatus replica = replicaOf(found);
         if (replica != null) {
@@ -184,6 +184,18 @@ final class VmSearch {
         return ended == null ? active(selector) : ended;
     }
 
+    private static Path socket(String path) throws LockstepException {
+        if (!isPath(path)) {
+            throw new LockstepException(
+                    "vm-not-found", "a path has no NUL character: no QMP socket can be called that");
+        }
+        return Path.of(path);
+    }
+
+    private static boolean isPath(String text) {
+        return text.indexOf(0) < 0;
+    }
+
     private static boolean means(VmSelector selector, ProtectedVm held) {
         return means(selector, held.ticket().vmName(), held.vm().process());
     }
@@ -193,8 +205,11 @@ final class VmSearch {
             case PID -> process.pid() == pid(selector.value());
             case NAME -> name.equals(selector.value());
             case QMP ->
-                process.qmpSockets()
-                        .contains(Path.of(selector.value()).toAbsolutePath().normalize());
+                isPath(selector.value())
+                        && process.qmpSockets()
+                                .contains(Path.of(selector.value())
+                                        .toAbsolutePath()
+                                        .normalize());
         };
     }
 

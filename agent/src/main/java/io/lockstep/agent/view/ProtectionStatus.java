@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param recentPauseMs the last 256 of them
  * @param pauseParts what the pauses are made of
  * @param ackMs from the VM running again to the peer's acknowledgement
- * @param dirtyPages pages of 4 KiB an epoch
+ * @param dirtyPages pages of 4 KiB that an epoch read: written ones, and those that every hold reads because they are written often
  * @param linkBytes written to the network since protection began, TLS not counted
  * @param disks those that the guest can write
  * @param output what becomes of what the VM sends

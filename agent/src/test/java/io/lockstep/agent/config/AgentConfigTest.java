@@ -29,7 +29,7 @@ class AgentConfigTest {
 
         assertThat(config.listen()).isEqualTo(new AgentConfig.Listen("0.0.0.0", 7500));
         assertThat(config.epoch()).isEqualTo(new AgentConfig.Epoch(25, 2, 100, 20, 500, 30_000, 4, 8, true, "auto"));
-        assertThat(config.pipeline()).isEqualTo(new AgentConfig.Pipeline(8192, 64L << 20, 2, 2));
+        assertThat(config.pipeline()).isEqualTo(new AgentConfig.Pipeline(16_384, 64L << 20, 2, 2));
         assertThat(config.link()).isEqualTo(new AgentConfig.Link(50, 1000, 10_000, 200));
         assertThat(config.fence()).isEqualTo(new AgentConfig.Fence(List.of(), 30_000));
         assertThat(config.peers()).isEmpty();
@@ -143,6 +143,16 @@ class AgentConfigTest {
                 "[link]\nheartbeatMs = 600\n",
                 "agent.toml line 2, column 1: failureTimeoutMs 1000 < 2 × heartbeatMs 600: one late heartbeat would count as a"
                         + " dead host.");
+        refuses(
+                "[epoch]\nscrubPagesPerEpoch = 109\n[pipeline]\nringSlots = 256\n",
+                "agent.toml line 2, column 1: scrubPagesPerEpoch 109 > 108, for which a ring of ringSlots 256 has room beside the"
+                        + " pages of a pause.");
+        refuses(
+                "[pipeline]\npageCacheBytes = 2147483649\n",
+                "agent.toml line 2, column 1: pageCacheBytes 2147483649 > 2147483648, 1 GiB for each of encoderThreads 2.");
+        refuses(
+                "[pipeline]\nringSlots = 524288\n",
+                "agent.toml line 2, column 1: ringSlots 524288 is not in 256..262144.");
         refuses(
                 "[pipeline]\nringSlots = 5000\n",
                 "agent.toml line 2, column 1: ringSlots 5000 is no power of two; the next one is 8192.");

@@ -22,16 +22,22 @@ public record PipelineConfig(
     /** Epochs whose end may wait in the ring at once. */
     static final int EPOCHS_IN_RING = 4;
 
+    /** Most slots: 1 GiB. */
+    public static final int RING_SLOTS_MAX = 1 << 18;
+
     /** Most encoders. */
-    private static final int ENCODERS_MAX = 16;
+    public static final int ENCODERS_MAX = 16;
+
+    /** Most cache of one encoder. */
+    public static final long CACHE_BYTES_MAX = 1L << 30;
 
     public PipelineConfig {
-        within("ring slots", ringSlots, 64, 1 << 18);
+        within("ring slots", ringSlots, 64, RING_SLOTS_MAX);
         if (Integer.bitCount(ringSlots) != 1) {
             throw new IllegalArgumentException("ring slots " + ringSlots + " is no power of two");
         }
         within("encoders", encoders, 1, ENCODERS_MAX);
-        within("page cache bytes", cacheBytes, 0, encoders * (1L << 30));
+        within("page cache bytes", cacheBytes, 0, encoders * CACHE_BYTES_MAX);
         within("batch bytes", batchBytes, 16 << 10, (1 << 20) - (64 << 10));
         within("device state bytes", deviceStateBytesMax, 4096, 896 << 10);
         within("scrub pages", scrubPagesMax, 0, 4096);

@@ -48,10 +48,7 @@ final class EpochLoop {
     private static final int PAGES_PER_CYCLE = 4096;
 
     /** Slots that a boundary needs besides its pages: the epoch's begin and end. */
-    private static final int CONTROL_SLOTS = 4;
-
-    /** The part of the ring that a hold may fill; the rest is what pre-copies and the epoch before may still occupy. */
-    private static final int RING_SHARE_HELD = 2;
+    private static final int CONTROL_SLOTS = ProtectionSettings.CONTROL_SLOTS;
 
     /** A hold that reads nothing. */
     private static final int NO_PAGES = -1;
@@ -164,7 +161,7 @@ final class EpochLoop {
         this.sync = sync;
         this.wallClock = wallClock;
         this.epoch = firstEpoch;
-        this.pagesHeldMax = settings.ringSlots() / RING_SHARE_HELD;
+        this.pagesHeldMax = settings.pagesHeldMax();
     }
 
     /** Whether the peer holds a consistent epoch of this session: the VM is protected. */

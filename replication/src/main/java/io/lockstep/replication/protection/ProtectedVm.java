@@ -61,9 +61,6 @@ public final class ProtectedVm implements AutoCloseable {
     /** Large TLS writes, small enough that the peer journals one while the next is encoded. */
     private static final int BATCH_BYTES = 256 << 10;
 
-    /** The part of the ring that pages read in every hold may fill; a hold may fill half of it. */
-    private static final int HOT_SHARE = 2;
-
     /** 32 kB to 170 kB are usual. */
     private static final int DEVICE_STATE_BYTES_MAX = 512 << 10;
 
@@ -134,8 +131,8 @@ public final class ProtectedVm implements AutoCloseable {
         memory = new GuestMemory(vm.process().pid(), vm.index());
         populated = vm.populatedPages();
         discards = vm.discards();
-        HotPages hot = new HotPages(
-                vm.index(), tracker.armsSelectively() ? settings.ringSlots() / HOT_SHARE : 0, FaultCost.measureNs());
+        HotPages hot =
+                new HotPages(vm.index(), tracker.armsSelectively() ? settings.hotPagesMax() : 0, FaultCost.measureNs());
         pipeline = new PagePipeline(
                 pipelineConfig(settings),
                 r -> daemon(r, "pipeline-" + ticket.vmName()),
