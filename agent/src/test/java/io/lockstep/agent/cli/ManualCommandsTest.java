@@ -31,7 +31,9 @@ class ManualCommandsTest {
             Map.entry("lockstep demo", List.of(".ci/run", "./lockstep demo --guest")),
             Map.entry("lockstep test", List.of(".ci/run", "./lockstep test")),
             Map.entry("lockstep bench", List.of(".ci/run", "./lockstep bench")),
-            Map.entry("lockstep agent", List.of("agent/dist/deb/test-installed", "lockstep agent --root")),
+            Map.entry(
+                    "lockstep agent",
+                    List.of("agent/dist/deb/test-installed", "lockstep agent --same-host-for-testing")),
             Map.entry(
                     "lockstep agent --supervised",
                     List.of("agent/src/main/java/io/lockstep/agent/demo/DemoHost.java", "\"--supervised\"")),
