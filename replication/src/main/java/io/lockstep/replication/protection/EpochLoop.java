@@ -63,7 +63,7 @@ final class EpochLoop {
     private static final long SYNC_WAIT_NS = 50_000_000;
 
     /** A copy of disks that takes longer than that of memory is acknowledged so often. */
-    private static final long SYNC_EPOCH_NS = 500_000_000L;
+    private static final long SYNC_EPOCH_NS = 100_000_000L;
 
     /** More than epochs can be in flight. */
     private static final int BOUNDARIES_REMEMBERED = 16;
