@@ -62,7 +62,7 @@ final class EpochLoop {
     /** Between two passes of a first copy whose disks take longer than its memory. */
     private static final long SYNC_WAIT_NS = 50_000_000;
 
-    /** A copy of disks that takes longer than that of memory is acknowledged so often. */
+    /** The first copy of disks is acknowledged so often, if the one before is. */
     private static final long SYNC_EPOCH_NS = 100_000_000L;
 
     /** More than epochs can be in flight. */
@@ -381,14 +381,19 @@ final class EpochLoop {
         capture.copyRunning(PAGES_PER_CYCLE);
         int left = capture.pendingCount();
         sync.copied(before - left, left, nowNs);
+        // What is acknowledged of a disk's copy is not copied again. Of memory all is, so that an epoch may end in the
+        // midst of it.
+        boolean ackDue = nowNs - syncEndedNs > SYNC_EPOCH_NS && lastEnded == lastAcked;
         if (left > 0) {
+            if (ackDue && peerHoldsNothing() && !disks.ready(nowNs)) {
+                syncEnds(nowNs);
+            }
             return;
         }
         sync.passEnds();
         disksReady = disks.ready(nowNs);
         if (!disksReady) {
-            // What is acknowledged of a copy is not copied again.
-            if (epoch == passWhenAcked || (nowNs - syncEndedNs > SYNC_EPOCH_NS && lastEnded == lastAcked)) {
+            if (epoch == passWhenAcked || ackDue) {
                 syncEnds(nowNs);
             }
             return;
