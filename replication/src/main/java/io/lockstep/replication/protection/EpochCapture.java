@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * Brings written pages from the VM into the pipeline's slots. Capture thread only.
  *
  * <p>Invariants: A page leaves {@code pending} only when it is read, and what is read was armed before: a write during or after the
- * reading is reported by the next scan. A hot page is never armed, so every hold's scan reports it. What was armed and is not acknowledged stands in the ledger, which outlives this process.
+ * reading is reported by the next scan. A hot page is reported by every hold's scan as long as it is not armed. What was armed and is not acknowledged stands in the ledger, which outlives this process.
  * Nothing is allocated.
  */
 final class EpochCapture {
