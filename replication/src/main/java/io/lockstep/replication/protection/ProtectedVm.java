@@ -131,8 +131,9 @@ public final class ProtectedVm implements AutoCloseable {
         memory = new GuestMemory(vm.process().pid(), vm.index());
         populated = vm.populatedPages();
         discards = vm.discards();
-        HotPages hot =
-                new HotPages(vm.index(), tracker.armsSelectively() ? settings.hotPagesMax() : 0, FaultCost.measureNs());
+        HotPages hot = tracker.armsSelectively()
+                ? new HotPages(vm.index(), settings.hotPagesMax(), FaultCost.measureNs())
+                : new HotPages(vm.index(), 0, 0);
         pipeline = new PagePipeline(
                 pipelineConfig(settings),
                 r -> daemon(r, "pipeline-" + ticket.vmName()),
