@@ -7,9 +7,10 @@ import java.util.concurrent.atomic.AtomicLongArray;
  * {@link DirtyTracker#armsSelectively()} leaves it unarmed, and every hold reads it.
  *
  * <p>How often a page must be written to be worth that depends on what a fault costs ({@link FaultCost}): with 1 µs every other epoch, with the 14 µs
- * of a virtual machine one of eleven. A page becomes hot when the scans of {@link #SCANS} epochs have listed it so often, and ceases to be when its
- * content did not change for some epochs, or nobody could tell: the encoder compares it with what it last sent. This is about speed alone: whatever
- * is taken for hot, a page that is not armed is always listed by the next whole scan.
+ * of a virtual machine one of eleven. A page becomes hot as soon as the scans of a window of {@link #SCANS} epochs have listed it so often: while it
+ * is not, the faults slow the guest down, and make it look as if it wrote less. It ceases to be hot when its content did not change for some epochs, or
+ * nobody could tell: the encoder compares it with what it last sent. This is about speed alone: whatever is taken for hot, a page that is not armed is
+ * always listed by the next whole scan.
  *
  * <p>Capture thread only, but for {@link #compared}. Allocates nothing after construction.
  */
@@ -37,6 +38,9 @@ public final class HotPages {
     private final PageBitmap seen;
 
     private final byte[] listed;
+    /** Pages that the window's scans have listed often enough, until the hold is over; as many as may be hot, the others come again. */
+    private final int[] ripe;
+
     /** Epochs in a row without a change, of each page; written by the encoder that the page falls to. */
     private final byte[] unchangedEpochs;
 
@@ -46,6 +50,7 @@ public final class HotPages {
     private final int listedMin;
     private int count;
     private int scans;
+    private int ripeCount;
 
     /**
      * @param max pages that may be hot at once; 0 for none ever
@@ -56,6 +61,7 @@ public final class HotPages {
         this.listedMin = Math.max(LISTED_MIN_LEAST, SCANS / unchangedMax);
         this.index = index;
         this.max = max;
+        this.ripe = new int[max];
         this.hot = new PageBitmap(index.limit());
         this.seen = new PageBitmap(index.limit());
         this.listed = new byte[max == 0 ? 0 : index.limit()];
@@ -107,7 +113,12 @@ public final class HotPages {
         }
         seen.set(from, end);
         for (int flat = from; flat < end; flat++) {
-            listed[flat]++;
+            if (listed[flat] < listedMin) {
+                listed[flat]++;
+            }
+            if (listed[flat] == listedMin && ripeCount < max && !hot.get(flat)) {
+                ripe[ripeCount++] = flat;
+            }
         }
     }
 
@@ -117,10 +128,22 @@ public final class HotPages {
             return;
         }
         dropUnchanged();
+        heat();
         if (++scans == SCANS) {
             scans = 0;
             review();
         }
+    }
+
+    private void heat() {
+        for (int i = 0; i < ripeCount && count < max; i++) {
+            int flat = ripe[i];
+            if (!hot.get(flat)) {
+                hot.set(flat, flat + 1);
+                count++;
+            }
+        }
+        ripeCount = 0;
     }
 
     private void review() {
@@ -131,10 +154,6 @@ public final class HotPages {
             }
         }
         for (int flat = seen.nextSet(0); flat < seen.limit(); flat = seen.nextSet(flat + 1)) {
-            if (listed[flat] >= listedMin && count < max && !hot.get(flat)) {
-                hot.set(flat, flat + 1);
-                count++;
-            }
             listed[flat] = 0;
         }
         seen.clear();
@@ -181,6 +200,7 @@ public final class HotPages {
     private void drop(int flat) {
         if (hot.get(flat)) {
             hot.clear(flat, flat + 1);
+            listed[flat] = 0;
             count--;
         }
     }

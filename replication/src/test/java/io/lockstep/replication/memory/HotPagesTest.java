@@ -24,10 +24,11 @@ class HotPagesTest {
     }
 
     @Test
-    void shouldMakePagesHotWhenEnoughHoldsOfAWindowListedThem() {
-        for (int i = 1; i <= HotPages.SCANS; i++) {
+    void shouldMakePagesHotAsSoonAsEnoughHoldsOfAWindowListedThem() {
+        hold(hot, 9);
+        for (int i = 1; i <= hot.listedMin(); i++) {
             assertThat(hot.count()).isZero();
-            hold(hot, i <= hot.listedMin() ? new int[] {3, 70} : i == HotPages.SCANS ? new int[] {9} : new int[0]);
+            hold(hot, 3, 70);
         }
         assertThat(hot.count()).isEqualTo(2);
         assertThat(hot.contains(3)).isTrue();
@@ -35,6 +36,30 @@ class HotPagesTest {
         assertThat(hot.contains(9)).isFalse();
         assertThat(hot.any(4, 70)).isFalse();
         assertThat(hot.any(4, 71)).isTrue();
+    }
+
+    @Test
+    void shouldFindRoomForOthersWhenHotPagesAreListedFirst() {
+        window(hot, 1, 2, 3);
+        for (int i = 1; i <= hot.listedMin(); i++) {
+            hold(hot, 1, 2, 3, 200);
+        }
+        assertThat(hot.contains(200)).isTrue();
+    }
+
+    @Test
+    void shouldAskForAsManyWritesAgainWhenAPageWasDropped() {
+        for (int i = 1; i <= hot.listedMin(); i++) {
+            hold(hot, 1);
+        }
+        for (int epoch = 0; epoch < hot.unchangedMax(); epoch++) {
+            hot.compared(0, 1, false);
+        }
+        hold(hot, 1);
+        for (int i = 1; i < hot.listedMin(); i++) {
+            hold(hot, 1);
+            assertThat(hot.contains(1)).isFalse();
+        }
     }
 
     @Test
