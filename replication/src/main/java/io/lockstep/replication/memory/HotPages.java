@@ -106,7 +106,14 @@ public final class HotPages {
         }
     }
 
-    /** A scan, in a hold or ahead of it, lists these pages, end exclusive: each time the guest has paid a fault, unless they are hot. */
+    /** A scan that arms nothing lists these pages, end exclusive: one that does will list them again. */
+    public void seen(int from, int end) {
+        if (max > 0) {
+            seen.set(from, end);
+        }
+    }
+
+    /** A scan that arms lists these pages, end exclusive: each time the guest has paid a fault, unless they are hot. */
     public void listed(int from, int end) {
         if (max == 0) {
             return;

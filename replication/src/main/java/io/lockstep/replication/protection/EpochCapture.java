@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * Brings written pages from the VM into the pipeline's slots. Capture thread only.
  *
  * <p>Invariants: A page leaves {@code pending} only when it is read, and what is read was armed before: a write during or after the
- * reading is reported by the next scan. A hot page is reported by every hold's scan as long as it is not armed. What was armed and is not acknowledged stands in the ledger, which outlives this process.
+ * reading is reported by the next scan. In a hold that only lists, and of hot pages, nothing is armed: every scan reports them until one arms them.
+ * What was armed and is not acknowledged stands in the ledger, which outlives this process.
  * Nothing is allocated.
  */
 final class EpochCapture {
@@ -40,7 +41,8 @@ final class EpochCapture {
     /** Pages whose content at the peer is not what we sent: no delta may build on it. */
     private final PageBitmap healed;
 
-    private final DirtyRanges written = this::written;
+    private final DirtyRanges armed = this::armed;
+    private final DirtyRanges listed = this::listed;
     private final DirtyRanges seen = this::seen;
     private @Nullable PageBitmap scanned;
     private boolean carry;
@@ -118,21 +120,34 @@ final class EpochCapture {
 
     /** Adds what was written since the last arming, and arms all but hot pages. The VM is held. */
     void scanHeld(long epoch) throws LinuxException {
-        scan(epoch, true);
+        beginScan(epoch);
+        tracker.scanAndArmCold(hot, true, armed);
+        endScan(epoch);
+    }
+
+    /** Adds what was written since the last arming, and arms nothing: the next scan lists it again. The VM is held. */
+    void listHeld(long epoch) throws LinuxException {
+        beginScan(epoch);
+        tracker.peek(listed);
+        endScan(epoch);
     }
 
     /** Adds what was written since the last arming, but for hot pages, and arms it. Early arming is safe. */
     void scanAhead(long epoch) throws LinuxException {
-        scan(epoch, false);
+        beginScan(epoch);
+        tracker.scanAndArmCold(hot, false, armed);
+        endScan(epoch);
     }
 
-    private void scan(long epoch, boolean whole) throws LinuxException {
+    private void beginScan(long epoch) {
         ledger.beginScan(epoch);
         if (carry) {
             carry = false;
             ledger.carryPending();
         }
-        tracker.scanAndArmCold(hot, whole, written);
+    }
+
+    private void endScan(long epoch) throws LinuxException {
         discards.collect(ledger, pending, populated);
         scanned = ledger.endScan(epoch);
     }
@@ -327,15 +342,28 @@ final class EpochCapture {
         pipeline.slots().setMemory(pipeline.offset(slot), pageCount * RamBlock.PAGE_BYTES, ZERO);
     }
 
-    /** What an arming scan reports: into the ledger first, so that our death between the two loses nothing. */
-    private void written(long start, long end) {
+    /** What an arming scan reports; each page has cost the guest a fault, unless it is hot. */
+    private void armed(long start, long end) {
+        written(start, end, true);
+    }
+
+    private void listed(long start, long end) {
+        written(start, end, false);
+    }
+
+    /** What a scan reports: into the ledger first, so that our death between the two loses nothing. */
+    private void written(long start, long end, boolean arming) {
         ledger.sink().add(start, end);
         for (long at = start; at < end; ) {
             int flat = index.flatOfAddress(at);
             int pageCount = pagesOfOneBlock(flat, at, end);
             populated.written(flat, flat + pageCount);
             pending.set(flat, flat + pageCount);
-            hot.listed(flat, flat + pageCount);
+            if (arming) {
+                hot.listed(flat, flat + pageCount);
+            } else {
+                hot.seen(flat, flat + pageCount);
+            }
             at += (long) pageCount * RamBlock.PAGE_BYTES;
         }
     }

@@ -27,8 +27,12 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *   |<------------------------- epoch ------------------------------>|
  *   | guest runs        pre-copy: list (arm), copy, send   | hold    | guest runs ...
- *   |                                                      | boundary, scan and arm, copy, scrub, state
+ *   |                                                      | boundary, scan (arm), copy, scrub, state
  * </pre>
+ *
+ * <p>A hold only lists where a pre-copy has armed before it: arming pages that lie apart costs a flush of the other processors' TLBs for each 2 MiB
+ * ({@code pagemap_scan_pmd_entry} in fs/proc/task_mmu.c). What such a hold reads stays unarmed until the next pre-copy, or the next hold if there is
+ * none, and is listed by it again.
  *
  * <p>Invariants: The VM is held only between {@code begin} and {@code finish} of one hold, and nothing in between waits for the network, the
  * journal or a lock. An epoch ends on the link only if its hold lasted until all of it was read. A set of pages that is larger than the room
@@ -118,6 +122,9 @@ final class EpochLoop {
     private long syncEndedNs;
     private boolean preCopied;
     private int preCopiedPages;
+    /** Pages that the last hold listed and did not arm, but for hot ones: the next scan lists them again, written or not. */
+    private int leftUnarmed;
+
     private int overloads;
     private int lastDirty;
     private int lastHeld;
@@ -434,7 +441,8 @@ final class EpochLoop {
         preCopied = true;
         if (earlyArmingSafe) {
             capture.scanAhead(epoch);
-            preCopiedPages = capture.pendingCount();
+            preCopiedPages = Math.max(0, capture.pendingCount() - leftUnarmed);
+            leftUnarmed = 0;
             capture.copyRunning(pagesHeldMax);
         } else {
             preCopiedPages = capture.copyPeeked(pagesHeldMax);
@@ -529,9 +537,7 @@ final class EpochLoop {
                 throw new LockstepException("switchover-busy", "QEMU did not reach a boundary: its disks are slow");
             }
             holdOutput();
-            capture.scanHeld(epoch);
-            lastDirty = capture.pendingCount();
-            copyInHold(lastDirty);
+            copyInHold(scanHeld(pagesHeldMax));
             ByteBuffer state = pipeline.deviceStateBytes().clear();
             handover.freeze(state, BOUNDARY_TIMEOUT_NS);
             lastStateBytes = state.remaining();
@@ -612,10 +618,8 @@ final class EpochLoop {
         try {
             if (reached) {
                 holdOutput();
-                capture.scanHeld(epoch);
+                int pages = scanHeld(pagesMax);
                 scannedNs = System.nanoTime();
-                int pages = capture.pendingCount();
-                lastDirty = pages + preCopiedPages;
                 lastHeld = pages;
                 latePages += Math.max(0, pages - capture.hotCount());
                 boolean all = overloads >= OVERLOADS_MAX && pagesMax != NO_PAGES;
@@ -635,6 +639,27 @@ final class EpochLoop {
             finish();
         }
         return outcome != HeldSave.Outcome.COMPLETE ? Hold.VOID : whole ? Hold.WHOLE : Hold.OVERLOADED;
+    }
+
+    /**
+     * Lists what this hold is to read, and arms it unless a pre-copy has just done so; a set that is too large is armed in any case, because it is
+     * copied while the guest runs.
+     */
+    private int scanHeld(int pagesMax) throws LinuxException {
+        int unarmedBefore = leftUnarmed;
+        leftUnarmed = 0;
+        boolean arms = !preCopied || !earlyArmingSafe || overloads > 0;
+        if (!arms) {
+            capture.listHeld(epoch);
+            arms = capture.pendingCount() > pagesMax;
+            leftUnarmed = arms ? 0 : Math.max(0, capture.pendingCount() - capture.hotCount());
+        }
+        if (arms) {
+            capture.scanHeld(epoch);
+        }
+        int pages = capture.pendingCount();
+        lastDirty = Math.max(0, pages - unarmedBefore) + preCopiedPages;
+        return pages;
     }
 
     /** All pending pages: into the room that was awaited, or, when they are more, with the pipeline sending meanwhile. */

@@ -123,6 +123,17 @@ class HotPagesTest {
     }
 
     @Test
+    void shouldKeepAHotPageAndMakeNoneHotWhenScansThatArmNothingListThem() {
+        window(hot, 1);
+        for (int hold = 0; hold < 2 * HotPages.SCANS; hold++) {
+            hot.seen(1, 3);
+            hot.holdEnded();
+        }
+        assertThat(hot.contains(1)).isTrue();
+        assertThat(hot.contains(2)).isFalse();
+    }
+
+    @Test
     void shouldMakeNoPageHotWhenNoneIsAllowed() {
         HotPages none = new HotPages(index, 0, 0);
         window(none, 1, 2);
