@@ -92,6 +92,8 @@ final class Libc {
 
     static native int sched_getaffinity(int pid, long size, long mask);
 
+    static native int getpriority(int which, int who);
+
     static native int setpriority(int which, int who, int priority);
 
     /** Why the last call on this thread failed; to be asked at once, before anything else goes through JNA on this thread. */

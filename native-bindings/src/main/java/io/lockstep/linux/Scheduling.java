@@ -2,7 +2,7 @@ package io.lockstep.linux;
 
 import java.util.BitSet;
 
-/** Where and how urgently threads run; sched_setaffinity(2), setpriority(2). */
+/** Where and how urgently threads run; sched_setaffinity(2), getpriority(2). */
 public final class Scheduling {
     /** CPUs that a mask can name. */
     private static final int CPUS_MAX = 1024;
@@ -52,6 +52,13 @@ public final class Scheduling {
         if (Libc.sched_setaffinity(tid, mask.length(), mask.address()) != 0) {
             throw new LinuxException("sched_setaffinity(" + cpus + ")", Libc.errno());
         }
+    }
+
+    /** The calling thread's nice value, from -20, most urgent, to 19. */
+    public static int nice() {
+        // SAFETY: no memory is passed. In Linux 0 names the calling thread, not its process; that one exists, so this
+        // does not fail.
+        return Libc.getpriority(PRIO_PROCESS, 0);
     }
 
     /**

@@ -133,10 +133,12 @@ class DescriptorsTest {
     @Test
     void shouldKeepAffinityAndNiceWhenSetOnOwnThread() throws Exception {
         Throwable[] failure = new Throwable[1];
+        int[] nice = new int[1];
         Thread thread = new Thread(() -> {
             try {
                 Scheduling.setAffinity(Scheduling.affinity());
-                Scheduling.setNice(1);
+                Scheduling.setNice(Scheduling.nice() + 1);
+                nice[0] = Scheduling.nice();
             } catch (LinuxException e) {
                 failure[0] = e;
             }
@@ -144,6 +146,7 @@ class DescriptorsTest {
         thread.start();
         thread.join();
         assertThat(failure[0]).isNull();
+        assertThat(nice[0]).isEqualTo(Scheduling.nice() + 1);
     }
 
     @Test

@@ -96,6 +96,7 @@ final class EpochLoop {
 
     private final HeldSave save;
     private final PauseGuard guard;
+    private final HoldUrgency urgency = new HoldUrgency();
     private final VmEvents events;
     private final DeviceWatch devices;
     private final boolean earlyArmingSafe;
@@ -253,6 +254,7 @@ final class EpochLoop {
     /** After an exception: nothing is held any more, and the pipeline's threads are awake. */
     void letGo() {
         guard.disarm();
+        urgency.end();
         disks.end();
         pipeline.quiet(false);
     }
@@ -527,6 +529,7 @@ final class EpochLoop {
         }
         pipeline.awaitFree(pagesHeldMax + CONTROL_SLOTS, settings.failureTimeoutMs());
         guard.arm(System.nanoTime());
+        urgency.begin();
         // Before our own stop: QEMU's word of that may come at any time until it is let go.
         RunState runState = runState();
         disks.draining(true);
@@ -544,6 +547,7 @@ final class EpochLoop {
             done = true;
         } finally {
             guard.disarm();
+            urgency.end();
             if (!done) {
                 handover.close();
                 finish();
@@ -609,6 +613,7 @@ final class EpochLoop {
         VerifyRun run = pagesMax == NO_PAGES ? null : verify;
         if (run == null) {
             guard.arm(System.nanoTime());
+            urgency.begin();
         }
         disks.draining(true);
         save.begin();
@@ -676,6 +681,7 @@ final class EpochLoop {
         ByteBuffer state = pipeline.deviceStateBytes().clear();
         outcome = save.finish(state, BOUNDARY_TIMEOUT_NS);
         guard.disarm();
+        urgency.end();
         pipeline.quiet(false);
         lastStateBytes = state.remaining();
         preCopiedPages = 0;
