@@ -19,6 +19,7 @@ public final class UnixSocket implements AutoCloseable {
     private static final int SO_SNDBUF = 7;
     private static final int SO_SNDBUFFORCE = 32;
     private static final long SIOCOUTQ = 0x5411;
+    private static final long SIOCINQ = 0x541B;
     private static final int MSGHDR_BYTES = 56;
     private static final int IOVEC_BYTES = 16;
     /** {@code CMSG_LEN(4)}: header of 16 bytes and one int. */
@@ -218,6 +219,16 @@ public final class UnixSocket implements AutoCloseable {
         // SAFETY: the request writes an int to a block that is held until it is read.
         if (Libc.ioctl(fd, SIOCOUTQ, value.address()) != 0) {
             throw new LinuxException("ioctl(" + name + ", SIOCOUTQ)", Libc.errno());
+        }
+        return value.buffer().getInt(0);
+    }
+
+    /** Bytes that the other side has sent and that were not received yet; unix(7), SIOCINQ. */
+    public int waitingBytes() throws LinuxException {
+        NativeBlock value = new NativeBlock(4);
+        // SAFETY: the request writes an int to a block that is held until it is read.
+        if (Libc.ioctl(fd, SIOCINQ, value.address()) != 0) {
+            throw new LinuxException("ioctl(" + name + ", SIOCINQ)", Libc.errno());
         }
         return value.buffer().getInt(0);
     }

@@ -2,6 +2,7 @@ package io.lockstep.replication.network;
 
 import io.lockstep.linux.EventCounter;
 import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.Poll;
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
@@ -24,7 +25,8 @@ import org.slf4j.LoggerFactory;
  * </pre>
  *
  * <p>Invariants: While {@link #holding()}, a frame leaves only after the acknowledgement of an epoch whose boundary came after it. Frames of a
- * netdev leave in order. QEMU never waits for us longer than this process lives: what has no room is dropped. Nothing is allocated per frame.
+ * netdev leave in order. QEMU never waits for us longer than this process lives: what has no room is dropped. Nothing is allocated per frame, but
+ * for the last ones of a planned move.
  *
  * <p>Threads: one of its own, from {@link #install} to {@link #remove} or {@link #close}; each method says who else calls it.
  */
@@ -39,6 +41,14 @@ public final class OutputHold implements AutoCloseable {
 
     private static final long FLUSH_POLL_NS = 200_000;
     private static final long END_TIMEOUT_MS = 5_000;
+
+    /** What was released right before is on its way to QEMU for less than this, unless its host is overloaded. */
+    private static final long BYPASS_TIMEOUT_NS = 50_000_000L;
+
+    /** In the pause: what QEMU has written is in our socket, and the hold's thread has only to take it. */
+    private static final long SETTLE_TIMEOUT_NS = 10_000_000L;
+
+    private static final long SETTLE_POLL_NS = 20_000;
 
     private final String vmName;
     private final List<NetDevice> devices;
@@ -55,7 +65,53 @@ public final class OutputHold implements AutoCloseable {
     private volatile @Nullable LockstepException failure;
 
     /** One netdev: its filters and its log. */
-    private record Line(NetDevice device, NetFilter filter, OutputLog log) {}
+    private static final class Line {
+        final NetDevice device;
+        final NetFilter filter;
+        final OutputLog log;
+        /** The way past QEMU, if it is to be gone; the capture thread's word. */
+        volatile @Nullable TapOutput wanted;
+        /** The hold's thread takes frames and has not counted them yet. */
+        volatile boolean receiving;
+        /** The way that is gone; the hold's thread's. */
+        volatile @Nullable TapOutput used;
+
+        Line(NetDevice device, NetFilter filter, OutputLog log) {
+            this.device = device;
+            this.filter = filter;
+            this.log = log;
+        }
+
+        /** Whether frames go where they are wanted to go. */
+        boolean switched() {
+            return used == wanted;
+        }
+
+        /** Takes the other way, as soon as QEMU has what it was sent; on the hold's thread. */
+        void follow() throws LinuxException {
+            TapOutput next = wanted;
+            TapOutput last = used;
+            if (next != last && (next == null || filter.injected().unreceivedBytes() == 0)) {
+                used = next;
+                if (last != null) {
+                    last.close();
+                }
+            }
+        }
+
+        /** After its thread's end. */
+        void close() {
+            TapOutput last = used;
+            if (last != null) {
+                last.close();
+            }
+            TapOutput next = wanted;
+            if (next != null && next != last) {
+                next.close();
+            }
+            filter.closeSockets();
+        }
+    }
 
     /**
      * Nothing is touched yet.
@@ -105,7 +161,7 @@ public final class OutputHold implements AutoCloseable {
             throw failed(e);
         } finally {
             if (!done) {
-                made.forEach(line -> line.filter.closeSockets());
+                made.forEach(Line::close);
                 NetFilter.removeAll(qmp);
             }
         }
@@ -217,6 +273,72 @@ public final class OutputHold implements AutoCloseable {
         signal();
     }
 
+    /**
+     * From now on frames leave past QEMU where their netdev is a tap, because this QEMU is about to stand still for good. Before the VM is held;
+     * the thread that has the monitor.
+     *
+     * @throws LockstepException what the monitor said
+     */
+    public void bypass(QmpConnection qmp, Pidfd process) throws LockstepException {
+        List<Line> present = lines;
+        for (Line line : present) {
+            line.wanted = TapOutput.open(qmp, process, line.device).orElse(null);
+            if (line.wanted == null) {
+                LOG.info(
+                        "{}: netdev {} is no tap: what is held when the VM stands still is lost, as a network may lose it",
+                        vmName,
+                        line.device.name());
+            }
+        }
+        signal();
+        await(BYPASS_TIMEOUT_NS, FLUSH_POLL_NS, () -> {
+            signal();
+            return present.stream().allMatch(Line::switched);
+        });
+    }
+
+    /** The VM runs on here: frames leave through QEMU again. */
+    public void rejoin() {
+        lines.forEach(line -> line.wanted = null);
+        signal();
+    }
+
+    /** All that QEMU has written belongs to the epoch whose boundary comes next; the VM stands still. */
+    public void settle() {
+        List<Line> present = lines;
+        await(SETTLE_TIMEOUT_NS, SETTLE_POLL_NS, () -> {
+            for (Line line : present) {
+                if (line.filter.captured().waitingBytes() > 0 || line.receiving) {
+                    return false;
+                }
+            }
+            return true;
+        });
+    }
+
+    /** Returns when all that leaves past QEMU has left; the VM stands still, and its last epoch is acknowledged. */
+    public void awaitLeft() {
+        List<Line> present = lines;
+        await(BYPASS_TIMEOUT_NS, SETTLE_POLL_NS, () -> present.stream()
+                .allMatch(line -> line.used == null || line.log.heldBytes() == 0));
+    }
+
+    private interface Condition {
+        boolean holds() throws LinuxException;
+    }
+
+    /** Waits for the hold's thread, but never long. */
+    private void await(long timeoutNs, long pollNs, Condition condition) {
+        long deadlineNs = System.nanoTime() + timeoutNs;
+        try {
+            while (!condition.holds() && failure == null && System.nanoTime() - deadlineNs < 0) {
+                LockSupport.parkNanos(this, pollNs);
+            }
+        } catch (LinuxException e) {
+            LOG.debug("{}: {}", vmName, e.getMessage());
+        }
+    }
+
     /** @throws LockstepException {@code output-hold-failed}, once holding has failed */
     public void check() throws LockstepException {
         LockstepException cause = failure;
@@ -290,7 +412,7 @@ public final class OutputHold implements AutoCloseable {
                 Thread.currentThread().interrupt();
             }
         }
-        present.forEach(line -> line.filter.closeSockets());
+        present.forEach(Line::close);
         EventCounter counter = wake;
         wake = null;
         if (counter != null) {
@@ -359,7 +481,10 @@ public final class OutputHold implements AutoCloseable {
         OutputLog log = line.log;
         long before = log.tail();
         boolean filled = log.filling();
-        if (log.receive(line.filter.captured()) < 0 && !ending) {
+        line.receiving = true;
+        boolean closed = log.receive(line.filter.captured()) < 0;
+        line.receiving = false;
+        if (closed && !ending) {
             throw gone(line);
         }
         return log.tail() > before
@@ -370,8 +495,14 @@ public final class OutputHold implements AutoCloseable {
         boolean news = present.apply();
         for (int i = 0; i < all.length; i++) {
             Line line = all[i];
+            line.follow();
             long until = present.until(i, line.log.tail());
-            if (line.log.sent() < until && !line.log.send(line.filter.injected(), until) && !ending) {
+            TapOutput tap = line.used;
+            if (tap != null) {
+                line.log.send(tap, until);
+            } else if (!line.switched()) {
+                continue;
+            } else if (line.log.sent() < until && !line.log.send(line.filter.injected(), until) && !ending) {
                 throw gone(line);
             }
             boolean more = line.log.sent() < until;

@@ -140,6 +140,29 @@ final class OutputLog {
         return true;
     }
 
+    /**
+     * Sends what lies before a position past QEMU, frame by frame; one that the tap refuses is dropped, as a network may do.
+     *
+     * @throws LockstepException {@code output-corrupt}
+     */
+    void send(TapOutput to, long until) throws LockstepException {
+        while (sent < until) {
+            long packet = sent + HEADER_BYTES;
+            int length = length(sent);
+            int piece = Math.min(length, capacity - index(packet));
+            to.frame()
+                    .put(memory.buffer().slice(index(packet), piece))
+                    .put(memory.buffer().slice(0, length - piece));
+            try {
+                to.send(length);
+                sendCalls++;
+            } catch (LinuxException e) {
+                dropped.incrementAndGet();
+            }
+            sent = packet + length;
+        }
+    }
+
     private int index(long position) {
         return (int) (position & (capacity - 1));
     }

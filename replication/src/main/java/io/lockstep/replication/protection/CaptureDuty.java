@@ -90,7 +90,7 @@ final class CaptureDuty implements Runnable {
         this.listener = listener;
         state = new CurrentState(vmName, listener);
         session = new CaptureSession(vmName, capture, loop, heldUntil, pipeline, inbox, state);
-        switchover = new Switchover(vmName, vm, loop, session, state, listener, rounds);
+        switchover = new Switchover(vmName, vm, loop, output, session, state, listener, rounds);
         poll.set(QMP, vm.qmp().fd(), Poll.IN);
         poll.set(PROCESS, vm.pidfd().fd(), Poll.IN);
         poll.set(WAKE, wake.fd(), Poll.IN);

@@ -539,6 +539,7 @@ final class EpochLoop {
             if (!save.awaitBoundary(BOUNDARY_TIMEOUT_NS)) {
                 throw new LockstepException("switchover-busy", "QEMU did not reach a boundary: its disks are slow");
             }
+            output.settle();
             holdOutput();
             copyInHold(scanHeld(pagesHeldMax));
             ByteBuffer state = pipeline.deviceStateBytes().clear();

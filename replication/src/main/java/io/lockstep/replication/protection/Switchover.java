@@ -10,6 +10,7 @@ import io.lockstep.replication.link.ControlMessage.SwitchoverCommit;
 import io.lockstep.replication.link.ControlMessage.SwitchoverPrepare;
 import io.lockstep.replication.link.ControlMessage.SwitchoverReady;
 import io.lockstep.replication.link.ControlMessage.VmDied;
+import io.lockstep.replication.network.OutputHold;
 import java.util.Objects;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
@@ -21,7 +22,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Invariants. The VM stands still from the last epoch on until it runs there, or runs on here. Its QEMU is ended only when the peer has loaded
  * that epoch and the record says that the VM is the peer's; the record is taken back before the VM runs on. What fails after the end of QEMU
- * changes nothing any more: the peer is told until it answers.
+ * changes nothing any more: the peer is told until it answers. What the VM sent before it stood still leaves by its tap when the peer has the last
+ * epoch, past QEMU, which sends nothing any more.
  *
  * <p>Capture thread, which does nothing else meanwhile.
  */
@@ -39,6 +41,7 @@ final class Switchover {
     private final String vmName;
     private final AttachedVm vm;
     private final EpochLoop loop;
+    private final OutputHold output;
     private final CaptureSession session;
     private final CurrentState state;
     private final OwnerRecord handedOver;
@@ -55,6 +58,7 @@ final class Switchover {
             String vmName,
             AttachedVm vm,
             EpochLoop loop,
+            OutputHold output,
             CaptureSession session,
             CurrentState state,
             OwnerRecord handedOver,
@@ -62,6 +66,7 @@ final class Switchover {
         this.vmName = vmName;
         this.vm = vm;
         this.loop = loop;
+        this.output = output;
         this.session = session;
         this.state = state;
         this.handedOver = handedOver;
@@ -83,6 +88,20 @@ final class Switchover {
                     "the peer has no standby that waits for " + vmName + ": see `lockstep status` there");
         }
         session.forgetSwitchover();
+        output.bypass(vm.qmp(), vm.pidfd());
+        boolean given = false;
+        try {
+            long tookNs = move(save);
+            given = true;
+            return tookNs;
+        } finally {
+            if (!given) {
+                output.rejoin();
+            }
+        }
+    }
+
+    private long move(HeldSave save) throws LockstepException, LinuxException {
         try (Handover handover = Handover.attach(save, vm.pidfd())) {
             long epoch = loop.freeze(handover);
             StepTimes steps = new StepTimes(save.beginNs());
@@ -120,6 +139,7 @@ final class Switchover {
             throw new LockstepException("switchover-refused", "the peer could not load the VM: " + ready.cause());
         }
         steps.done("loaded there");
+        output.awaitLeft();
         // Right before the kill and no earlier: should this agent die between the two, the VM runs on here, and a later
         // life would give it away at an epoch that it has left behind.
         handedOver.handingOver(epoch);

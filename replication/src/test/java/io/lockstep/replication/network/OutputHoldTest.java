@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lockstep.linux.EventCounter;
+import io.lockstep.linux.Pidfd;
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.TestVm;
@@ -13,6 +14,8 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.DatagramChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -21,6 +24,8 @@ import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Filters in a real QEMU. Its announcements are what the guest sends; what comes out is a datagram for each frame. */
 @Tag("system")
@@ -28,6 +33,8 @@ import org.junit.jupiter.api.Timeout;
 class OutputHoldTest {
     private static final int LOG_BYTES = 1 << 20;
     private static final int RARP = 0x8035;
+    private static final int SIGSTOP = 19;
+    private static final int SIGCONT = 18;
 
     private static List<NetDevice> devices(TestVm vm, QmpConnection qmp) throws Exception {
         return NetDevices.find(qmp, vm.pid(), vm.found().commandLine());
@@ -271,6 +278,91 @@ class OutputHoldTest {
             assertThat(filters(qmp)).doesNotContain("lockstep");
         } finally {
             ip("link", "del", tap);
+        }
+    }
+
+    /** Frames that a tap got: what QEMU, or who takes its place, has written. */
+    private static long received(String tap) throws IOException {
+        return Long.parseLong(Files.readString(Path.of("/sys/class/net/" + tap + "/statistics/rx_packets"))
+                .trim());
+    }
+
+    /** With and without a virtio header before each frame, by name, by descriptor, and beside another tap. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vnet_hdr=on", "vnet_hdr=off"})
+    void shouldSendPastAQemuThatStandsStillWhenItsNetdevIsATap(String header) throws Exception {
+        String tap = "lt" + ProcessHandle.current().pid();
+        String other = "lu" + ProcessHandle.current().pid();
+        ip("tuntap", "add", "dev", tap, "mode", "tap");
+        ip("tuntap", "add", "dev", other, "mode", "tap");
+        try (TestVm vm = TestVm.start(
+                        "-netdev",
+                        "tap,id=n0,ifname=" + tap + ",script=no,downscript=no,vhost=off," + header,
+                        "-device",
+                        "e1000,netdev=n0",
+                        "-netdev",
+                        "tap,id=n1,ifname=" + other + ",script=no,downscript=no,vhost=off," + header,
+                        "-device",
+                        "e1000,netdev=n1");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = Pidfd.open(vm.pid());
+                EventCounter request = new EventCounter();
+                OutputHold hold = hold(devices(vm, qmp), request)) {
+            ip("link", "set", tap, "up");
+            ip("link", "set", other, "up");
+            hold.install(qmp);
+            hold.boundary();
+            hold.cut(1);
+            hold.acknowledged(1, System.nanoTime());
+            announce(qmp);
+            until("a frame of each that waits", () -> hold.frames() == 2);
+            hold.bypass(qmp, process);
+            process.sendSignal(SIGSTOP);
+            try {
+                hold.settle();
+                hold.boundary();
+                hold.cut(2);
+                assertThat(received(tap) + received(other)).isZero();
+                hold.acknowledged(2, System.nanoTime());
+                hold.awaitLeft();
+                until("the frames of a QEMU that stands still", () -> received(tap) == 1 && received(other) == 1);
+                assertThat(hold.heldBytes()).isZero();
+            } finally {
+                process.sendSignal(SIGCONT);
+            }
+            hold.rejoin();
+            hold.pass();
+            announce(qmp);
+            until("frames through QEMU", () -> received(tap) == 2 && received(other) == 2);
+            hold.remove(qmp);
+        } finally {
+            ip("link", "del", tap);
+            ip("link", "del", other);
+        }
+    }
+
+    @Test
+    void shouldKeepTheWayThroughQemuWhenANetdevIsNoTap() throws Exception {
+        try (Wire wire = new Wire();
+                TestVm vm = TestVm.start(wire.arguments());
+                QmpConnection qmp = vm.connect();
+                Pidfd process = Pidfd.open(vm.pid());
+                EventCounter request = new EventCounter();
+                OutputHold hold = hold(devices(vm, qmp), request)) {
+            hold.install(qmp);
+            hold.boundary();
+            hold.cut(1);
+            hold.acknowledged(1, System.nanoTime());
+            hold.bypass(qmp, process);
+            announce(qmp);
+            until("a frame that waits", hold::wantsEpoch);
+            hold.settle();
+            hold.boundary();
+            hold.cut(2);
+            hold.acknowledged(2, System.nanoTime());
+            until("the released frame", () -> wire.type() == RARP);
+            hold.rejoin();
+            hold.remove(qmp);
         }
     }
 
