@@ -14,7 +14,7 @@ import io.lockstep.telemetry.health.HealthBook;
 import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthListener;
 import io.lockstep.telemetry.health.HealthState;
-import io.lockstep.telemetry.health.KeptCounters;
+import io.lockstep.telemetry.health.Pending;
 import io.lockstep.telemetry.inventory.Inventory;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
@@ -82,8 +82,8 @@ public final class HardwareWatch implements AutoCloseable {
     private volatile boolean dirty;
     private volatile long savedMs;
 
-    /** As the file has it; guarded by the merger, under which accounts, tallies and counters agree. */
-    private KeptCounters saved;
+    /** As the file has it; guarded by the merger, under which accounts, open faults, tallies and counters agree. */
+    private Pending saved;
 
     private HardwareWatch(WatchSetup setup) {
         sources = setup.sources();
@@ -92,7 +92,7 @@ public final class HardwareWatch implements AutoCloseable {
         waking = setup.waking();
         asking = setup.asking();
         book = new HealthBook(setup.rules(), new Listener(setup.listener()));
-        saved = new KeptCounters(sources.counters().boot(), Map.of(), List.of());
+        saved = new Pending(sources.counters().boot(), Map.of(), List.of(), List.of());
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
 
@@ -111,13 +111,13 @@ public final class HardwareWatch implements AutoCloseable {
         return watch;
     }
 
-    /** Counters of another life of the kernel began anew: their first reading is the start. */
-    private void resume(KeptCounters kept) {
+    /** Counters of another life of the kernel began anew: their first reading is the start, and nothing more is told of faults of that life. */
+    private void resume(Pending kept) {
         String boot = sources.counters().boot();
         if (!boot.isEmpty() && boot.equals(kept.boot())) {
             synchronized (merger) {
                 sources.counters().restore(kept.values());
-                merger.restore(kept.told(), monotonicMs());
+                merger.restore(kept.told(), kept.open(), monotonicMs());
                 saved = kept;
             }
         }
@@ -277,6 +277,7 @@ public final class HardwareWatch implements AutoCloseable {
             poll.set(i, descriptors[i], Poll.IN);
         }
         try {
+            sources.edac().look();
             catchUp(poll);
             while (closed.getCount() > 0) {
                 mark(waking, DRAIN_NS);
@@ -311,7 +312,7 @@ public final class HardwareWatch implements AutoCloseable {
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
                 List.of(errors, warnings, changes).forEach(lines -> lines.drain(monotonicMs()));
-                if ((dirty || countersMoved()) && nowMs - savedMs >= SAVE_MS) {
+                if ((dirty || moved()) && nowMs - savedMs >= SAVE_MS) {
                     save(nowMs);
                 }
                 await(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(POLL_MS));
@@ -365,16 +366,21 @@ public final class HardwareWatch implements AutoCloseable {
     private void offer(HardwareEvent event, long nowMs) {
         synchronized (merger) {
             merger.offer(event, nowMs);
+            if (event.raw() instanceof Raw.Logged logged) {
+                sources.counters().pass(logged);
+            }
         }
     }
 
-    private KeptCounters counters() {
-        return new KeptCounters(sources.counters().boot(), sources.counters().settled(), merger.tallies(monotonicMs()));
+    private Pending pending() {
+        long nowMs = monotonicMs();
+        return new Pending(
+                sources.counters().boot(), sources.counters().settled(), merger.tallies(nowMs), merger.open(nowMs));
     }
 
-    private boolean countersMoved() {
+    private boolean moved() {
         synchronized (merger) {
-            return !counters().equals(saved);
+            return !pending().equals(saved);
         }
     }
 
@@ -384,7 +390,7 @@ public final class HardwareWatch implements AutoCloseable {
         try {
             byte[] bytes;
             synchronized (merger) {
-                saved = counters();
+                saved = pending();
                 bytes = HealthFile.bytes(book, saved, nowMs);
             }
             HealthFile.save(bytes, healthFile);
@@ -406,7 +412,8 @@ public final class HardwareWatch implements AutoCloseable {
             }
         }
         synchronized (merger) {
-            merger.end(monotonicMs());
+            // What is open stays so: the next agent may read what more is told of it.
+            merger.flush(monotonicMs());
             fed.end(monotonicMs());
         }
         save(System.currentTimeMillis());
