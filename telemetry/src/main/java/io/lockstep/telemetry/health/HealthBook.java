@@ -38,12 +38,14 @@ public final class HealthBook {
     private final HealthListener listener;
     private final Bounded<Component, Account> accounts = new Bounded<>(Integer.MAX_VALUE);
     private final Patterns patterns;
+    private final Limits limits;
 
     /** @param listener hears of every change */
     public HealthBook(HealthRules rules, HealthListener listener) {
         this.rules = rules;
         this.listener = listener;
         patterns = new Patterns(rules);
+        limits = new Limits(rules);
     }
 
     /**
@@ -115,11 +117,11 @@ public final class HealthBook {
 
     private void move(Earlier fault, Account from, Account to, long nowMs) {
         long repaired = Math.min(fault.corrected(), from.corrected);
-        from.wear -= least(fault.event().kind()) == HealthState.DEGRADING && from.wear > 0 ? 1 : 0;
+        from.wear -= Limits.least(fault.event().kind()) == HealthState.DEGRADING && from.wear > 0 ? 1 : 0;
         from.give(fault, to, nowMs);
         if (repaired > 0) {
             to.worsen(HealthState.WATCH, nowMs, fault.event().on(to.component).line());
-            sums(to, nowMs).forEach(reason -> to.worsen(HealthState.DEGRADING, nowMs, reason));
+            limits.sums(to, nowMs).forEach(reason -> to.worsen(HealthState.DEGRADING, nowMs, reason));
             if (socket(from.component) != socket(to.component)) {
                 unsocket(socket(from.component), repaired, nowMs);
                 socket(socket(to.component), repaired, nowMs);
@@ -151,11 +153,11 @@ public final class HealthBook {
     }
 
     private void wear(Account account, EventKind kind, @Nullable Earlier told, long nowMs, String reason) {
-        HealthState least = least(kind);
+        HealthState least = Limits.least(kind);
         if (least == HealthState.HEALTHY) {
             return;
         }
-        boolean counted = told != null && least(told.event().kind()) == HealthState.DEGRADING;
+        boolean counted = told != null && Limits.least(told.event().kind()) == HealthState.DEGRADING;
         account.wear += least == HealthState.DEGRADING && !counted ? 1 : 0;
         account.worsen(least, nowMs, reason);
     }
@@ -177,9 +179,18 @@ public final class HealthBook {
             return false;
         }
         account.saidMs = nowMs;
-        sums(account, nowMs).forEach(reason -> account.worsen(HealthState.DEGRADING, nowMs, reason));
+        limits.sums(account, nowMs).forEach(reason -> account.worsen(HealthState.DEGRADING, nowMs, reason));
         patterns.at(event, nowMs).forEach(reason -> account.worsen(HealthState.DEGRADING, nowMs, reason));
         return patterns.worn(event, nowMs);
+    }
+
+    /** A sentence for each rule that a part breaks now. */
+    private List<String> reasons(Account account, long nowMs) {
+        List<String> all = limits.sums(account, nowMs);
+        if (account.state.compareTo(HealthState.DEGRADING) >= 0) {
+            all.addAll(patterns.of(account.component, nowMs));
+        }
+        return all;
     }
 
     private static void advise(Account account, @Nullable HardwareEvent worn) {
@@ -188,28 +199,6 @@ public final class HealthBook {
         } else if (worn != null && account.action.isEmpty()) {
             account.action = "Take the page at 0x" + Long.toHexString(worn.address()) + " out of use.";
         }
-    }
-
-    /** A sentence for each rule that a part breaks now. */
-    private List<String> reasons(Account account, long nowMs) {
-        List<String> all = new ArrayList<>(sums(account, nowMs));
-        if (account.state.compareTo(HealthState.DEGRADING) >= 0) {
-            all.addAll(patterns.of(account.component, nowMs));
-        }
-        return all;
-    }
-
-    private List<String> sums(Account account, long nowMs) {
-        List<String> all = new ArrayList<>();
-        long slow = account.slow.sum(nowMs);
-        if (slow >= limit(account.component)) {
-            all.add(slow + " corrected errors in " + hours());
-        }
-        long fast = account.fast.sum(nowMs);
-        if (fast >= rules.stormErrorsMax()) {
-            all.add("a storm of " + fast + " corrected errors");
-        }
-        return all;
     }
 
     private void socket(int number, long count, long nowMs) {
@@ -225,7 +214,7 @@ public final class HealthBook {
         boolean say = socket.state != HealthState.DEGRADING || nowMs - socket.saidMs >= SAY_MS;
         if (sum >= rules.socketErrorsMax() && say) {
             socket.saidMs = nowMs;
-            socket.worsen(HealthState.DEGRADING, nowMs, sum + " corrected errors in " + hours());
+            socket.worsen(HealthState.DEGRADING, nowMs, sum + " corrected errors in " + limits.hours());
             tell(socket, before);
         }
     }
@@ -250,26 +239,6 @@ public final class HealthBook {
 
     private static int socket(Component component) {
         return component instanceof Component.Memory memory ? memory.socket() : Component.UNKNOWN;
-    }
-
-    private static HealthState least(EventKind kind) {
-        return switch (kind) {
-            case MEMORY_SPARE, MEMORY_MAP_OUT, MIRROR_SECOND, LOGGING_LIMIT, CACHE_LIMIT, REDUNDANCY_DEGRADED ->
-                HealthState.DEGRADING;
-            case MIRROR_SCRUBBED, THERMAL, FAN, POWER_SUPPLY, NETWORK_LINK -> HealthState.WATCH;
-            default -> HealthState.HEALTHY;
-        };
-    }
-
-    private int limit(Component component) {
-        if (component instanceof Component.Memory) {
-            return rules.dimmErrorsMax();
-        }
-        return component instanceof Component.Cpu ? rules.cpuErrorsMax() : rules.deviceErrorsMax();
-    }
-
-    private String hours() {
-        return rules.windowMs() / 3_600_000 + " hours";
     }
 
     private static Component coarse(Component component) {

@@ -44,6 +44,7 @@ public final class CperLog {
         long address = HardwareEvent.NO_ADDRESS;
         /** Of its head, or of its own if that is another record's, too. */
         long firstLine;
+
         boolean begun;
         long lastMs;
         final StringBuilder raw = new StringBuilder();
