@@ -27,6 +27,10 @@ final class HardwareClearCommand extends AgentCall {
         if (!response.ok()) {
             throw RequestFailedException.of(response);
         }
+        if (!json && !part.isEmpty() && response.json().get("cleared").integer() == 0) {
+            out().println("0 parts cleared: none has a name with '" + part + "'. 'lockstep hardware' shows the names.");
+            return ExitCode.OK;
+        }
         out().println(json ? response.body() : response.json().get("cleared").integer() + " parts cleared.");
         return ExitCode.OK;
     }

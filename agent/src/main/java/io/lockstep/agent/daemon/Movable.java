@@ -1,10 +1,10 @@
 package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.policy.MovableVm;
-import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.protection.ProtectedVm;
 import io.lockstep.replication.protection.ProtectionState;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /** A protected VM as the hardware's policy moves it: by a planned switchover. */
 record Movable(ProtectedVm vm) implements MovableVm {
@@ -41,7 +41,7 @@ record Movable(ProtectedVm vm) implements MovableVm {
     }
 
     @Override
-    public void move() throws LockstepException, InterruptedException {
-        Operations.await(vm.switchover());
+    public CompletableFuture<?> move() {
+        return vm.switchover();
     }
 }

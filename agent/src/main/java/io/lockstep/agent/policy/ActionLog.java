@@ -6,6 +6,7 @@ import io.lockstep.agent.view.HardwareView;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -17,6 +18,7 @@ public final class ActionLog {
     static final int ACTIONS_MAX = 100;
 
     private final EventLog events;
+    private final Consumer<String> lines;
     private final Deque<HardwareView.Action> actions = new ArrayDeque<>();
 
     /** What came of an action. */
@@ -41,7 +43,13 @@ public final class ActionLog {
 
     /** @param events where each action is published */
     public ActionLog(EventLog events) {
+        this(events, LOG::warn);
+    }
+
+    /** @param lines gets each as a line */
+    ActionLog(EventLog events, Consumer<String> lines) {
         this.events = events;
+        this.lines = lines;
     }
 
     /**
@@ -52,7 +60,7 @@ public final class ActionLog {
      * @param text what, and why: with the evidence
      */
     public void note(String action, String subject, Outcome outcome, String text) {
-        LOG.warn("hardware {} {}: {}", action, outcome.label(), text);
+        lines.accept("hardware " + action + " " + outcome.label() + ": " + text);
         synchronized (this) {
             actions.addLast(
                     new HardwareView.Action(System.currentTimeMillis(), action, subject, outcome.label(), text));

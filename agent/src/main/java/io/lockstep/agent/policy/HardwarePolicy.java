@@ -28,8 +28,8 @@ import org.slf4j.LoggerFactory;
  * watch the hardware tell is only queued: none of them waits for an action, and VMs move on a thread of their own.
  *
  * <pre>
- *   reader threads ─┬─ changed ──► hardware-health ──► {@link HostHealth} ──► heartbeats
- *                   │                    └── wake ──► {@link Evacuation}: hardware-switchover
+ *   reader threads ─┬─ changed ─┬► hardware-health ──► {@link HostHealth} ──► heartbeats
+ *                   │           └► {@link Evacuation}: hardware-switchover
  *                   └─ noticed ──► hardware-policy: {@link PageOffline}, {@link CpuOffline}
  *                                        └── {@link EventCommand}: hardware-command
  * </pre>
@@ -86,13 +86,22 @@ public final class HardwarePolicy implements HealthListener, AutoCloseable {
         pages = new PageOffline(sysfs, new PageOwners(), log);
         cpus = new CpuOffline(sysfs, log);
         command = new EventCommand(settings.command(), settings.commandTimeoutMs(), log);
-        evacuation = new Evacuation(config, health, log, vms, () -> thread.execute(pages::retry));
+        evacuation = new Evacuation(config, health, log, vms, this::update, () -> thread.execute(pages::retry));
+        looker.execute(() -> Evacuation.rehearse(config));
     }
 
     /** The parts are known, or some were forgotten: they are looked at anew. Returns at once. */
     public void refresh() {
         if (!looker.isShutdown() && changed.compareAndSet(false, true)) {
             looker.execute(this::look);
+            evacuation.wake();
+        }
+    }
+
+    /** On two threads: what peers are told must not wait for a VM that moves. */
+    private void update() {
+        synchronized (health) {
+            health.update(parts.get());
         }
     }
 
@@ -106,7 +115,8 @@ public final class HardwarePolicy implements HealthListener, AutoCloseable {
         // First: a change from now on asks for another look.
         changed.set(false);
         try {
-            health.update(parts.get());
+            update();
+            // What changed since it was woken.
             evacuation.wake();
         } catch (RuntimeException e) {
             LOG.error("how the hardware fares cannot be told", e);

@@ -1,6 +1,7 @@
 package io.lockstep.agent.policy;
 
 import io.lockstep.replication.LockstepException;
+import java.util.concurrent.CompletableFuture;
 
 /** A protected VM that runs here, as the policy sees it. Every method tells how it is now; any thread. */
 public interface MovableVm {
@@ -19,6 +20,10 @@ public interface MovableVm {
     /** How the peer's hardware fares, as in {@link io.lockstep.replication.link.ReportedHealth}. */
     int peerHealth();
 
-    /** Moves it to the peer; returns once it runs there. */
-    void move() throws LockstepException, InterruptedException;
+    /**
+     * Begins to move it to the peer; returns at once.
+     *
+     * @return completes once it runs there, or with the {@link LockstepException} that says why it stays here
+     */
+    CompletableFuture<?> move();
 }

@@ -216,6 +216,8 @@ class HardwareCommandTest {
     void shouldClearWhatWasReplaced() {
         assertThat(ask("clear", "A2")).isEqualTo("1 parts cleared.\n");
         assertThat(ask("clear")).isEqualTo("2 parts cleared.\n");
+        assertThat(ask("clear", "Z9"))
+                .isEqualTo("0 parts cleared: none has a name with 'Z9'. 'lockstep hardware' shows the names.\n");
     }
 
     @Test

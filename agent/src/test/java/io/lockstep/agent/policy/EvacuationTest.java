@@ -12,6 +12,7 @@ import io.lockstep.telemetry.health.HealthState;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -71,10 +72,10 @@ class EvacuationTest {
         }
 
         @Override
-        public void move() throws LockstepException {
+        public CompletableFuture<?> move() {
             LockstepException now = refusal;
             if (now != null) {
-                throw now;
+                return CompletableFuture.failedFuture(now);
             }
             order.add(name);
             if (lingers) {
@@ -83,12 +84,13 @@ class EvacuationTest {
             } else {
                 vms.remove(this);
             }
+            return CompletableFuture.completedFuture(0);
         }
     }
 
     private void start(String configuration) throws LockstepException {
         evacuation = new Evacuation(
-                Parts.config(configuration), health, log, () -> new ArrayList<>(vms), moved::incrementAndGet);
+                Parts.config(configuration), health, log, () -> new ArrayList<>(vms), () -> {}, moved::incrementAndGet);
     }
 
     private void fare(HealthState state) {

@@ -60,6 +60,11 @@ public record HardwareEvent(
         return new HardwareEvent(wallMs, kind, severity, component, address, count, source, other, raw);
     }
 
+    /** The same, with another form of what the source saw. */
+    public HardwareEvent seenAs(Raw other) {
+        return new HardwareEvent(wallMs, kind, severity, component, address, count, source, what, other);
+    }
+
     /**
      * Whether it alone foretells that the host will fail: lost data, a mirror or other redundancy that is gone. A switchover that is
      * cheap should not wait for a second one.

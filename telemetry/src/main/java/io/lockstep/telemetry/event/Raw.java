@@ -31,4 +31,17 @@ public interface Raw {
             words = words.length() > CHARS_MAX ? words.substring(0, CHARS_MAX) : words;
         }
     }
+
+    /**
+     * Lines of a log.
+     *
+     * @param log tells it from all others of this host
+     * @param position up to which all that the log says has been handed on, with this
+     * @param words cut after {@link #CHARS_MAX} characters
+     */
+    record Logged(String log, long position, String words) implements Raw {
+        public Logged {
+            words = words.length() > CHARS_MAX ? words.substring(0, CHARS_MAX) : words;
+        }
+    }
 }

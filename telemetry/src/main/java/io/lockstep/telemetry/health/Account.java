@@ -2,6 +2,9 @@ package io.lockstep.telemetry.health;
 
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.Earlier;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -18,6 +21,9 @@ final class Account {
 
     /** Faults, and not errors, for which it is failing. */
     int grave;
+
+    /** Faults, and not errors, of a kind that alone makes it degrade. */
+    int wear;
 
     /** Whether something happened that is in neither number. */
     boolean noticed;
@@ -40,19 +46,30 @@ final class Account {
     }
 
     /** Goes to a worse state for a reason; a better or equal one changes nothing but the evidence. */
-    boolean worsen(HealthState next, long nowMs, String reason) {
-        boolean worse = next.compareTo(state) > 0;
-        // The same reason with other numbers replaces the older one: a storm leaves one sentence.
-        String form = reason.replaceAll("[0-9]+", "#");
-        evidence.removeIf(old -> old.replaceAll("[0-9]+", "#").equals(form));
-        if (worse || evidence.size() < EVIDENCE_MAX || next == state) {
-            evidence.add(reason);
+    void worsen(HealthState next, long nowMs, String reason) {
+        unsay(reason);
+        if (next.compareTo(state) >= 0 || evidence.size() < EVIDENCE_MAX) {
+            say(reason);
         }
+        worsen(next, nowMs);
+    }
+
+    /** Adds to the evidence; the oldest makes room. */
+    void say(String reason) {
+        evidence.add(reason);
         if (evidence.size() > EVIDENCE_MAX) {
             evidence.remove(0);
         }
-        worsen(next, nowMs);
-        return worse;
+    }
+
+    /** Takes a reason out of the evidence, also with other numbers: a storm leaves one sentence. */
+    void unsay(String reason) {
+        String form = form(reason);
+        evidence.removeIf(old -> form(old).equals(form));
+    }
+
+    private static String form(String reason) {
+        return reason.replaceAll("[0-9]+", "#");
     }
 
     /** Hands what was counted of a fault to the part to which it happened. */
@@ -72,7 +89,7 @@ final class Account {
 
     /** Whether nothing is left that happened to it. */
     boolean empty() {
-        return corrected == 0 && uncorrected == 0 && grave == 0 && !noticed;
+        return corrected == 0 && uncorrected == 0 && grave == 0 && wear == 0 && !noticed;
     }
 
     /** Becomes as bad, if it is not worse. */
@@ -83,9 +100,9 @@ final class Account {
         }
     }
 
-    /** Fares as its corrected errors say: what was graver happened to another part. */
-    void settle(int correctedMax, long nowMs) {
-        state = slow.sum(nowMs) >= correctedMax ? HealthState.DEGRADING : HealthState.WATCH;
+    /** Fares better again: what was graver happened to another part. */
+    void settle(HealthState fits, long nowMs) {
+        state = fits;
         sinceMs = nowMs;
         action = "";
     }
@@ -95,8 +112,28 @@ final class Account {
         state = HealthState.HEALTHY;
         sinceMs = nowMs;
         grave = 0;
+        wear = 0;
         evidence.clear();
         action = "";
+    }
+
+    void write(DataOutputStream out) throws IOException {
+        out.writeInt(grave);
+        out.writeInt(wear);
+        out.writeBoolean(noticed);
+        out.writeBoolean(shared);
+        slow.write(out);
+        fast.write(out);
+    }
+
+    /** Takes up what was written, instead of what was guessed of it. */
+    void read(DataInputStream in) throws IOException {
+        grave = in.readInt();
+        wear = in.readInt();
+        noticed = in.readBoolean();
+        shared = in.readBoolean();
+        slow.read(in);
+        fast.read(in);
     }
 
     ComponentHealth view() {

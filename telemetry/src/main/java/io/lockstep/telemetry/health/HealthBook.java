@@ -6,6 +6,9 @@ import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -35,12 +38,14 @@ public final class HealthBook {
     private final HealthListener listener;
     private final Bounded<Component, Account> accounts = new Bounded<>(Integer.MAX_VALUE);
     private final Patterns patterns;
+    private final Limits limits;
 
     /** @param listener hears of every change */
     public HealthBook(HealthRules rules, HealthListener listener) {
         this.rules = rules;
         this.listener = listener;
         patterns = new Patterns(rules);
+        limits = new Limits(rules);
     }
 
     /**
@@ -53,15 +58,12 @@ public final class HealthBook {
     public synchronized void record(HardwareEvent event, boolean refined, @Nullable Earlier earlier, long nowMs) {
         Account account = account(coarse(event.component()), nowMs);
         HealthState before = account.state;
-        boolean pageWorn = false;
         account.lastMs = nowMs;
         Account vague =
                 earlier == null ? null : accounts.get(coarse(earlier.event().component()));
         boolean moves = vague != null && vague != account;
         HealthState vagueBefore = vague == null ? HealthState.HEALTHY : vague.state;
-        if (earlier != null && vague != null && moves) {
-            move(earlier, vague, account, nowMs);
-        }
+        boolean pageWorn = earlier != null && vague != null && follow(earlier, vague, event, account, nowMs);
         if (event.kind() == EventKind.REDUNDANCY_RESTORED) {
             account.restore(nowMs);
         } else if (event.immediate()) {
@@ -74,7 +76,15 @@ public final class HealthBook {
                     ? "Move the VMs away; replace " + account.component.words() + "."
                     : "Move the VMs away; have " + account.component.words() + " repaired.";
         } else {
-            pageWorn = corrected(account, event, refined, nowMs);
+            wear(account, event.kind(), moves ? null : earlier, nowMs, event.line());
+            if (event.severity() != Severity.CORRECTED || refined) {
+                account.noticed |= !refined;
+            } else {
+                pageWorn |= corrected(account, event, nowMs);
+            }
+            if (pageWorn || account.state.compareTo(before) > 0) {
+                advise(account, pageWorn ? event : null);
+            }
         }
         tell(account, before);
         if (pageWorn || event.immediate() || account.state.compareTo(before) > 0) {
@@ -86,38 +96,74 @@ public final class HealthBook {
         }
     }
 
+    /** Takes what was counted of a fault to where it happened, as is known now; whether its page, of which nobody knew, is worn. */
+    private boolean follow(Earlier fault, Account from, HardwareEvent event, Account to, long nowMs) {
+        HardwareEvent before = fault.event();
+        long repaired = Math.min(fault.corrected(), from.corrected);
+        boolean elsewhere = !before.component().equals(event.component()) || before.address() != event.address();
+        if (!elsewhere) {
+            return false;
+        }
+        boolean wornBefore = patterns.worn(event, nowMs);
+        List<String> held = from == to || repaired == 0 ? List.of() : reasons(from, nowMs);
+        patterns.move(before, event, repaired, nowMs);
+        if (from != to) {
+            move(fault, from, to, nowMs);
+            settle(from, to, held, nowMs);
+        }
+        patterns.at(event, nowMs).forEach(reason -> to.worsen(HealthState.DEGRADING, nowMs, reason));
+        return !wornBefore && patterns.worn(event, nowMs);
+    }
+
     private void move(Earlier fault, Account from, Account to, long nowMs) {
         long repaired = Math.min(fault.corrected(), from.corrected);
+        from.wear -= Limits.least(fault.event().kind()) == HealthState.DEGRADING && from.wear > 0 ? 1 : 0;
         from.give(fault, to, nowMs);
         if (repaired > 0) {
             to.worsen(HealthState.WATCH, nowMs, fault.event().on(to.component).line());
-            sums(to, nowMs);
-            if (socket(from.component) == Component.UNKNOWN) {
+            limits.sums(to, nowMs).forEach(reason -> to.worsen(HealthState.DEGRADING, nowMs, reason));
+            if (socket(from.component) != socket(to.component)) {
+                unsocket(socket(from.component), repaired, nowMs);
                 socket(socket(to.component), repaired, nowMs);
             }
         }
+    }
+
+    /** A part is as bad as what is left to it says. */
+    private void settle(Account from, Account to, List<String> held, long nowMs) {
+        held.forEach(from::unsay);
         if (from.empty()) {
             to.worsen(from.shared ? HealthState.HEALTHY : from.state, nowMs);
             from.restore(nowMs);
             accounts.remove(from.component);
-        } else if (from.grave == 0 && from.uncorrected == 0 && from.state.compareTo(HealthState.FAILING) >= 0) {
-            from.settle(limit(from.component), nowMs);
-        } else {
+            from.say("it happened to " + to.component.words());
             return;
         }
-        from.evidence.add("it happened to " + to.component.words());
+        List<String> holding = reasons(from, nowMs);
+        holding.forEach(reason -> from.worsen(HealthState.DEGRADING, nowMs, reason));
+        // Patterns that have left their windows keep a part degrading until it was calm; those that happened elsewhere
+        // do not.
+        boolean worse = !held.isEmpty() || from.state.compareTo(HealthState.FAILING) >= 0;
+        HealthState fits = holding.isEmpty() && from.wear == 0 ? HealthState.WATCH : HealthState.DEGRADING;
+        if (worse && from.grave == 0 && from.uncorrected == 0 && fits.compareTo(from.state) < 0) {
+            from.settle(fits, nowMs);
+            advise(from, null);
+            from.say("it happened to " + to.component.words());
+        }
     }
 
-    /** Returns whether its page should be taken out of use. */
-    private boolean corrected(Account account, HardwareEvent event, boolean refined, long nowMs) {
-        HealthState least = least(event.kind());
-        if (least != HealthState.HEALTHY) {
-            account.worsen(least, nowMs, event.line());
+    private void wear(Account account, EventKind kind, @Nullable Earlier told, long nowMs, String reason) {
+        HealthState least = Limits.least(kind);
+        if (least == HealthState.HEALTHY) {
+            return;
         }
-        if (event.severity() != Severity.CORRECTED || refined) {
-            account.noticed |= !refined;
-            return false;
-        }
+        boolean counted = told != null && Limits.least(told.event().kind()) == HealthState.DEGRADING;
+        account.wear += least == HealthState.DEGRADING && !counted ? 1 : 0;
+        account.worsen(least, nowMs, reason);
+    }
+
+    /** Counts what was repaired; whether its page should be taken out of use. */
+    private boolean corrected(Account account, HardwareEvent event, long nowMs) {
         account.corrected += event.count();
         account.slow.add(nowMs, event.count());
         if (!(event.raw() instanceof Raw.Counter counter && counter.away())) {
@@ -127,34 +173,31 @@ public final class HealthBook {
         if (account.state == HealthState.HEALTHY) {
             account.worsen(HealthState.WATCH, nowMs, event.line());
         }
-        boolean say = account.state.compareTo(HealthState.DEGRADING) < 0 || nowMs - account.saidMs >= SAY_MS;
-        if (say) {
-            account.saidMs = nowMs;
-            sums(account, nowMs);
+        patterns.add(event, event.count(), nowMs);
+        socket(socket(event.component()), event.count(), nowMs);
+        if (account.state.compareTo(HealthState.DEGRADING) >= 0 && nowMs - account.saidMs < SAY_MS) {
+            return false;
         }
-        boolean page = false;
-        if (event.component() instanceof Component.Memory memory) {
-            page = patterns.follow(
-                    event, memory, nowMs, say ? reason -> account.worsen(HealthState.DEGRADING, nowMs, reason) : null);
-            if (page && account.action.isEmpty()) {
-                account.action = "Take the page at 0x" + Long.toHexString(event.address()) + " out of use.";
-            }
-            socket(memory.socket(), event.count(), nowMs);
-        }
-        if (account.state == HealthState.DEGRADING && say) {
-            account.action = "Move the VMs away soon; replace " + account.component.words() + " at the next chance.";
-        }
-        return page && say;
+        account.saidMs = nowMs;
+        limits.sums(account, nowMs).forEach(reason -> account.worsen(HealthState.DEGRADING, nowMs, reason));
+        patterns.at(event, nowMs).forEach(reason -> account.worsen(HealthState.DEGRADING, nowMs, reason));
+        return patterns.worn(event, nowMs);
     }
 
-    private void sums(Account account, long nowMs) {
-        long slow = account.slow.sum(nowMs);
-        if (slow >= limit(account.component)) {
-            account.worsen(HealthState.DEGRADING, nowMs, slow + " corrected errors in " + hours());
+    /** A sentence for each rule that a part breaks now. */
+    private List<String> reasons(Account account, long nowMs) {
+        List<String> all = limits.sums(account, nowMs);
+        if (account.state.compareTo(HealthState.DEGRADING) >= 0) {
+            all.addAll(patterns.of(account.component, nowMs));
         }
-        long fast = account.fast.sum(nowMs);
-        if (fast >= rules.stormErrorsMax()) {
-            account.worsen(HealthState.DEGRADING, nowMs, "a storm of " + fast + " corrected errors");
+        return all;
+    }
+
+    private static void advise(Account account, @Nullable HardwareEvent worn) {
+        if (account.state == HealthState.DEGRADING) {
+            account.action = "Move the VMs away soon; replace " + account.component.words() + " at the next chance.";
+        } else if (worn != null && account.action.isEmpty()) {
+            account.action = "Take the page at 0x" + Long.toHexString(worn.address()) + " out of use.";
         }
     }
 
@@ -171,33 +214,31 @@ public final class HealthBook {
         boolean say = socket.state != HealthState.DEGRADING || nowMs - socket.saidMs >= SAY_MS;
         if (sum >= rules.socketErrorsMax() && say) {
             socket.saidMs = nowMs;
-            socket.worsen(HealthState.DEGRADING, nowMs, sum + " corrected errors in " + hours());
+            socket.worsen(HealthState.DEGRADING, nowMs, sum + " corrected errors in " + limits.hours());
             tell(socket, before);
         }
     }
 
+    /** Some of what was counted there happened to another one's memory. */
+    private void unsocket(int number, long count, long nowMs) {
+        Account socket = accounts.get(new Component.Host("memory of CPU" + number));
+        if (socket == null) {
+            return;
+        }
+        HealthState before = socket.state;
+        socket.corrected -= Math.min(count, socket.corrected);
+        socket.slow.take(nowMs, count);
+        if (socket.corrected == 0) {
+            accounts.remove(socket.component);
+            socket.restore(nowMs);
+        } else if (socket.slow.sum(nowMs) < rules.socketErrorsMax()) {
+            socket.settle(HealthState.WATCH, nowMs);
+        }
+        tell(socket, before);
+    }
+
     private static int socket(Component component) {
         return component instanceof Component.Memory memory ? memory.socket() : Component.UNKNOWN;
-    }
-
-    private static HealthState least(EventKind kind) {
-        return switch (kind) {
-            case MEMORY_SPARE, MEMORY_MAP_OUT, MIRROR_SECOND, LOGGING_LIMIT, CACHE_LIMIT, REDUNDANCY_DEGRADED ->
-                HealthState.DEGRADING;
-            case MIRROR_SCRUBBED, THERMAL, FAN, POWER_SUPPLY, NETWORK_LINK -> HealthState.WATCH;
-            default -> HealthState.HEALTHY;
-        };
-    }
-
-    private int limit(Component component) {
-        if (component instanceof Component.Memory) {
-            return rules.dimmErrorsMax();
-        }
-        return component instanceof Component.Cpu ? rules.cpuErrorsMax() : rules.deviceErrorsMax();
-    }
-
-    private String hours() {
-        return rules.windowMs() / 3_600_000 + " hours";
     }
 
     private static Component coarse(Component component) {
@@ -216,6 +257,7 @@ public final class HealthBook {
                 if (account.state == HealthState.HEALTHY) {
                     account.restore(nowMs);
                 }
+                account.action = "";
                 tell(account, before);
             }
         }
@@ -231,6 +273,7 @@ public final class HealthBook {
                 .filter(account -> which.test(account.component))
                 .toList();
         gone.forEach(account -> accounts.remove(account.component));
+        patterns.clear(which);
         return gone.size();
     }
 
@@ -261,6 +304,7 @@ public final class HealthBook {
         account.corrected = kept.corrected();
         account.uncorrected = kept.uncorrected();
         account.grave = kept.state().compareTo(HealthState.FAILING) >= 0 ? 1 : 0;
+        account.wear = kept.state() == HealthState.DEGRADING ? 1 : 0;
         account.noticed = kept.corrected() == 0 && kept.uncorrected() == 0;
         account.action = kept.action();
         account.evidence.addAll(kept.evidence());
@@ -271,6 +315,23 @@ public final class HealthBook {
     synchronized long recent(Component component, long nowMs) {
         Account account = accounts.get(component);
         return account == null ? 0 : account.slow.sum(nowMs);
+    }
+
+    /** Writes what the parts' health does not show: for each of them, in the same order, what it rests on; then the patterns. */
+    synchronized void writeRest(List<ComponentHealth> parts, DataOutputStream out) throws IOException {
+        for (ComponentHealth part : parts) {
+            Account account = accounts.get(part.component());
+            (account == null ? new Account(part.component(), rules) : account).write(out);
+        }
+        patterns.write(out);
+    }
+
+    /** Takes up what was written. */
+    synchronized void readRest(List<ComponentHealth> parts, DataInputStream in, long nowMs) throws IOException {
+        for (ComponentHealth part : parts) {
+            account(part.component(), nowMs).read(in);
+        }
+        patterns.read(in);
     }
 
     private Account account(Component component, long nowMs) {

@@ -1,6 +1,7 @@
 package io.lockstep.telemetry.health;
 
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.OpenFault;
 import io.lockstep.telemetry.event.Tally;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -18,10 +19,10 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 
 /**
- * Keeps a {@link HealthBook}, and how much of the kernel's counters it holds, across restarts of the agent.
+ * Keeps a {@link HealthBook}, and what more may be told of what it holds, across restarts of the agent.
  *
  * <pre>
- * 0   u32 magic "LSHB"      4   u32 version 1      8   u32 count      12  parts, counters      end  u32 CRC-32C of all before it
+ * 0   u32 magic "LSHB"      4   u32 version 1      8   u32 count      12  parts, counters, open, rest      end  u32 CRC-32C of all before it
  *
  * part: component, u8 state, u64 since, u64 last, u64 corrected, u64 uncorrected, u64 corrected in the window,
  *       text action, u8 count, texts of evidence
@@ -29,10 +30,21 @@ import java.util.zip.CRC32C;
  * counters: text boot, u32 count, for each: text name, u64 value
  *           u32 count, for each tally: component, u8 1 if data was lost, u64 count
  *           for each tally: u8 count, for each counter that has shown some of it: text source, u64 count
+ *
+ * open:     u32 count, for each fault: event that began it, event as it is known, u8 count, for each source: text name, u64 count
+ *           u64 handed on, u8 1 if it was told: event, u64 corrected, u64 uncorrected, u8 1 if its place was told: component
+ *           u8 1 if it is better known, u64 newest
+ * event:    u64 time, text kind, u8 severity, component, u64 address, u64 count, text source, text phrase, text raw
+ *
+ * rest:     for each part: u32 grave, u32 wear, u8 noticed, u8 shared, window, fast window
+ *           u32 count, for each page: u64 number, component, window
+ *           u32 count, for each row: component, window, fast window, spread of columns; u32 count, for each bank: component, spread of rows
+ * window:   u64 milliseconds a step, u64 last step, u8 count, for each step in use: u8 its place, u32 errors
+ * spread:   u8 count, for each: u32 number, u64 errors, u64 last
  * </pre>
  *
  * <p>Big-endian; texts as {@link DataOutputStream#writeUTF}. Replaced as a whole: a reader finds the old or the new one. Files that older agents
- * wrote end without counters or without what they have shown, and older agents pass over them.
+ * wrote end after parts, after a part of the counters or after all of them, and older agents pass over the rest.
  */
 public final class HealthFile {
     private static final int MAGIC = 0x4c534842;
@@ -45,7 +57,7 @@ public final class HealthFile {
     private HealthFile() {}
 
     /** Its content. */
-    public static byte[] bytes(HealthBook book, KeptCounters counters, long nowMs) throws IOException {
+    public static byte[] bytes(HealthBook book, Pending pending, long nowMs) throws IOException {
         List<ComponentHealth> all = book.all();
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         DataOutputStream out = new DataOutputStream(bytes);
@@ -66,7 +78,8 @@ public final class HealthFile {
                 text(evidence, out);
             }
         }
-        write(counters, out);
+        write(pending, out);
+        book.writeRest(all, out);
         CRC32C crc = new CRC32C();
         crc.update(bytes.toByteArray());
         out.writeInt((int) crc.getValue());
@@ -80,31 +93,35 @@ public final class HealthFile {
         Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
     }
 
-    private static void write(KeptCounters counters, DataOutputStream out) throws IOException {
-        out.writeUTF(counters.boot());
-        out.writeInt(counters.values().size());
-        for (Map.Entry<String, Long> counter : counters.values().entrySet()) {
+    private static void write(Pending pending, DataOutputStream out) throws IOException {
+        out.writeUTF(pending.boot());
+        out.writeInt(pending.values().size());
+        for (Map.Entry<String, Long> counter : pending.values().entrySet()) {
             out.writeUTF(counter.getKey());
             out.writeLong(counter.getValue());
         }
-        out.writeInt(counters.told().size());
-        for (Tally tally : counters.told()) {
+        out.writeInt(pending.told().size());
+        for (Tally tally : pending.told()) {
             ComponentCodec.write(tally.component(), out);
             out.writeBoolean(tally.lost());
             out.writeLong(tally.count());
         }
-        for (Tally tally : counters.told()) {
+        for (Tally tally : pending.told()) {
             out.writeByte(tally.shown().size());
             for (Map.Entry<String, Long> shown : tally.shown().entrySet()) {
                 out.writeUTF(shown.getKey());
                 out.writeLong(shown.getValue());
             }
         }
+        out.writeInt(pending.open().size());
+        for (OpenFault fault : pending.open()) {
+            EventCodec.write(fault, out);
+        }
     }
 
-    private static KeptCounters counters(DataInputStream in) throws IOException {
+    private static Pending pending(DataInputStream in) throws IOException {
         if (in.available() <= CRC_BYTES) {
-            return KeptCounters.NONE;
+            return Pending.NONE;
         }
         String boot = in.readUTF();
         Map<String, Long> values = new HashMap<>();
@@ -125,21 +142,27 @@ public final class HealthFile {
                 told.set(i, new Tally(tally.component(), tally.lost(), tally.count(), shown));
             }
         }
-        return new KeptCounters(boot, values, told);
+        List<OpenFault> open = new ArrayList<>();
+        if (in.available() > CRC_BYTES) {
+            for (int left = in.readInt(); left > 0; left--) {
+                open.add(EventCodec.read(in));
+            }
+        }
+        return new Pending(boot, values, told, open);
     }
 
     /**
      * Reads it into an empty book; a file that is not there leaves it empty.
      *
-     * @return how much of the kernel's counters it holds; {@link KeptCounters#NONE} if the file does not say
+     * @return what more may be told of what it holds; {@link Pending#NONE} if the file does not say
      * @throws IOException if it is damaged or of a newer version: the message says which; the book is left as it was
      */
-    public static KeptCounters load(HealthBook book, Path file, long nowMs) throws IOException {
+    public static Pending load(HealthBook book, Path file, long nowMs) throws IOException {
         byte[] bytes;
         try {
             bytes = Files.readAllBytes(file);
         } catch (NoSuchFileException e) {
-            return KeptCounters.NONE;
+            return Pending.NONE;
         }
         if (bytes.length < 16) {
             throw new IOException(file + " has " + bytes.length + " bytes < 16");
@@ -162,8 +185,8 @@ public final class HealthFile {
             throw new IOException(file + ": CRC 0x" + Integer.toHexString((int) crc.getValue()) + " != stored 0x"
                     + Integer.toHexString(stored) + ": damaged");
         }
-        int count = in.readInt();
-        for (int i = 0; i < count; i++) {
+        List<ComponentHealth> parts = new ArrayList<>();
+        for (int left = in.readInt(); left > 0; left--) {
             Component component = ComponentCodec.read(in);
             HealthState state = HealthState.of(in.readByte());
             long sinceMs = in.readLong();
@@ -173,18 +196,22 @@ public final class HealthFile {
             long recent = in.readLong();
             String action = in.readUTF();
             List<String> evidence = new ArrayList<>();
-            for (int left = in.readByte(); left > 0; left--) {
+            for (int lines = in.readByte(); lines > 0; lines--) {
                 evidence.add(in.readUTF());
             }
-            book.restore(
-                    new ComponentHealth(component, state, sinceMs, lastMs, corrected, uncorrected, evidence, action),
-                    recent,
-                    nowMs);
+            ComponentHealth part =
+                    new ComponentHealth(component, state, sinceMs, lastMs, corrected, uncorrected, evidence, action);
+            book.restore(part, recent, nowMs);
+            parts.add(part);
         }
-        return counters(in);
+        Pending pending = pending(in);
+        if (in.available() > CRC_BYTES) {
+            book.readRest(parts, in, nowMs);
+        }
+        return pending;
     }
 
-    private static void text(String text, DataOutputStream out) throws IOException {
+    static void text(String text, DataOutputStream out) throws IOException {
         out.writeUTF(text.length() > TEXT_CHARS_MAX ? text.substring(0, TEXT_CHARS_MAX) : text);
     }
 }

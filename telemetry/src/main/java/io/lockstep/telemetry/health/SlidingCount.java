@@ -1,5 +1,10 @@
 package io.lockstep.telemetry.health;
 
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.util.Arrays;
+
 /** How often something happened in the last while: 24 counters in a ring, so the window slides in steps of a 24th. For one thread. */
 final class SlidingCount {
     static final int STEPS = 24;
@@ -44,6 +49,36 @@ final class SlidingCount {
             left -= taken;
         }
         return count - left;
+    }
+
+    void write(DataOutputStream out) throws IOException {
+        out.writeLong(stepMs);
+        out.writeLong(lastStep);
+        int used = 0;
+        for (int count : counts) {
+            used += count > 0 ? 1 : 0;
+        }
+        out.writeByte(used);
+        for (int slot = 0; slot < STEPS; slot++) {
+            if (counts[slot] > 0) {
+                out.writeByte(slot);
+                out.writeInt(counts[slot]);
+            }
+        }
+    }
+
+    /** Becomes what was written; of a window of another length, all of it as if it had happened last. */
+    void read(DataInputStream in) throws IOException {
+        long writtenStepMs = in.readLong();
+        long writtenStep = in.readLong();
+        boolean same = writtenStepMs == stepMs;
+        Arrays.fill(counts, 0);
+        lastStep = Math.max(0, writtenStep * writtenStepMs / stepMs);
+        for (int left = in.readByte(); left > 0; left--) {
+            int slot = Math.floorMod(in.readByte(), STEPS);
+            int count = in.readInt();
+            counts[same ? slot : (int) (lastStep % STEPS)] += count;
+        }
     }
 
     private void advance(long nowMs) {

@@ -15,15 +15,22 @@ public final class InventoryReader implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(InventoryReader.class);
 
     private final InventorySource source;
+    private final long firstMs;
     private final long intervalMs;
     private final CountDownLatch closed = new CountDownLatch(1);
     private final Thread thread;
     private volatile Optional<Inventory> latest = Optional.empty();
     private boolean failed;
 
-    /** @param intervalMs pause between two readings, at least 1 */
-    public InventoryReader(InventorySource source, long intervalMs) {
+    /**
+     * Begins.
+     *
+     * @param firstMs before the first reading, at least 0
+     * @param intervalMs pause between two readings, at least 1
+     */
+    public InventoryReader(InventorySource source, long firstMs, long intervalMs) {
         this.source = source;
+        this.firstMs = firstMs;
         this.intervalMs = intervalMs;
         thread = new Thread(this::run, "inventory");
         thread.setDaemon(true);
@@ -44,6 +51,9 @@ public final class InventoryReader implements AutoCloseable {
 
     private void run() {
         try {
+            if (closed.await(firstMs, TimeUnit.MILLISECONDS)) {
+                return;
+            }
             do {
                 read();
             } while (!closed.await(intervalMs, TimeUnit.MILLISECONDS));

@@ -22,6 +22,14 @@ public final class RecordingReader implements AutoCloseable {
     /** A raw machine check: {@code struct mce} of Linux 6.1. */
     static final int RECORD_BYTES = 128;
 
+    /** {@code X86_VENDOR_NUM} and {@code X86_VENDOR_UNKNOWN} of arch/x86/include/asm/processor.h. */
+    private static final int VENDOR_MAX = 12;
+
+    private static final int VENDOR_UNKNOWN = 0xff;
+
+    /** In the year 2106 seconds pass 32 bits. */
+    private static final long WALL_MS_MAX = 0xffff_ffffL * 1000;
+
     /** Looked at to tell the form. */
     private static final int HEAD_BYTES = 4096;
 
@@ -124,6 +132,14 @@ public final class RecordingReader implements AutoCloseable {
         MachineCheck check = PstoreSource.record(bytes);
         if ((check.status() & VALID) == 0 && check.bank() < MachineCheck.THERMAL_BANK) {
             sink.malformed(number, "status 0x" + Long.toHexString(check.status()) + " is not valid: bit 63 is 0");
+        } else if (check.vendor() > VENDOR_MAX && check.vendor() != VENDOR_UNKNOWN) {
+            // Any file may begin with a byte that no text has; a drill must not take it for a machine's end.
+            sink.malformed(number, "CPU vendor " + check.vendor() + " > " + VENDOR_MAX + ": no raw machine check");
+        } else if (check.wallMs() < 0 || check.wallMs() > WALL_MS_MAX) {
+            sink.malformed(
+                    number,
+                    "time " + check.wallMs() / 1000 + " s is not in 0.." + WALL_MS_MAX / 1000
+                            + ": no raw machine check");
         } else {
             sink.event(MachineCheckDecoder.decode(check));
         }

@@ -8,8 +8,8 @@ import java.util.Set;
 
 /**
  * What counters of the kernel's have grown by since they were last read. The first reading is the start; one that went back began anew at zero,
- * because its driver was loaded again. An agent that starts again in the same life of the kernel takes up what the one before had handed on. Any
- * thread.
+ * because its driver was loaded again. An agent that starts again in the same life of the kernel takes up what the one before had handed on, and
+ * how far it had read that life's logs. Any thread.
  */
 public final class Counters {
     /** Three of each PCI function and two of each memory module: 10,000 functions, rounded up. What is beyond is not followed. */
@@ -88,7 +88,17 @@ public final class Counters {
                 counter.name(), (name, before) -> Math.min(counter.value(), seen.getOrDefault(name, before)));
     }
 
-    /** What each counter stood at when its growth was last handed on whole. */
+    /** All that a log of this life of the kernel says up to a position has been handed on. */
+    public synchronized void pass(Raw.Logged logged) {
+        settled.merge(logged.log(), logged.position(), Math::max);
+    }
+
+    /** Up to which position a log was handed on; -1 if nothing was. */
+    synchronized long passed(String log) {
+        return settled.getOrDefault(log, -1L);
+    }
+
+    /** What each counter stood at when its growth was last handed on whole, and the positions in logs. */
     public synchronized Map<String, Long> settled() {
         return Map.copyOf(settled);
     }

@@ -30,6 +30,8 @@ public final class CperLog {
     private static final Pattern NUMBER = Pattern.compile("\\D*(\\d{1,9}).*");
 
     private final Map<String, Section> open = new LinkedHashMap<>();
+    private long number;
+    private long doneUpTo;
 
     private static final class Section {
         Severity severity = Severity.CORRECTED;
@@ -40,9 +42,16 @@ public final class CperLog {
         String device = "";
         Component.Memory memory = Component.Memory.ANYWHERE;
         long address = HardwareEvent.NO_ADDRESS;
+        /** Of its head, or of its own if that is another record's, too. */
+        long firstLine;
+
         boolean begun;
         long lastMs;
         final StringBuilder raw = new StringBuilder();
+
+        Section(long firstLine) {
+            this.firstLine = firstLine;
+        }
     }
 
     /**
@@ -53,6 +62,18 @@ public final class CperLog {
      * @return whether it belongs to an error record
      */
     public boolean line(String text, long wallMs, Consumer<HardwareEvent> sink) {
+        return line(number + 1, text, wallMs, sink);
+    }
+
+    /**
+     * As {@link #line(String, long, Consumer)}.
+     *
+     * @param lineNumber of the line; rises
+     */
+    boolean line(long lineNumber, String text, long wallMs, Consumer<HardwareEvent> sink) {
+        // A line ends records, but is part of none of those.
+        doneUpTo = number;
+        number = lineNumber;
         Matcher match = LINE.matcher(text);
         if (!match.lookingAt() || (match.group(1) == null && !begins(match.group(2)))) {
             return false;
@@ -68,6 +89,7 @@ public final class CperLog {
             Severity severity = before == null ? Severity.CORRECTED : before.severity;
             end(sequence, sink);
             Section section = section(sequence, sink);
+            section.firstLine = before == null || before.begun ? number : before.firstLine;
             section.begun = true;
             section.severity = severity(body.substring(body.indexOf(", type: ") + 8), severity);
             section.lastMs = wallMs;
@@ -87,8 +109,18 @@ public final class CperLog {
         return open.containsKey("") || body.strip().startsWith("event severity:");
     }
 
+    /** Up to which line all is in the records that were handed on, with the one that is being handed on. */
+    long doneUpTo() {
+        long done = doneUpTo;
+        for (Section section : open.values()) {
+            done = Math.min(done, section.firstLine - 1);
+        }
+        return done;
+    }
+
     /** Hands on the records that have had no new line for some time. */
     public void quiet(long wallMs, Consumer<HardwareEvent> sink) {
+        doneUpTo = number;
         for (Iterator<Section> sections = open.values().iterator(); sections.hasNext(); ) {
             Section section = sections.next();
             if (wallMs - section.lastMs >= QUIET_MS) {
@@ -100,6 +132,7 @@ public final class CperLog {
 
     /** Hands on everything: no more lines will come. */
     public void end(Consumer<HardwareEvent> sink) {
+        doneUpTo = number;
         open.values().forEach(section -> hand(section, sink));
         open.clear();
     }
@@ -108,7 +141,7 @@ public final class CperLog {
         if (open.size() >= OPEN_MAX && !open.containsKey(sequence)) {
             end(open.keySet().iterator().next(), sink);
         }
-        return open.computeIfAbsent(sequence, s -> new Section());
+        return open.computeIfAbsent(sequence, s -> new Section(number));
     }
 
     private void end(String sequence, Consumer<HardwareEvent> sink) {

@@ -28,6 +28,9 @@ public final class EdacSource implements EventSource {
     private volatile List<Component.Memory> layout = List.of();
     private long events;
 
+    /** Whether this reading is of the counters, too. */
+    private boolean counting;
+
     /**
      * Over a tree.
      *
@@ -50,8 +53,18 @@ public final class EdacSource implements EventSource {
         return layout;
     }
 
+    /** Reads the layout alone: events that were kept while no agent looked are told by the names of their modules, too. */
+    public void look() {
+        read(false, 0, event -> {});
+    }
+
     @Override
     public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+        return read(true, wallMs, sink);
+    }
+
+    private synchronized int read(boolean counts, long wallMs, Consumer<HardwareEvent> sink) {
+        counting = counts;
         long before = events;
         List<Component.Memory> found = new ArrayList<>();
         List<String> controllers = sysfs.names(ROOT, "mc\\d{1,5}");
@@ -157,7 +170,7 @@ public final class EdacSource implements EventSource {
             long wallMs,
             Consumer<HardwareEvent> sink) {
         long value = file.isEmpty() ? -1 : sysfs.number(file, -1);
-        Counters.Growth growth = kept.read(file, value);
+        Counters.Growth growth = counting ? kept.read(file, value) : Counters.Growth.NONE;
         if (growth.count() > 0) {
             events++;
             sink.accept(new HardwareEvent(

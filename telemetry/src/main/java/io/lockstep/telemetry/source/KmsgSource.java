@@ -4,13 +4,11 @@ import io.lockstep.linux.Errno;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.ReadableFile;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.source.SourceState.Status;
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.regex.Matcher;
@@ -18,10 +16,12 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The kernel's log: Linux Documentation/ABI/testing/dev-kmsg. A file remembers how far it was read, so that an agent that starts again
- * neither misses records nor tells them twice.
+ * The kernel's log: Linux Documentation/ABI/testing/dev-kmsg. Each event says up to which record the log is in what was handed on ({@link
+ * Raw.Logged}). It is kept with what the events did, so that an agent that starts again neither misses records nor tells them twice.
  */
 public final class KmsgSource implements EventSource {
+    private static final String NAME = "kmsg";
+
     /** A record has at most 8 KiB ({@code PRINTK_MESSAGE_MAX} and its head). */
     private static final int RECORD_BYTES = 8192;
 
@@ -34,14 +34,11 @@ public final class KmsgSource implements EventSource {
     private static final long US_PER_MS = 1_000;
 
     private final @Nullable ReadableFile file;
-    private final Path cursor;
-    private final String boot;
+    private final Counters kept;
     private final LongSupplier monotonicNs;
     private final CperLog log = new CperLog();
     private volatile SourceState state;
     private String mirrored = "";
-    private String unwritable = "";
-    private long doneUpTo;
     private long sequence = -1;
     private long events;
     private long lost;
@@ -50,13 +47,11 @@ public final class KmsgSource implements EventSource {
      * Opens the log; where that cannot be, the state says why.
      *
      * @param kmsg {@code /dev/kmsg}
-     * @param boot identity of this life of the kernel, {@code /proc/sys/kernel/random/boot_id}
-     * @param cursor file of our own that remembers how far the log was read
+     * @param kept how far the log was read in this life of the kernel
      * @param monotonicNs CLOCK_MONOTONIC, which runs as the log's times do
      */
-    public KmsgSource(Path kmsg, String boot, Path cursor, LongSupplier monotonicNs) {
-        this.cursor = cursor;
-        this.boot = boot;
+    public KmsgSource(Path kmsg, Counters kept, LongSupplier monotonicNs) {
+        this.kept = kept;
         this.monotonicNs = monotonicNs;
         ReadableFile opened = null;
         SourceState found = SourceState.present("reads " + kmsg, 0);
@@ -69,21 +64,11 @@ public final class KmsgSource implements EventSource {
         }
         file = opened;
         state = found;
-        doneUpTo = remembered();
-    }
-
-    private long remembered() {
-        try {
-            String[] words = Files.readString(cursor).strip().split(" ", 2);
-            return words.length == 2 && words[0].equals(boot) ? Sysfs.parse(words[1], -1) : -1;
-        } catch (IOException e) {
-            return -1;
-        }
     }
 
     @Override
     public String name() {
-        return "kmsg";
+        return NAME;
     }
 
     @Override
@@ -97,9 +82,11 @@ public final class KmsgSource implements EventSource {
             return 0;
         }
         long before = events;
+        long doneUpTo = kept.passed(NAME);
         Consumer<HardwareEvent> counting = event -> {
             events++;
-            sink.accept(event);
+            sink.accept(event.seenAs(
+                    new Raw.Logged(NAME, log.doneUpTo(), event.raw().words())));
         };
         try {
             for (int records = 0; records < RECORDS_PER_TURN; records++) {
@@ -109,7 +96,7 @@ public final class KmsgSource implements EventSource {
                 } else if (bytes <= 0) {
                     break;
                 } else {
-                    record(text(file.buffer(), bytes), wallMs, counting);
+                    record(text(file.buffer(), bytes), doneUpTo, wallMs, counting);
                 }
             }
             log.quiet(wallMs, counting);
@@ -117,14 +104,11 @@ public final class KmsgSource implements EventSource {
             state = new SourceState(Status.DEAF, e.toString(), "", events, lost);
             return (int) (events - before);
         }
-        if (events != before) {
-            remember();
-        }
         publish();
         return (int) (events - before);
     }
 
-    private void record(String record, long wallMs, Consumer<HardwareEvent> sink) {
+    private void record(String record, long doneUpTo, long wallMs, Consumer<HardwareEvent> sink) {
         Matcher head = HEAD.matcher(record);
         if (!head.lookingAt()) {
             return;
@@ -138,7 +122,7 @@ public final class KmsgSource implements EventSource {
         }
         if (sequence > doneUpTo) {
             long agoMs = monotonicNs.getAsLong() / NS_PER_MS - Long.parseLong(head.group(2)) / US_PER_MS;
-            log.line(text, wallMs - Math.max(0, agoMs), sink);
+            log.line(sequence, text, wallMs - Math.max(0, agoMs), sink);
         }
     }
 
@@ -148,22 +132,10 @@ public final class KmsgSource implements EventSource {
         return new String(copy, StandardCharsets.UTF_8);
     }
 
-    private void remember() {
-        doneUpTo = sequence;
-        Path next = cursor.resolveSibling(cursor.getFileName() + ".new");
-        try {
-            Files.writeString(next, boot + " " + sequence + "\n");
-            Files.move(next, cursor, StandardCopyOption.ATOMIC_MOVE);
-            unwritable = "";
-        } catch (IOException e) {
-            unwritable = ", but cannot remember it: " + e;
-        }
-    }
-
     private void publish() {
         Status status = lost > 0 ? Status.LOSING : Status.PRESENT;
         String cure = lost > 0 ? "Raise log_buf_len on the kernel's command line: its log was overwritten." : "";
-        state = new SourceState(status, "read up to record " + sequence + unwritable + mirrored, cure, events, lost);
+        state = new SourceState(status, "read up to record " + sequence + mirrored, cure, events, lost);
     }
 
     @Override

@@ -4,8 +4,10 @@ import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Poll;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.Earlier;
+import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
+import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.fault.FaultMerger;
 import io.lockstep.telemetry.fault.FaultSink;
 import io.lockstep.telemetry.fault.MemoryIdentity;
@@ -13,8 +15,9 @@ import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthBook;
 import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthListener;
+import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
-import io.lockstep.telemetry.health.KeptCounters;
+import io.lockstep.telemetry.health.Pending;
 import io.lockstep.telemetry.inventory.Inventory;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
@@ -63,6 +66,7 @@ public final class HardwareWatch implements AutoCloseable {
     private final HostSources sources;
     private final Path healthFile;
     private final Supplier<Optional<Inventory>> inventory;
+    private final HealthRules rules;
     private final HealthBook book;
     private final EventLog log = new EventLog();
     private final FloodLog warnings = new FloodLog(LOG::warn);
@@ -82,8 +86,8 @@ public final class HardwareWatch implements AutoCloseable {
     private volatile boolean dirty;
     private volatile long savedMs;
 
-    /** As the file has it; guarded by the merger, under which accounts, tallies and counters agree. */
-    private KeptCounters saved;
+    /** As the file has it; guarded by the merger, under which accounts, open faults, tallies and counters agree. */
+    private Pending saved;
 
     private HardwareWatch(WatchSetup setup) {
         sources = setup.sources();
@@ -91,8 +95,9 @@ public final class HardwareWatch implements AutoCloseable {
         inventory = setup.inventory();
         waking = setup.waking();
         asking = setup.asking();
-        book = new HealthBook(setup.rules(), new Listener(setup.listener()));
-        saved = new KeptCounters(sources.counters().boot(), Map.of(), List.of());
+        rules = setup.rules();
+        book = new HealthBook(rules, new Listener(setup.listener()));
+        saved = new Pending(sources.counters().boot(), Map.of(), List.of(), List.of());
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
 
@@ -111,13 +116,13 @@ public final class HardwareWatch implements AutoCloseable {
         return watch;
     }
 
-    /** Counters of another life of the kernel began anew: their first reading is the start. */
-    private void resume(KeptCounters kept) {
+    /** Counters of another life of the kernel began anew: their first reading is the start, and nothing more is told of faults of that life. */
+    private void resume(Pending kept) {
         String boot = sources.counters().boot();
         if (!boot.isEmpty() && boot.equals(kept.boot())) {
             synchronized (merger) {
                 sources.counters().restore(kept.values());
-                merger.restore(kept.told(), monotonicMs());
+                merger.restore(kept.told(), kept.open(), monotonicMs());
                 saved = kept;
             }
         }
@@ -195,12 +200,13 @@ public final class HardwareWatch implements AutoCloseable {
             String why = health.evidence().isEmpty()
                     ? "calm"
                     : health.evidence().get(health.evidence().size() - 1);
+            // First: a VM that is to be moved does not wait for a log's disk.
+            next.changed(health, before);
             changes.add(
                     new Subject(coarse(health.component()), before, health.state()),
                     health.component().words() + ": " + before.words() + " -> "
                             + health.state().words() + ": " + why,
                     monotonicMs());
-            next.changed(health, before);
         }
 
         @Override
@@ -255,16 +261,14 @@ public final class HardwareWatch implements AutoCloseable {
 
     private void fault(HardwareEvent event, boolean refined, @Nullable Earlier earlier) {
         log.add(event, refined);
-        if (event.immediate()) {
-            warnings.add(
-                    new Subject(coarse(event.component()), event.kind(), event.severity()),
-                    event.line(),
-                    monotonicMs());
-        }
         book.record(event, refined, earlier, System.currentTimeMillis());
         dirty = true;
         if (event.immediate()) {
             urgent.release();
+            warnings.add(
+                    new Subject(coarse(event.component()), event.kind(), event.severity()),
+                    event.line(),
+                    monotonicMs());
         }
     }
 
@@ -277,6 +281,8 @@ public final class HardwareWatch implements AutoCloseable {
             poll.set(i, descriptors[i], Poll.IN);
         }
         try {
+            sources.edac().look();
+            rehearse();
             catchUp(poll);
             while (closed.getCount() > 0) {
                 mark(waking, DRAIN_NS);
@@ -289,6 +295,40 @@ public final class HardwareWatch implements AutoCloseable {
         } finally {
             caughtUp.countDown();
         }
+    }
+
+    /**
+     * Takes an event on its way through accounts that nobody sees. Many an agent sees a single one in its life, which must not wait until what it
+     * needs is loaded: that took 60 ms, and an epoch is shorter.
+     */
+    private void rehearse() {
+        HardwareEvent event = new HardwareEvent(
+                System.currentTimeMillis(),
+                EventKind.MIRROR_FAILOVER,
+                Severity.CORRECTED,
+                Component.Memory.ANYWHERE.at(0, 0, 0, 0),
+                0,
+                1,
+                "mce",
+                "rehearsal",
+                Raw.NONE);
+        EventLog rehearsed = new EventLog();
+        FloodLog unheard = new FloodLog(line -> {});
+        HealthBook accounts = new HealthBook(
+                rules,
+                (health, before) -> unheard.add(
+                        new Subject(coarse(health.component()), before, health.state()),
+                        health.evidence().toString(),
+                        0));
+        FaultMerger way = new FaultMerger(
+                new MemoryIdentity(sources.edac().layout(), List.of())::resolve, (fault, refined, earlier) -> {
+                    rehearsed.add(fault, refined);
+                    accounts.record(fault, refined, earlier, fault.wallMs());
+                });
+        way.offer(event, 0);
+        way.offer(event.on(new Component.Cpu(0, 0, 0)), 0);
+        way.end(FaultMerger.SAME_MS);
+        unheard.add(accounts.host(), accounts.all().toString(), 0);
     }
 
     /** Reads what came while no agent looked, before the counters are read that count it, too: a fault must not be told twice. */
@@ -311,7 +351,7 @@ public final class HardwareWatch implements AutoCloseable {
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
                 List.of(errors, warnings, changes).forEach(lines -> lines.drain(monotonicMs()));
-                if ((dirty || countersMoved()) && nowMs - savedMs >= SAVE_MS) {
+                if ((dirty || moved()) && nowMs - savedMs >= SAVE_MS) {
                     save(nowMs);
                 }
                 await(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(POLL_MS));
@@ -365,16 +405,21 @@ public final class HardwareWatch implements AutoCloseable {
     private void offer(HardwareEvent event, long nowMs) {
         synchronized (merger) {
             merger.offer(event, nowMs);
+            if (event.raw() instanceof Raw.Logged logged) {
+                sources.counters().pass(logged);
+            }
         }
     }
 
-    private KeptCounters counters() {
-        return new KeptCounters(sources.counters().boot(), sources.counters().settled(), merger.tallies(monotonicMs()));
+    private Pending pending() {
+        long nowMs = monotonicMs();
+        return new Pending(
+                sources.counters().boot(), sources.counters().settled(), merger.tallies(nowMs), merger.open(nowMs));
     }
 
-    private boolean countersMoved() {
+    private boolean moved() {
         synchronized (merger) {
-            return !counters().equals(saved);
+            return !pending().equals(saved);
         }
     }
 
@@ -384,7 +429,7 @@ public final class HardwareWatch implements AutoCloseable {
         try {
             byte[] bytes;
             synchronized (merger) {
-                saved = counters();
+                saved = pending();
                 bytes = HealthFile.bytes(book, saved, nowMs);
             }
             HealthFile.save(bytes, healthFile);
@@ -406,7 +451,8 @@ public final class HardwareWatch implements AutoCloseable {
             }
         }
         synchronized (merger) {
-            merger.end(monotonicMs());
+            // What is open stays so: the next agent may read what more is told of it.
+            merger.flush(monotonicMs());
             fed.end(monotonicMs());
         }
         save(System.currentTimeMillis());

@@ -26,7 +26,7 @@ import java.util.List;
  * @param waking sources that wake their reader
  * @param polled sources that must be asked, every few seconds
  * @param edac the one of the polled that knows the layout of memory
- * @param counters of those of the polled whose counters are kept over restarts of the agent
+ * @param counters how far counters and logs were read, which is kept over restarts of the agent
  */
 public record HostSources(List<EventSource> waking, List<EventSource> polled, EdacSource edac, Counters counters) {
     public HostSources {
@@ -69,7 +69,7 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
         return new HostSources(
                 List.of(
                         TraceSource.open(Path.of("/sys/kernel/tracing"), instance, keep),
-                        new KmsgSource(Path.of("/dev/kmsg"), boot, state.resolve("kmsg"), System::nanoTime)),
+                        new KmsgSource(Path.of("/dev/kmsg"), counters, System::nanoTime)),
                 List.of(
                         edac,
                         new AerCounterSource(sysfs, counters),

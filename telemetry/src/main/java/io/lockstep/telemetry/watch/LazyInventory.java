@@ -16,6 +16,9 @@ public final class LazyInventory implements Supplier<Optional<Inventory>>, AutoC
     /** Modules do not come and go; what else is read may be some minutes old. */
     private static final long INTERVAL_MS = 600_000;
 
+    /** A fault makes somebody ask. Meanwhile VMs may move because of it, and they need the processors more. */
+    private static final long FIRST_MS = 3_000;
+
     private @Nullable InventoryReader reader;
     private boolean closed;
 
@@ -24,6 +27,7 @@ public final class LazyInventory implements Supplier<Optional<Inventory>>, AutoC
         if (reader == null && !closed) {
             reader = new InventoryReader(
                     () -> new OshiInventory(new SystemInfo().getHardware(), System::currentTimeMillis).read(),
+                    FIRST_MS,
                     INTERVAL_MS);
         }
         return reader == null ? Optional.empty() : reader.latest();

@@ -245,13 +245,13 @@ class FaultMergerTest {
         merger.drain(1000 + FaultMerger.HOLD_MS);
         assertThat(merger.tallies(2000)).containsExactly(new Tally(MODULE, false, 3, Map.of("edac-counters", 2L)));
         FaultMerger next = new FaultMerger(part -> part, (event, refined, earlier) -> events.add(event));
-        next.restore(merger.tallies(2000), 0);
+        next.restore(merger.tallies(2000), List.of(), 0);
         events.clear();
         next.offer(corrected("edac-counters", MODULE, -1, 2), 10);
         next.drain(10 + FaultMerger.HOLD_MS);
         assertThat(events).extracting(HardwareEvent::count).containsExactly(1L);
         assertThat(next.tallies(600)).isEmpty();
-        assertThat(merger.tallies(1000 + FaultMerger.COUNTED_MS)).isEmpty();
+        assertThat(merger.tallies(1000 + ToldPlaces.COUNTED_MS)).isEmpty();
     }
 
     @Test
@@ -260,7 +260,7 @@ class FaultMergerTest {
         merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
         merger.drain(100 + FaultMerger.HOLD_MS);
         FaultMerger next = new FaultMerger(part -> part, (event, refined, earlier) -> events.add(event));
-        next.restore(merger.tallies(700), 0);
+        next.restore(merger.tallies(700), List.of(), 0);
         events.clear();
         next.offer(lost("poisoned-memory", EventKind.PAGE_FAILED, Component.Memory.ANYWHERE), 10);
         next.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 11);

@@ -8,6 +8,7 @@ import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.OpenFault;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.event.Tally;
@@ -23,6 +24,8 @@ import java.util.SplittableRandom;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class HealthBookTest {
     private static final long START = 1_700_000_000_000L;
@@ -208,12 +211,12 @@ class HealthBookTest {
         Path file = directory.resolve("health");
         Component.Memory anywhere = Component.Memory.ANYWHERE;
         book.record(lost(anywhere, 0x5000), false, null, START);
-        HealthFile.save(HealthFile.bytes(book, KeptCounters.NONE, START), file);
+        HealthFile.save(HealthFile.bytes(book, Pending.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         HealthFile.load(next, file, START);
         next.record(lost(anywhere, 0x6000), false, null, START);
         next.record(lost(A2, 0x6000), true, Earlier.of(lost(anywhere, 0x6000)), START + 1);
-        HealthFile.save(HealthFile.bytes(next, KeptCounters.NONE, START + 1), file);
+        HealthFile.save(HealthFile.bytes(next, Pending.NONE, START + 1), file);
         HealthBook last = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         HealthFile.load(last, file, START + 2);
         assertThat(last.all())
@@ -245,7 +248,7 @@ class HealthBookTest {
                 new Component.Host("power supplies"),
                 new Component.Guest("web1"));
         others.forEach(o -> book.record(event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, null, START));
-        HealthFile.save(HealthFile.bytes(book, KeptCounters.NONE, START), file);
+        HealthFile.save(HealthFile.bytes(book, Pending.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         HealthFile.load(next, file, START + 1000);
         assertThat(next.all()).isEqualTo(book.all());
@@ -254,12 +257,16 @@ class HealthBookTest {
     }
 
     @Test
-    void shouldKeepHowMuchOfTheCountersItHolds(@TempDir Path directory) throws IOException {
+    void shouldKeepWhatMoreMayBeToldOfWhatItHolds(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
-        KeptCounters counters = new KeptCounters(
+        HardwareEvent lost = lost(new Component.PhysicalAddress(0x5000, 4096), 0x5000);
+        Pending counters = new Pending(
                 "one",
                 Map.of("mc0/dimm0", 7L, "mc0/dimm1", 0L),
-                List.of(new Tally(A2, true, 3, Map.of("edac-counters", 2L))));
+                List.of(new Tally(A2, true, 3, Map.of("edac-counters", 2L))),
+                List.of(
+                        new OpenFault(lost, lost.on(A2), Map.of("mce", 2L), 2, Earlier.of(lost), A2, true, START),
+                        new OpenFault(lost, lost, Map.of("mce", 1L, "edac", 2L), 0, null, null, false, START)));
         corrected(A2, -1, 1, START);
         HealthFile.save(HealthFile.bytes(book, counters, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
@@ -267,18 +274,22 @@ class HealthBookTest {
         assertThat(next.all()).isEqualTo(book.all());
     }
 
-    /** Without the counters' part, as before it came: two empty counts and an empty text are cut off. */
-    @Test
-    void shouldReadAFileOfAnOlderAgent(@TempDir Path directory) throws IOException {
+    /**
+     * Before open faults were kept (their count, what the module and its socket rest on, three counts of patterns), and before counters were (two
+     * more counts and an empty text).
+     */
+    @ParameterizedTest
+    @ValueSource(ints = {4 + 54 + 49 + 12, 4 + 54 + 49 + 12 + 10})
+    void shouldReadAFileOfAnOlderAgent(int less, @TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
         corrected(A2, -1, 1, START);
-        byte[] bytes = HealthFile.bytes(book, KeptCounters.NONE, START);
-        ByteBuffer older = ByteBuffer.allocate(bytes.length - 10).put(bytes, 0, bytes.length - 14);
+        byte[] bytes = HealthFile.bytes(book, Pending.NONE, START);
+        ByteBuffer older = ByteBuffer.allocate(bytes.length - less).put(bytes, 0, bytes.length - less - 4);
         CRC32C crc = new CRC32C();
         crc.update(older.array(), 0, older.position());
         Files.write(file, older.putInt((int) crc.getValue()).array());
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        assertThat(HealthFile.load(next, file, START)).isEqualTo(KeptCounters.NONE);
+        assertThat(HealthFile.load(next, file, START)).isEqualTo(Pending.NONE);
         assertThat(next.all()).isEqualTo(book.all());
     }
 
@@ -297,7 +308,7 @@ class HealthBookTest {
     void shouldRefuseAFileThatIsDamagedOrNotItsOwn(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
         corrected(A2, -1, 1, START);
-        HealthFile.save(HealthFile.bytes(book, KeptCounters.NONE, START), file);
+        HealthFile.save(HealthFile.bytes(book, Pending.NONE, START), file);
         byte[] bytes = Files.readAllBytes(file);
         bytes[40] ^= 1;
         Files.write(file, bytes);

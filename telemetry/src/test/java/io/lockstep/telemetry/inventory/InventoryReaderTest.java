@@ -39,7 +39,7 @@ class InventoryReaderTest {
             }
             return inventory(7);
         };
-        try (InventoryReader reader = new InventoryReader(slow, 1)) {
+        try (InventoryReader reader = new InventoryReader(slow, 0, 1)) {
             assertThat(reader.latest()).isEmpty();
             answer.countDown();
             await().atMost(Duration.ofSeconds(30)).until(() -> reader.latest().equals(Optional.of(inventory(7))));
@@ -56,7 +56,7 @@ class InventoryReaderTest {
             }
             return inventory(call);
         };
-        try (InventoryReader reader = new InventoryReader(source, 1)) {
+        try (InventoryReader reader = new InventoryReader(source, 0, 1)) {
             await().atMost(Duration.ofSeconds(30))
                     .until(() ->
                             reader.latest().filter(read -> read.wallMs() >= 4).isPresent());

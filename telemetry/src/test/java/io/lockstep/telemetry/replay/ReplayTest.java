@@ -346,6 +346,19 @@ class ReplayTest {
         return orders;
     }
 
+    /** 63 valid of 128: a drill with it would have moved VMs. */
+    @Test
+    void shouldNotTakeAnyFileForRawMachineChecks() throws IOException {
+        byte[] bytes = new byte[128 * 128];
+        new SplittableRandom(1).nextBytes(bytes);
+        bytes[0] = 0;
+        Path file = Files.write(directory.resolve("random"), bytes);
+        ReplayResult result = Replay.run(file, HealthRules.DEFAULT, MemoryIdentity.NONE, step -> {});
+        assertThat(result.eventCount()).isZero();
+        assertThat(result.malformedCount()).isEqualTo(128);
+        assertThat(result.health()).isEmpty();
+    }
+
     @Test
     void shouldFindOnePartFailingInWhateverOrderTheSourcesTellOfOneFault() throws IOException {
         for (int gapMs : new int[] {1, 900}) {

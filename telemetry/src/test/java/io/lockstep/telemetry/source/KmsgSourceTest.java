@@ -1,15 +1,18 @@
 package io.lockstep.telemetry.source;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.entry;
 
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,8 +27,24 @@ class KmsgSourceTest {
 
     private final List<HardwareEvent> events = new ArrayList<>();
 
-    private KmsgSource open(Path kmsg, String boot) {
-        return new KmsgSource(kmsg, boot, directory.resolve("cursor"), () -> SECONDS_UP * 1_000_000_000L);
+    private static KmsgSource open(Path kmsg, Counters kept) {
+        return new KmsgSource(kmsg, kept, () -> SECONDS_UP * 1_000_000_000L);
+    }
+
+    /** As an agent that is told events, and starts with what the one before kept of the log. */
+    private int read(Path kmsg, Counters kept) {
+        try (KmsgSource source = open(kmsg, kept)) {
+            return source.poll(NOW, event -> {
+                events.add(event);
+                kept.pass((Raw.Logged) event.raw());
+            });
+        }
+    }
+
+    private static Counters after(Counters before) {
+        Counters next = new Counters(before.boot());
+        next.restore(before.settled());
+        return next;
     }
 
     private Path record(long sequence, String text) throws IOException {
@@ -36,28 +55,44 @@ class KmsgSourceTest {
     @Test
     void shouldTellARecordOnceEvenWhenTheAgentStartsAgain() throws IOException {
         Path kmsg = record(41, "{1}[Hardware Error]:  Error 0, type: corrected");
-        try (KmsgSource source = open(kmsg, "boot-1")) {
-            source.poll(NOW, events::add);
-        }
+        Counters kept = new Counters("boot-1");
+        assertThat(read(kmsg, kept)).isEqualTo(1);
         assertThat(events).singleElement().satisfies(e -> {
             assertThat(e.kind()).isEqualTo(EventKind.FIRMWARE);
             assertThat(e.wallMs()).isEqualTo(NOW - 10_000);
         });
-        try (KmsgSource source = open(kmsg, "boot-1")) {
-            assertThat(source.poll(NOW, events::add)).isZero();
-            assertThat(source.state().detail()).isEqualTo("read up to record 41");
+        assertThat(kept.settled()).containsExactly(entry("kmsg", 41L));
+        Counters next = after(kept);
+        assertThat(read(kmsg, next)).isZero();
+        assertThat(read(kmsg, new Counters("boot-2"))).isEqualTo(1);
+        assertThat(read(record(42, "{2}[Hardware Error]:  Error 0, type: fatal"), after(next)))
+                .isEqualTo(1);
+        try (KmsgSource source = open(kmsg, next)) {
+            source.poll(NOW, events::add);
+            assertThat(source.state().detail()).isEqualTo("read up to record 42");
         }
-        try (KmsgSource source = open(kmsg, "boot-2")) {
-            assertThat(source.poll(NOW, events::add)).isEqualTo(1);
-        }
-        try (KmsgSource source = open(record(42, "{2}[Hardware Error]:  Error 0, type: fatal"), "boot-2")) {
-            assertThat(source.poll(NOW, events::add)).isEqualTo(1);
-        }
+    }
+
+    /** Killed between them, the next agent must read the second record from its beginning, and not the first one. */
+    @Test
+    void shouldNotPassARecordWhoseLinesAreNotAllThereWhenItHandsOnAnother() {
+        List<Long> passed = new ArrayList<>();
+        CperLog log = new CperLog();
+        Consumer<HardwareEvent> sink = event -> passed.add(log.doneUpTo());
+        log.line(41, "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 0", NOW, sink);
+        log.line(42, "{1}[Hardware Error]:  Error 0, type: corrected", NOW, sink);
+        log.line(43, "{2}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 0", NOW, sink);
+        log.line(44, "{2}[Hardware Error]: event severity: fatal", NOW, sink);
+        log.line(45, "{2}[Hardware Error]:  Error 0, type: fatal", NOW + 40, sink);
+        log.quiet(NOW + 60, sink);
+        log.line(46, "{2}[Hardware Error]:  Error 1, type: fatal", NOW + 70, sink);
+        log.quiet(NOW + 200, sink);
+        assertThat(passed).containsExactly(43L, 45L, 46L);
     }
 
     @Test
     void shouldSayHowMuchMemoryIsMirrored() throws IOException {
-        try (KmsgSource source = open(record(7, "efi: Memory: 1024M/2048M mirrored memory"), "b")) {
+        try (KmsgSource source = open(record(7, "efi: Memory: 1024M/2048M mirrored memory"), new Counters("b"))) {
             source.poll(NOW, events::add);
             assertThat(source.state().detail()).isEqualTo("read up to record 7, 1024M of 2048M of memory is mirrored");
         }
@@ -65,7 +100,7 @@ class KmsgSourceTest {
 
     @Test
     void shouldBeAbsentWithoutHarmWhereThereIsNoLog() {
-        try (KmsgSource source = open(directory.resolve("none"), "b")) {
+        try (KmsgSource source = open(directory.resolve("none"), new Counters("b"))) {
             assertThat(source.poll(NOW, events::add)).isZero();
             assertThat(source.state().status()).isEqualTo(Status.ABSENT);
         }
@@ -74,7 +109,7 @@ class KmsgSourceTest {
     @Test
     @Tag("kernel")
     void shouldReadTheRealLogToItsEnd() {
-        try (KmsgSource source = open(Path.of("/dev/kmsg"), "b")) {
+        try (KmsgSource source = open(Path.of("/dev/kmsg"), new Counters("b"))) {
             source.poll(NOW, events::add);
             assertThat(source.state().status()).isIn(Status.PRESENT, Status.LOSING, Status.NO_PRIVILEGE);
             assertThat(source.state().detail()).matches("read up to record [0-9]+.*|cannot read /dev/kmsg");

@@ -343,6 +343,34 @@ class HardwareWatchTest {
     }
 
     @Test
+    void shouldCountOnceWhatIsNamedAfterTheAgentWasKilledAndStartedAgain() throws IOException {
+        Path file = directory.resolve("health");
+        Component page = new Component.PhysicalAddress(0x7000000, 4096);
+        HardwareEvent vague = lost().on(page).near(0x7000000);
+        byte[] killed;
+        try (HardwareWatch watch = start("one", 0, 0)) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            source.events.add(vague);
+            await().atMost(Duration.ofSeconds(30)).until(() -> kept(file) == 1);
+            killed = Files.readAllBytes(file);
+        }
+        for (byte[] left : List.of(killed, Files.readAllBytes(file))) {
+            Files.write(file, left);
+            source.events.add(new HardwareEvent(
+                    1, EventKind.MEMORY_ERROR, Severity.RECOVERABLE, A2, 0x7000000, 1, "ghes", "trouble", Raw.NONE));
+            try (HardwareWatch watch = start("one", 0, 0)) {
+                await().atMost(Duration.ofSeconds(30))
+                        .until(() -> !watch.events(0, 10).isEmpty());
+                assertThat(watch.events(0, 10)).extracting(SeenEvent::refined).containsExactly(true);
+                assertThat(watch.health()).singleElement().satisfies(part -> {
+                    assertThat(part.component().words()).isEqualTo("DIMM controller 0 channel 1 slot 0 (A2), 32 GiB");
+                    assertThat(part.uncorrected()).isEqualTo(1);
+                });
+            }
+        }
+    }
+
+    @Test
     void shouldNotTakeADrillForWhatHappened() {
         Scripted drill = new Scripted();
         HardwareWatch watch = start("one", 0, 0);
