@@ -80,6 +80,8 @@ class StartRefusalTest {
         Process agent = agent(List.of(), host, directory);
         try {
             awaitService(agent, host);
+            assertThat(TestHost.within(() -> Files.exists(host.paths.readOnlySocket())))
+                    .isTrue();
             for (String headers : List.of("Host: a b", "Host: [", "Host: x\r\nHost: yes-it-was-me", "Cookie: \u0001")) {
                 try (SocketChannel client =
                         SocketChannel.open(UnixDomainSocketAddress.of(host.paths.readOnlySocket()))) {
