@@ -69,7 +69,8 @@ public final class JsonTree {
             return text;
         }
         StringBuilder printable = new StringBuilder();
-        for (char c : text.toCharArray()) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
             printable.append(Character.isISOControl(c) ? String.format("\\u%04x", (int) c) : c);
         }
         return printable.toString();
