@@ -425,7 +425,7 @@ function _picocli_lockstep_protect() {
   local commands=""
   local flag_opts="'--json' '--allow-unheld-output' '--dry-run' '--no-wait' '-h' '--help' '-V' '--version'"
   local arg_opts="'--root' '--pid' '--name' '--qmp' '--peer' '--epoch-ms' '--tracker' '--protection'"
-  local MODE_option_args=("LOCKSTEP" "ASYNC") # --protection values
+  local MODE_option_args=("lockstep" "async") # --protection values
 
   type compopt &>/dev/null && compopt +o default
 
@@ -524,7 +524,7 @@ function _picocli_lockstep_protection() {
   local commands=""
   local flag_opts="'--json' '-h' '--help' '-V' '--version'"
   local arg_opts="'--root' '--pid' '--name' '--qmp' '--mode'"
-  local MODE_option_args=("LOCKSTEP" "ASYNC") # --mode values
+  local MODE_option_args=("lockstep" "async") # --mode values
 
   type compopt &>/dev/null && compopt +o default
 

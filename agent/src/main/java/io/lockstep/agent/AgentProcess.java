@@ -7,6 +7,7 @@ import io.lockstep.agent.log.AgentLog;
 import io.lockstep.agent.supervisor.Notifier;
 import io.lockstep.agent.supervisor.WatchdogFeeder;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.FileChannel;
@@ -127,8 +128,8 @@ public final class AgentProcess implements AutoCloseable {
     private static FileLock prepare(AgentPaths paths) throws LockstepException {
         Path file = paths.run().resolve("agent.lock");
         try {
-            Files.createDirectories(paths.run());
-            Files.createDirectories(paths.state());
+            PassableDirectory.open(paths.run());
+            PassableDirectory.open(paths.state());
             Files.createDirectories(paths.logs());
             FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
             FileLock lock = channel.tryLock();

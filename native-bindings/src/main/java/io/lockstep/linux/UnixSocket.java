@@ -88,6 +88,11 @@ public final class UnixSocket implements AutoCloseable {
         return fd;
     }
 
+    /** Who listens at the name that this was connected to; any thread, until it is closed. */
+    public SocketPeer peer() throws LinuxException {
+        return SocketPeer.of(fd);
+    }
+
     /** Sends the direct buffer from position to limit, waiting for room up to the timeout. */
     public void send(ByteBuffer data, long timeoutNs) throws LinuxException {
         long address = address(data);

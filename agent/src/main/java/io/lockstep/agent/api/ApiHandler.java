@@ -57,14 +57,21 @@ final class ApiHandler extends Handler.Abstract {
     private final EventStreams streams;
     private final ApiRounds rounds;
     private final boolean hideGuestNames;
-    private final Budgets budgets = new Budgets();
+    private final Budgets budgets;
 
     /** @param hideGuestNames whether readers of the read-only socket see pseudonyms of VMs */
-    ApiHandler(Routes routes, VmOperations operations, EventStreams streams, ApiRounds rounds, boolean hideGuestNames) {
+    ApiHandler(
+            Routes routes,
+            VmOperations operations,
+            EventStreams streams,
+            ApiRounds rounds,
+            Budgets budgets,
+            boolean hideGuestNames) {
         this.routes = routes;
         this.operations = operations;
         this.streams = streams;
         this.rounds = rounds;
+        this.budgets = budgets;
         this.hideGuestNames = hideGuestNames;
     }
 
@@ -169,9 +176,7 @@ final class ApiHandler extends Handler.Abstract {
             if (connector.equals(ApiServer.METRICS) && !metrics) {
                 throw new LockstepException("no-such-resource", "this address has /metrics alone.");
             }
-            Endpoint endpoint = metrics && request.getMethod().equals("GET")
-                    ? Endpoint.METRICS_TEXT
-                    : endpoint(request, response, path);
+            Endpoint endpoint = endpoint(request, response, metrics ? List.of("v1", "metrics") : path);
             if (reader && !endpoint.method.equals("GET")) {
                 throw new LockstepException(
                         "read-only-socket",
@@ -179,9 +184,9 @@ final class ApiHandler extends Handler.Abstract {
             }
             answer(request, response, callback, endpoint, path, names, body);
         } catch (BadRequestException e) {
-            problem(response, callback, Problem.of(400, e.code(), String.valueOf(e.getMessage())));
+            problem(response, callback, Problem.of(400, e.code(), names.hide(String.valueOf(e.getMessage()))));
         } catch (LockstepException e) {
-            problem(response, callback, Problem.of(e));
+            problem(response, callback, Problem.of(e, names.hide(String.valueOf(e.getMessage()))));
         } catch (IOException | RuntimeException e) {
             LOG.error(
                     "{} {} failed: {}",
@@ -199,16 +204,18 @@ final class ApiHandler extends Handler.Abstract {
         }
         String method = request.getMethod();
         List<String> resource = path.subList(1, path.size());
-        Endpoint endpoint = Endpoint.of(method, resource);
-        if (endpoint != null) {
+        // HEAD is GET without the body, which Jetty leaves out; a stream has no end whose length could be told.
+        Endpoint endpoint = Endpoint.of(method.equals("HEAD") ? "GET" : method, resource);
+        if (endpoint != null && !(endpoint == Endpoint.EVENTS && method.equals("HEAD"))) {
             return endpoint;
         }
         for (String other : List.of("GET", "POST")) {
             if (Endpoint.of(other, resource) != null) {
-                response.getHeaders().put(HttpHeader.ALLOW, other);
+                boolean head = other.equals("GET") && !method.equals("HEAD");
+                response.getHeaders().put(HttpHeader.ALLOW, head ? "GET, HEAD" : other);
                 throw new LockstepException(
                         "method-not-allowed",
-                        "/v1/" + String.join("/", resource) + " is for " + other + ", not " + method + ".");
+                        request.getHttpURI().getPath() + " is for " + other + ", not " + method + ".");
             }
         }
         throw Routes.noSuchResource(resource);
@@ -240,8 +247,8 @@ final class ApiHandler extends Handler.Abstract {
                 Routes.Answer answer = endpoint.method.equals("GET")
                         ? routes.get(
                                 endpoint,
-                                names.real(resource),
-                                query(request.getHttpURI().getQuery()))
+                                real(names, endpoint, resource),
+                                real(names, query(request.getHttpURI().getQuery())))
                         : routes.post(endpoint, resource, wish(request, body));
                 if (answer.tag() != null) {
                     response.getHeaders().put(HttpHeader.ETAG, answer.tag());
@@ -254,15 +261,29 @@ final class ApiHandler extends Handler.Abstract {
                         callback,
                         answer.status(),
                         "application/json",
-                        names.hide(forReader(request, json(answer.body()))));
+                        connector(request).equals(ApiServer.READ_ONLY)
+                                ? ReaderView.of(answer.body(), names)
+                                : json(answer.body()));
             }
         }
     }
 
-    /** The machine's UUID is for root alone in the kernel's own files, too. */
-    private static String forReader(Request request, String json) {
-        boolean reader = connector(request).equals(ApiServer.READ_ONLY);
-        return reader ? json.replaceAll("(\"productUuid\":)\"[^\"]*\"", "$1\"\"") : json;
+    private static List<String> real(Pseudonyms names, Endpoint endpoint, List<String> resource)
+            throws LockstepException {
+        List<String> real = new ArrayList<>(resource);
+        int vm = endpoint.template.indexOf("VM");
+        if (vm >= 0) {
+            real.set(vm, names.real(resource.get(vm)));
+        }
+        return real;
+    }
+
+    private static Map<String, String> real(Pseudonyms names, Map<String, String> query) throws LockstepException {
+        String vm = query.get("vm");
+        if (vm != null) {
+            query.put("vm", names.real(vm));
+        }
+        return query;
     }
 
     private static String json(Object body) throws JsonProcessingException {
@@ -311,17 +332,24 @@ final class ApiHandler extends Handler.Abstract {
         String text = new String(body, StandardCharsets.UTF_8);
         try {
             return new Routes.Wish(
-                    JsonTree.parse(text.isBlank() ? "{}" : text),
-                    text,
-                    request.getHeaders().get(HttpHeader.IF_MATCH),
-                    idempotencyKey(request));
+                    JsonTree.parse(text.isBlank() ? "{}" : text), text, ifMatch(request), idempotencyKey(request));
         } catch (JsonProcessingException e) {
             throw new BadRequestException("the request's body is not JSON: " + e.getOriginalMessage() + ".");
         }
     }
 
+    /** Several of it are one list, RFC 9110 5.3. */
+    private static @Nullable String ifMatch(Request request) {
+        List<String> fields = request.getHeaders().getValuesList(HttpHeader.IF_MATCH);
+        return fields.isEmpty() ? null : String.join(", ", fields);
+    }
+
     private static @Nullable String idempotencyKey(Request request) throws BadRequestException {
-        String key = request.getHeaders().get("Idempotency-Key");
+        List<String> keys = request.getHeaders().getValuesList("Idempotency-Key");
+        if (keys.size() > 1) {
+            throw new BadRequestException("the request has " + keys.size() + " Idempotency-Keys, and may have one.");
+        }
+        String key = keys.isEmpty() ? null : keys.get(0);
         if (key != null && (key.isBlank() || key.length() > KEY_CHARACTERS_MAX)) {
             throw new BadRequestException("Idempotency-Key has " + key.length() + " characters, and must have 1.."
                     + KEY_CHARACTERS_MAX + ", not all blank.");

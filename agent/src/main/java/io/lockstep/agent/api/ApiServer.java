@@ -24,6 +24,7 @@ import org.eclipse.jetty.server.HttpConnectionFactory;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.unixdomain.server.UnixDomainServerConnector;
+import org.eclipse.jetty.util.HostPort;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -93,13 +94,18 @@ public final class ApiServer implements AutoCloseable {
     /** Serves the operations at a path. */
     public static ApiServer start(VmOperations operations, Doctor doctor, Path socket, Options options)
             throws LockstepException {
+        return start(operations, doctor, socket, options, new Budgets());
+    }
+
+    static ApiServer start(VmOperations operations, Doctor doctor, Path socket, Options options, Budgets budgets)
+            throws LockstepException {
         Jobs jobs = new Jobs(operations.events());
         ApiRounds rounds = new ApiRounds();
         Server server = new Server(new ApiThreads(THREADS_MAX, IDLE_TIMEOUT_MS, rounds.queue));
         server.setStopTimeout(STOP_TIMEOUT_MS);
         EventStreams streams = new EventStreams(operations.events(), rounds.events);
         Routes routes = new Routes(operations, doctor, jobs);
-        server.setHandler(new ApiHandler(routes, operations, streams, rounds, options.hideGuestNames));
+        server.setHandler(new ApiHandler(routes, operations, streams, rounds, budgets, options.hideGuestNames));
         server.setErrorHandler(new ProblemErrors());
         ApiServer api = new ApiServer(server, jobs, streams);
         Path place = socket;
@@ -133,6 +139,7 @@ public final class ApiServer implements AutoCloseable {
         connector.setHost(address.getHostString());
         connector.setPort(address.getPort());
         connector.setIdleTimeout(IDLE_TIMEOUT_MS);
+        connector.setAcceptQueueSize(CONNECTIONS_MAX);
         connector.addBean(new ConnectionBound(CONNECTIONS_MAX, IDLE_TIMEOUT_MS, null, null, server.getScheduler()));
         server.addConnector(connector);
         try {
@@ -172,6 +179,9 @@ public final class ApiServer implements AutoCloseable {
                 new UnixDomainServerConnector(server, 1, 1, new HttpConnectionFactory(http()));
         connector.setName(name);
         connector.setIdleTimeout(IDLE_TIMEOUT_MS);
+        // A client that does not wait, as curl, is refused where the queue is full, though there are places: 50 is the
+        // JDK's own.
+        connector.setAcceptQueueSize(CONNECTIONS_MAX);
         connector.addBean(new ConnectionBound(
                 CONNECTIONS_MAX,
                 IDLE_TIMEOUT_MS,
@@ -186,6 +196,8 @@ public final class ApiServer implements AutoCloseable {
         HttpConfiguration http = new HttpConfiguration();
         http.setRequestHeaderSize(HEADER_BYTES_MAX);
         http.setSendServerVersion(false);
+        // HTTP/1.0 may name none, and the path of a socket is none.
+        http.setServerAuthority(new HostPort("lockstep", 80));
         http.setMinRequestDataRate(REQUEST_BYTES_PER_SECOND_MIN);
         // A VM may be named by its QMP socket, whose slashes then stand percent-encoded in one segment.
         http.setUriCompliance(UriCompliance.RFC3986.with(

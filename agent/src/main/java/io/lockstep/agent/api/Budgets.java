@@ -11,9 +11,19 @@ final class Budgets {
     /** Of one processor, for each of the others. 1/5 + 2 × 1/20 = 3/10, however many ask everywhere; 1/10 is what strangers can cause. */
     static final int READ_SHARE = 20;
 
-    private final Throttle manage = new Throttle(MANAGE_SHARE);
-    private final Throttle readOnly = new Throttle(READ_SHARE);
-    private final Throttle metrics = new Throttle(READ_SHARE);
+    private final Throttle manage;
+    private final Throttle readOnly;
+    private final Throttle metrics;
+
+    Budgets() {
+        this(new Throttle(MANAGE_SHARE), new Throttle(READ_SHARE), new Throttle(READ_SHARE));
+    }
+
+    Budgets(Throttle manage, Throttle readOnly, Throttle metrics) {
+        this.manage = manage;
+        this.readOnly = readOnly;
+        this.metrics = metrics;
+    }
 
     /** @param connector name of the listener's, as {@link ApiServer} gives it */
     Throttle of(String connector) {

@@ -23,11 +23,12 @@ final class EntityTag {
 
     /** @throws LockstepException {@code precondition-failed} if If-Match names another version */
     static void check(@Nullable String ifMatch, String present, String vm) throws LockstepException {
-        if (ifMatch == null || ifMatch.strip().equals("*")) {
+        if (ifMatch == null) {
             return;
         }
-        boolean matches =
-                Arrays.stream(ifMatch.split(",", -1)).map(String::strip).anyMatch(present::equals);
+        boolean matches = Arrays.stream(ifMatch.split(",", -1))
+                .map(String::strip)
+                .anyMatch(tag -> tag.equals("*") || tag.equals(present));
         if (!matches) {
             throw new LockstepException(
                     "precondition-failed",

@@ -155,15 +155,16 @@ final class EventStreams implements AutoCloseable {
                 text.append(batch.lost()).append("}\n\n");
             }
             for (AgentEvent event : batch.events()) {
+                names.addSubject(event);
                 text.append("id: ").append(event.id()).append("\nevent: ").append(event.kind());
-                text.append("\ndata: ").append(names.hide(json(event))).append("\n\n");
+                text.append("\ndata: ").append(json(event)).append("\n\n");
             }
             return text.toString();
         }
 
         private String json(AgentEvent event) {
             try {
-                return ApiHandler.MAPPER.writeValueAsString(event);
+                return names.hiding() ? ReaderView.of(event, names) : ApiHandler.MAPPER.writeValueAsString(event);
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException("an event cannot be rendered", e);
             }

@@ -18,8 +18,14 @@ record Problem(String type, String title, int status, String detail, String code
     }
 
     static Problem of(LockstepException e) {
+        return of(e, String.valueOf(e.getMessage()));
+    }
+
+    /** @param detail its message, as this client may read it */
+    static Problem of(LockstepException e, String detail) {
         int status =
                 switch (e.code()) {
+                    case "replica-unknown" -> 404;
                     case "precondition-failed" -> 412;
                     case "idempotency-key-reused" -> 422;
                     case "read-only-socket" -> 403;
@@ -28,6 +34,6 @@ record Problem(String type, String title, int status, String detail, String code
                     case "request-too-large" -> 413;
                     default -> e.code().startsWith("no-such-") ? 404 : 409;
                 };
-        return of(status, e.code(), String.valueOf(e.getMessage()));
+        return of(status, e.code(), detail);
     }
 }

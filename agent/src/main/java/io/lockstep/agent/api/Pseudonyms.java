@@ -1,75 +1,102 @@
 package io.lockstep.agent.api;
 
 import io.lockstep.agent.VmOperations;
+import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.view.VmSummary;
 import io.lockstep.replication.LockstepException;
 import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
+import java.util.NavigableMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
 
-/** Names of guests, and what stands for them where a reader may not see them: {@code vm-} and eight digits, the same in every answer. */
+/**
+ * Names of guests, and what stands for them where a reader may not see them: {@code vm-} and eight digits, the same in every answer. Any thread.
+ */
 final class Pseudonyms {
     /** Everybody is called what he is called. */
-    static final Pseudonyms NONE = new Pseudonyms(Set.of());
+    static final Pseudonyms NONE = new Pseudonyms(false);
 
-    private static final Pattern QMP_PATH = Pattern.compile("(\"qmpPath\":)\"(?:[^\"\\\\]|\\\\.)*\"");
+    private static final Pattern PSEUDONYM_OR_PID = Pattern.compile("vm-[0-9a-f]{8}|(pid:)?[0-9]+");
 
-    private final Map<String, String> hidden = new LinkedHashMap<>();
+    private final boolean hiding;
+    /** The longest first: a name may be part of another. */
+    private final NavigableMap<String, String> hidden = new ConcurrentSkipListMap<>(
+            Comparator.comparingInt(String::length).reversed().thenComparing(Comparator.naturalOrder()));
 
-    private Pseudonyms(Set<String> names) {
-        // The longest first: a name may be part of another.
-        names.stream()
-                .sorted(Comparator.comparingInt(String::length).reversed())
-                .forEach(name -> hidden.put(name, pseudonym(name)));
+    private Pseudonyms(boolean hiding) {
+        this.hiding = hiding;
     }
 
     /** Of every VM that is known here. */
     static Pseudonyms of(VmOperations operations) throws LockstepException {
-        Set<String> names = new TreeSet<>();
+        Pseudonyms names = new Pseudonyms(true);
         operations.vms().stream().map(VmSummary::name).forEach(names::add);
         operations.protections().forEach(protection -> names.add(protection.vm()));
         operations.replicas().forEach(replica -> names.add(replica.vm()));
-        operations.events().after(0, Integer.MAX_VALUE).events().stream()
-                .filter(event -> !event.kind().equals(io.lockstep.agent.events.AgentEvent.HARDWARE))
-                .forEach(event -> names.add(event.subject()));
-        names.remove("");
-        return new Pseudonyms(names);
+        operations.events().after(0, Integer.MAX_VALUE).events().forEach(names::addSubject);
+        return names;
+    }
+
+    private void add(String name) {
+        if (!name.isEmpty()) {
+            hidden.put(name, pseudonym(name));
+        }
+    }
+
+    /** Hides from now on also the VM that an event is about: it may have come after all others were asked for. */
+    void addSubject(AgentEvent event) {
+        if (hiding && !event.kind().equals(AgentEvent.HARDWARE)) {
+            add(event.subject());
+        }
+    }
+
+    /** Whether names are hidden at all. */
+    boolean hiding() {
+        return hiding;
     }
 
     /** What stands for a name. */
     String of(String name) {
-        return hidden.isEmpty() ? name : hidden.getOrDefault(name, pseudonym(name));
+        return hiding ? pseudonym(name) : name;
     }
 
-    /** A text, e.g. JSON, without the names: as whole words, and the paths of monitors as a whole. */
+    /** A text without the names, as whole words. */
     String hide(String text) {
-        if (hidden.isEmpty()) {
-            return text;
-        }
-        String without = QMP_PATH.matcher(text).replaceAll("$1null");
+        String without = text;
         for (Map.Entry<String, String> name : hidden.entrySet()) {
-            without = Pattern.compile("(?<![A-Za-z0-9_])" + Pattern.quote(name.getKey()) + "(?![A-Za-z0-9_])")
-                    .matcher(without)
-                    .replaceAll(name.getValue());
+            if (without.contains(name.getKey())) {
+                without = Pattern.compile("(?<![A-Za-z0-9_])" + Pattern.quote(name.getKey()) + "(?![A-Za-z0-9_])")
+                        .matcher(without)
+                        .replaceAll(name.getValue());
+            }
         }
         return without;
     }
 
-    /** A path whose pseudonyms are names again. */
-    List<String> real(List<String> path) {
-        return path.stream()
-                .map(segment -> hidden.entrySet().stream()
-                        .filter(name -> name.getValue().equals(segment))
-                        .map(Map.Entry::getKey)
-                        .findFirst()
-                        .orElse(segment))
-                .toList();
+    /**
+     * The name of a VM that a request names.
+     *
+     * @throws LockstepException {@code no-such-vm} if it names one otherwise than by pseudonym or pid: whether a guess is right is not told
+     */
+    String real(String requested) throws LockstepException {
+        if (!hiding) {
+            return requested;
+        }
+        for (Map.Entry<String, String> name : hidden.entrySet()) {
+            if (name.getValue().equals(requested)) {
+                return name.getKey();
+            }
+        }
+        if (!PSEUDONYM_OR_PID.matcher(requested).matches()) {
+            throw new LockstepException(
+                    "no-such-vm",
+                    "names are hidden at this socket, and " + requested
+                            + " is neither a pseudonym nor a pid. GET /v1/vms has both.");
+        }
+        return requested;
     }
 
     private static String pseudonym(String name) {

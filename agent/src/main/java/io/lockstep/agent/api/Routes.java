@@ -320,7 +320,8 @@ final class Routes {
 
     static LockstepException noSuchResource(List<String> path) {
         return new LockstepException(
-                "no-such-resource", "there is no /v1/" + String.join("/", path) + " for this method.");
+                "no-such-resource",
+                "there is no /v1/" + String.join("/", path) + "; /v1/openapi.json has what there is.");
     }
 
     private static Answer ok(Object body) {

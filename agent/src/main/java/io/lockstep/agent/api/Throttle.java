@@ -8,7 +8,7 @@ package io.lockstep.agent.api;
  * their order. A client that asks now and then does not wait behind those that hammer: the first request of a connection, and one after a rest,
  * passes them, as long as all that pass together take a quarter of the share at most.
  */
-final class Throttle {
+class Throttle {
     /** In how long what is done without delay after a rest leaks away. 1 s × a fifth of a processor = 0.2 s: a screen's worth of commands. */
     private static final long BURST_NS = 1_000_000_000L;
 

@@ -46,7 +46,7 @@ final class EventsCommand extends AgentCall {
 
     private static String text(String data) {
         try {
-            JsonTree event = JsonTree.parse(data);
+            JsonTree event = JsonTree.parse(data).printable();
             if (event.get("lost").present()) {
                 long lost = event.get("lost").integer();
                 return "gap lost:" + (lost < 0 ? "unknown" : Long.toString(lost));

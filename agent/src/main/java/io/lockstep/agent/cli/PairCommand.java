@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
                         + " you compare, and write the other into their configuration.")
 final class PairCommand implements Callable<Integer> {
     private static final int PORT = 7501;
+    private static final int PORT_MAX = 65_535;
     private static final int WAIT_MS = 300_000;
     private static final Path HOST_NAME = Path.of("/proc/sys/kernel/hostname");
 
@@ -68,6 +69,9 @@ final class PairCommand implements Callable<Integer> {
     public Integer call() throws LockstepException, IOException {
         if (listen == (host != null)) {
             throw new ParameterException(spec.commandLine(), "name the other host, or give --listen: one of both");
+        }
+        if (port < 1 || port > PORT_MAX) {
+            throw new ParameterException(spec.commandLine(), "--port " + port + " is not in 1.." + PORT_MAX);
         }
         AgentPaths paths = root.paths();
         AgentConfig config = AgentConfig.load(paths);

@@ -13,4 +13,10 @@ enum Protection {
     String text() {
         return name().toLowerCase(Locale.ROOT);
     }
+
+    /** As completion offers it. */
+    @Override
+    public String toString() {
+        return text();
+    }
 }

@@ -42,7 +42,7 @@ final class StatusCommand extends AgentCall {
         String path = "/v1/status" + (vm == null ? "" : "?vm=" + AgentClient.segment(VmName.checked(vm, spec)));
         while (true) {
             Response response = get(client, path);
-            if (watchSeconds != null && !json && Terminal.attached()) {
+            if (watchSeconds != null && !json && Terminal.clears()) {
                 out().print("\u001b[H\u001b[2J");
             }
             if (json) {

@@ -18,6 +18,11 @@ final class Terminal {
         return attached && noColor.isEmpty() && !term.equals("dumb");
     }
 
+    /** Whether what is shown can be replaced: on a terminal that knows how. */
+    static boolean clears() {
+        return attached() && !System.getenv().getOrDefault("TERM", "dumb").equals("dumb");
+    }
+
     /** From JDK 22 on there is a console even where there is no terminal, and a method that tells; before, there is none. */
     @SuppressWarnings("SystemConsoleNull")
     static boolean attached() {

@@ -45,6 +45,13 @@ final class TopCommand extends AgentCall {
                 .dumb(false)
                 .nativeSignals(false)
                 .build()) {
+            if (terminal.getStringCapability(Capability.cursor_address) == null) {
+                throw new LockstepException(
+                        "no-terminal",
+                        "top needs a terminal whose cursor can be moved: TERM is "
+                                + System.getenv().getOrDefault("TERM", "not set")
+                                + ". `lockstep status --watch` does not.");
+            }
             Attributes before = terminal.enterRawMode();
             Thread restore = new Thread(() -> restore(terminal, before), "restore");
             Runtime.getRuntime().addShutdownHook(restore);

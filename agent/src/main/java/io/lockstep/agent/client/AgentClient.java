@@ -45,9 +45,9 @@ public final class AgentClient {
             return status / 100 == 2;
         }
 
-        /** The body's fields. */
+        /** The body's fields, fit to be shown. */
         public JsonTree json() throws IOException {
-            return JsonTree.parse(body);
+            return JsonTree.parse(body).printable();
         }
     }
 

@@ -39,6 +39,43 @@ public final class JsonTree {
         }
     }
 
+    /**
+     * The same with control characters as {@code \\u001b}: whoever starts a VM chooses its name, and must neither send commands to the terminal of who
+     * lists it nor begin a line there.
+     */
+    public JsonTree printable() {
+        return new JsonTree(printable(value));
+    }
+
+    private static @Nullable Object printable(@Nullable Object value) {
+        if (value instanceof String text) {
+            return printable(text);
+        }
+        if (value instanceof List<?> list) {
+            List<@Nullable Object> elements = new ArrayList<>();
+            list.forEach(element -> elements.add(printable(element)));
+            return elements;
+        }
+        if (value instanceof Map<?, ?> map) {
+            Map<String, @Nullable Object> fields = new LinkedHashMap<>();
+            map.forEach((name, field) -> fields.put(printable(String.valueOf(name)), printable(field)));
+            return fields;
+        }
+        return value;
+    }
+
+    private static String printable(String text) {
+        if (text.chars().noneMatch(Character::isISOControl)) {
+            return text;
+        }
+        StringBuilder printable = new StringBuilder();
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            printable.append(Character.isISOControl(c) ? String.format("\\u%04x", (int) c) : c);
+        }
+        return printable.toString();
+    }
+
     /** A field of an object. */
     public JsonTree get(String field) {
         Object child = value instanceof Map<?, ?> map ? map.get(field) : null;

@@ -9,6 +9,7 @@ import io.lockstep.replication.protection.ProtectionSettings;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.sensor.SensorLimits;
+import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -238,8 +239,11 @@ final class ConfigReader {
     private Object checked(List<String> place, ConfigKey key, Object value) throws LockstepException {
         switch (key.type) {
             case INTEGER -> {
+                if (value instanceof BigInteger big) {
+                    throw wrong(place, key.key + " " + big + " is not in " + key.min + ".." + key.max);
+                }
                 if (!(value instanceof Long number)) {
-                    throw wrong(place, key.key + " is not an integer: " + value);
+                    throw wrong(place, key.key + " is not an integer: " + written(value));
                 }
                 if (number < key.min || number > key.max) {
                     throw wrong(place, key.key + " " + number + " is not in " + key.min + ".." + key.max);
@@ -265,7 +269,7 @@ final class ConfigReader {
             }
             case TEXTS -> {
                 if (!(value instanceof List<?> list) || !list.stream().allMatch(String.class::isInstance)) {
-                    throw wrong(place, key.key + " is not an array of texts: " + value);
+                    throw wrong(place, key.key + " is not an array of texts: " + written(value));
                 }
             }
         }
@@ -427,5 +431,10 @@ final class ConfigReader {
 
     private LockstepException wrong(List<String> path, String what) {
         return new LockstepException("configuration-invalid", document.place(path) + ": " + what + ".");
+    }
+
+    /** A value as the file has it: a text in its quotes. */
+    private static String written(Object value) {
+        return value instanceof String text ? "\"" + text + "\"" : String.valueOf(value);
     }
 }

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.dataformat.toml.TomlFactory;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.io.StringReader;
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -53,7 +54,7 @@ final class TomlDocument {
         }
     }
 
-    /** Tables are maps, arrays lists, the rest String, Long, Double, Boolean. */
+    /** Tables are maps, arrays lists, the rest String, Long (BigInteger if it is too large), Double, Boolean. */
     Map<String, Object> tables() {
         return tables;
     }
@@ -89,7 +90,8 @@ final class TomlDocument {
                 }
                 yield elements;
             }
-            case VALUE_NUMBER_INT -> parser.getLongValue();
+            // A BigInteger where a Long cannot hold it: who reads it knows its place.
+            case VALUE_NUMBER_INT -> parser.getNumberValue() instanceof BigInteger big ? big : parser.getLongValue();
             case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
             case VALUE_TRUE -> true;
             case VALUE_FALSE -> false;

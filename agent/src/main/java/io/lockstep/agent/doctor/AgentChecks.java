@@ -48,7 +48,7 @@ final class AgentChecks {
                                 "no fence.command in " + paths.configuration()
                                         + ": a silent host's VMs wait for 'lockstep failover'",
                                 "Set it to a command that makes sure that the other host is off, e.g. one of fence-agents.")
-                        : Finding.ok("fence", String.join(" ", config.fence().command())));
+                        : Finding.ok("fence", config.fence().command().get(0)));
     }
 
     private Finding configuration() {

@@ -3,6 +3,7 @@ package io.lockstep.agent.pairing;
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -60,7 +61,7 @@ public record PeerEntry(String name, String address, String fingerprint) {
      * @throws LockstepException as {@link #isIn}; the file is as it was
      */
     public void append(AgentPaths paths) throws LockstepException, IOException {
-        Files.createDirectories(paths.run());
+        PassableDirectory.open(paths.run());
         Files.createDirectories(paths.configuration().toAbsolutePath().getParent());
         try (FileChannel channel = FileChannel.open(
                         paths.run().resolve("pair.lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.AgentPaths;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.ListeningProcess;
 import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.replication.hypervisor.QmpConnection;
@@ -39,7 +40,8 @@ public final class OutputRelease {
                 QemuProcess process =
                         new QemuFinder().findByPid(record.path("pid").asLong());
                 if (process.identity().startTicks() == record.path("startTicks").asLong()) {
-                    try (QmpConnection qmp = QmpConnection.open(QemuFinder.qmpSocket(process), QMP_NS)) {
+                    try (QmpConnection qmp =
+                            QmpConnection.open(QemuFinder.qmpSocket(process), ListeningProcess.of(process), QMP_NS)) {
                         OutputHold.removeLeftovers(qmp);
                     }
                 }

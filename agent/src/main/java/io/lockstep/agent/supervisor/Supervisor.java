@@ -5,10 +5,12 @@ import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.Poll;
 import io.lockstep.linux.UnixDatagram;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -57,7 +59,8 @@ public final class Supervisor {
      */
     public int run() throws LockstepException {
         try {
-            Files.createDirectories(notifySocket.toAbsolutePath().getParent());
+            PassableDirectory.open(
+                    Objects.requireNonNull(notifySocket.toAbsolutePath().getParent()));
             Files.deleteIfExists(notifySocket);
             try (UnixDatagram notifications = UnixDatagram.bound(notifySocket.toString())) {
                 return supervise(notifications);

@@ -188,7 +188,11 @@ class ApiServerTest {
                 404,
                 "no-such-vm",
                 "no VM with name ghost runs here. 'lockstep vms' lists those that do.");
-        problem(client.get("/v1/nothing"), 404, "no-such-resource", "there is no /v1/nothing for this method.");
+        problem(
+                client.get("/v1/nothing"),
+                404,
+                "no-such-resource",
+                "there is no /v1/nothing; /v1/openapi.json has what there is.");
         problem(client.get("/v2"), 404, "no-such-resource", "every resource is under /v1.");
         problem(
                 client.get("/v1/jobs/9"),
@@ -199,7 +203,7 @@ class ApiServerTest {
                 client.post("/v1/vms/web1/explode", "{}"),
                 404,
                 "no-such-resource",
-                "there is no /v1/vms/web1/explode for this method.");
+                "there is no /v1/vms/web1/explode; /v1/openapi.json has what there is.");
         problem(client.get("/v1/vms/db1/journal?limit=0"), 400, "bad-request", "limit 0 is not a number in 1..10000.");
         problem(
                 client.post("/v1/vms/web1/protect", "{\"epochMs\":10001}"),

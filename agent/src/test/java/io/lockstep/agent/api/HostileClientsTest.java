@@ -128,8 +128,20 @@ class HostileClientsTest {
                 405,
                 "method-not-allowed");
         assertProblem(
+                "POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                405,
+                "method-not-allowed");
+        assertProblem(
                 "GET /v1/vms/web1/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "method-not-allowed");
         assertThat(new AgentClient(socket).get("/v1/agent").ok()).isTrue();
+    }
+
+    @Test
+    void shouldAnswerAnOldClientThatNamesNoHost() throws Exception {
+        try (SocketChannel channel = connect()) {
+            send(channel, "GET /v1/agent HTTP/1.0\r\n\r\n");
+            assertThat(answer(channel)).startsWith("HTTP/1.1 200 ");
+        }
     }
 
     @Test

@@ -78,6 +78,20 @@ class ManagementTest {
     }
 
     @Test
+    void shouldAnswerHeadAsGetWithoutABody() throws Exception {
+        String two = curl(socket, "-I", "http://x/v1/agent", "http://x/metrics");
+        assertThat(two)
+                .containsPattern(
+                        "(?s)HTTP/1.1 200 OK\r\n.*Content-Length: [1-9].*HTTP/1.1 200 OK\r\n.*Content-Length: [1-9]")
+                .doesNotContain("{");
+        assertThat(curl(socket, "-I", "http://x/v1/events"))
+                .startsWith("HTTP/1.1 405 ")
+                .contains("Allow: GET\r\n");
+        assertThat(curl(socket, "-i", "-X", "PUT", "http://x/metrics"))
+                .contains("Allow: GET, HEAD\r\n", "/metrics is for GET, not PUT.");
+    }
+
+    @Test
     void shouldRefuseAVerbThatMeantAnotherState() throws Exception {
         String head = curl(socket, "-i", "http://x/v1/vms/web1");
         String tag = head.replaceAll("(?s).*ETag: (\"[0-9a-f]{8}\").*", "$1");
@@ -87,7 +101,8 @@ class ManagementTest {
         assertThat(JsonTree.parse(refused).get("detail").text())
                 .isEqualTo("If-Match \"0\" != " + tag
                         + ": web1 has changed since it was read. Read it again and decide anew.");
-        String begun = curl(socket, "-X", "POST", "-H", "If-Match: " + tag, "http://x/v1/vms/web1/verify");
+        String begun = curl(
+                socket, "-X", "POST", "-H", "If-Match: \"0\"", "-H", "If-Match: " + tag, "http://x/v1/vms/web1/verify");
         assertThat(JsonTree.parse(begun).get("verb").text()).isEqualTo("verify");
     }
 
@@ -102,6 +117,17 @@ class ManagementTest {
                 .isEqualTo("Idempotency-Key k1 began job " + id
                         + ", verify of web1, with another request. Each request needs a key of its own.");
         assertThat(JsonTree.parse(other).get("status").integer()).isEqualTo(422);
+        String two = curl(
+                socket,
+                "-X",
+                "POST",
+                "-H",
+                "Idempotency-Key: k1",
+                "-H",
+                "Idempotency-Key: k2",
+                "http://x/v1/vms/web1/verify");
+        assertThat(JsonTree.parse(two).get("detail").text())
+                .isEqualTo("the request has 2 Idempotency-Keys, and may have one.");
     }
 
     @Test
@@ -141,6 +167,53 @@ class ManagementTest {
                         .get("name")
                         .text())
                 .isEqualTo(pseudonym);
+    }
+
+    @Test
+    void shouldTellReadersNoNamesInProblemsWhenTheyAreHidden() throws Exception {
+        for (String guess :
+                List.of("vms/web1", "vms/ghost", "vms/name:web1", "vms/%2Frun%2Fweb1.qmp", "vms/web1/journal")) {
+            String answer = curl(readOnly, "http://x/v1/" + guess);
+            assertThat(JsonTree.parse(answer).get("type").text()).as(guess).isEqualTo("urn:lockstep:no-such-vm");
+            assertThat(JsonTree.parse(answer).get("detail").text())
+                    .startsWith("names are hidden at this socket, and ")
+                    .endsWith(" is neither a pseudonym nor a pid. GET /v1/vms has both.");
+        }
+        assertThat(curl(readOnly, "http://x/v1/status?vm=web1")).contains("names are hidden at this socket");
+        String pseudonym = Pseudonyms.of(operations).of("db1");
+        assertThat(curl(readOnly, "http://x/v1/status?vm=" + pseudonym)).contains("\"vm\":\"" + pseudonym + "\"");
+        assertThat(curl(readOnly, "http://x/v1/vms/4711"))
+                .contains("\"pid\":4711")
+                .doesNotContain("web1");
+        operations.absent.add("db1");
+        assertThat(JsonTree.parse(curl(readOnly, "http://x/v1/vms/" + pseudonym + "/journal"))
+                        .get("detail")
+                        .text())
+                .isEqualTo("no VM named " + pseudonym + " runs here. 'lockstep vms' lists those that do.");
+    }
+
+    @Test
+    void shouldHideTheNameOfAVmThatCameAfterTheStreamBegan() throws Exception {
+        try (SocketChannel reader = SocketChannel.open(UnixDomainSocketAddress.of(readOnly))) {
+            reader.write(
+                    ByteBuffer.wrap("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.UTF_8)));
+            StringBuilder read = new StringBuilder();
+            ByteBuffer buffer = ByteBuffer.allocate(1 << 14);
+            for (String until : List.of(": lockstep", "protected")) {
+                if (until.equals("protected")) {
+                    operations.events.publish(AgentEvent.PROTECTION, "late1", "protected", "late1 is protected");
+                }
+                while (read.indexOf(until) < 0) {
+                    buffer.clear();
+                    assertThat(reader.read(buffer)).isPositive();
+                    read.append(new String(buffer.array(), 0, buffer.position(), StandardCharsets.UTF_8));
+                }
+            }
+            String pseudonym = Pseudonyms.of(operations).of("late1");
+            assertThat(read.toString())
+                    .contains("\"subject\":\"" + pseudonym + "\"", "\"" + pseudonym + " is protected\"")
+                    .doesNotContain("late1");
+        }
     }
 
     @Test

@@ -4,11 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lockstep.agent.AgentPaths;
 import io.lockstep.agent.AgentProcess;
 import io.lockstep.agent.cli.TestHost.Ran;
 import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -66,6 +72,35 @@ class StartRefusalTest {
                 wrong,
                 "lockstep agent: " + file + " line 3, column 1: fingerprint \"sha256:12\" is not sha256: and 64"
                         + " lower-case hexadecimal digits.\n");
+    }
+
+    @Test
+    void shouldNotLetClientsWriteItsLog() throws Exception {
+        TestHost host = new TestHost(directory, "logged").configured();
+        Process agent = agent(List.of(), host, directory);
+        try {
+            awaitService(agent, host);
+            assertThat(TestHost.within(() -> Files.exists(host.paths.readOnlySocket())))
+                    .isTrue();
+            for (String headers : List.of("Host: a b", "Host: [", "Host: x\r\nHost: yes-it-was-me", "Cookie: \u0001")) {
+                try (SocketChannel client =
+                        SocketChannel.open(UnixDomainSocketAddress.of(host.paths.readOnlySocket()))) {
+                    String request = "GET /v1/agent HTTP/1.1\r\nConnection: close\r\n" + headers + "\r\n\r\n";
+                    client.write(ByteBuffer.wrap(request.getBytes(StandardCharsets.ISO_8859_1)));
+                    ByteBuffer answer = ByteBuffer.allocate(1 << 12);
+                    assertThat(client.read(answer)).isPositive();
+                    assertThat(new String(answer.array(), StandardCharsets.UTF_8))
+                            .startsWith("HTTP/1.1 400 ");
+                }
+            }
+            agent.destroy();
+            assertThat(agent.waitFor(60, TimeUnit.SECONDS)).isTrue();
+            assertThat(Files.readAllLines(host.paths.logs().resolve("agent.log")))
+                    .isNotEmpty()
+                    .allMatch(line -> line.contains(" AgentProcess "));
+        } finally {
+            end(agent);
+        }
     }
 
     @Test
@@ -144,6 +179,43 @@ class StartRefusalTest {
         }
     }
 
+    @Test
+    void shouldLetQemusUserThroughWhenTheUmaskLetsNobodyIn() throws Exception {
+        Assumptions.assumeTrue(
+                Files.getAttribute(Path.of("/proc/self"), "unix:uid").equals(0), "only root can be another user");
+        Path open = Files.createTempDirectory("lockstep-umask");
+        execute("chmod", "711", open.toString());
+        // Nothing of it is there but the configuration; the identity is made by the agent.
+        AgentPaths paths = AgentPaths.under(open.resolve("root"));
+        execute("mkdir", "-m", "711", paths.root().toString());
+        Path configuration = paths.configuration();
+        Files.createDirectories(configuration.getParent());
+        Files.writeString(configuration, "[listen]\naddress = \"127.0.0.1\"\nport = " + TestHost.freePort() + "\n");
+        List<String> command = new ArrayList<>(List.of("sh", "-c", "umask 077 && exec \"$@\"", "sh"));
+        command.addAll(command(
+                classPath(), List.of(AgentProcess.class.getName(), paths.root().toString())));
+        Process agent = new ProcessBuilder(command)
+                .directory(open.toFile())
+                .redirectErrorStream(true)
+                .start();
+        try {
+            assertThat(TestHost.within(() -> Files.exists(paths.socket()) || !agent.isAlive()))
+                    .isTrue();
+            assertThat(agent.isAlive()).as("the agent runs").isTrue();
+            for (Path entered : List.of(
+                    paths.run(), paths.run().resolve("standby"), paths.run().resolve("drill"), paths.state())) {
+                List<String> enter = new ArrayList<>(AS_NOBODY);
+                enter.addAll(List.of("test", "-d", entered + "/."));
+                execute(enter.toArray(String[]::new));
+            }
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(paths.identity())))
+                    .isEqualTo("rwx------");
+        } finally {
+            end(agent);
+            execute("rm", "-rf", open.toString());
+        }
+    }
+
     private void assertStartRefused(TestHost host, String message) throws Exception {
         Process process = agent(List.of(), host, directory);
         try {
@@ -162,7 +234,7 @@ class StartRefusalTest {
     }
 
     private static String output(Process process) throws IOException {
-        return new String(process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+        return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     }
 
     private static Process agent(List<String> prefix, TestHost of, Path open) throws Exception {
@@ -172,9 +244,7 @@ class StartRefusalTest {
 
     /** A JVM without the tests' classes; for another user, whom the build's directories may be closed to, with copies. */
     private static Process java(List<String> prefix, List<String> main, Path open) throws Exception {
-        String classPath = Arrays.stream(System.getProperty("java.class.path").split(":"))
-                .filter(entry -> !entry.contains("test-classes"))
-                .collect(Collectors.joining(":"));
+        String classPath = classPath();
         if (!prefix.isEmpty()) {
             List<String> copies = new ArrayList<>();
             for (String entry : classPath.split(":", -1)) {
@@ -187,6 +257,21 @@ class StartRefusalTest {
             classPath = String.join(":", copies);
         }
         List<String> command = new ArrayList<>(prefix);
+        command.addAll(command(classPath, main));
+        return new ProcessBuilder(command)
+                .directory(open.toFile())
+                .redirectErrorStream(true)
+                .start();
+    }
+
+    private static String classPath() {
+        return Arrays.stream(System.getProperty("java.class.path").split(":"))
+                .filter(entry -> !entry.contains("test-classes"))
+                .collect(Collectors.joining(":"));
+    }
+
+    private static List<String> command(String classPath, List<String> main) {
+        List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin/java").toString());
         command.add("-XX:TieredStopAtLevel=1");
         for (String opened :
@@ -195,10 +280,7 @@ class StartRefusalTest {
         }
         command.addAll(List.of("-cp", classPath));
         command.addAll(main);
-        return new ProcessBuilder(command)
-                .directory(open.toFile())
-                .redirectErrorStream(true)
-                .start();
+        return command;
     }
 
     private static void end(Process process) throws InterruptedException {

@@ -45,12 +45,16 @@ final class TestHost implements AutoCloseable {
         paths = AgentPaths.under(directory.resolve(name));
         memory = directory.resolve(name + "-memory");
         Files.createDirectories(memory);
-        try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = probe.getLocalPort();
-        }
+        port = freePort();
         fingerprint = Identity.openOrCreate(paths.identity()).fingerprint();
         toml.append("[listen]\naddress = \"127.0.0.1\"\nport = ").append(port).append('\n');
         toml.append("[replica]\ndirectory = \"").append(memory).append("\"\n");
+    }
+
+    static int freePort() throws IOException {
+        try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return probe.getLocalPort();
+        }
     }
 
     /** Further lines of the configuration. */

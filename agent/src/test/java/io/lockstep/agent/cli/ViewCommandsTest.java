@@ -8,6 +8,8 @@ import io.lockstep.agent.api.ApiServer;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.events.AgentEvent;
 import io.lockstep.agent.view.PeerView;
+import io.lockstep.agent.view.Role;
+import io.lockstep.agent.view.VmSummary;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -107,6 +109,38 @@ class ViewCommandsTest {
         }
     }
 
+    @Test
+    void shouldShowControlCharactersOfAVmsNameAndNotObeyThem() throws Exception {
+        FakeOperations operations = new FakeOperations() {
+            @Override
+            public List<VmSummary> vms() {
+                return List.of(new VmSummary(
+                        4711, "\u001b]0;evil\u0007\nweb1 \u009b2J", null, 1 << 20, "kvm", 1, Role.NONE, "unprotected"));
+            }
+        };
+        try (ApiServer server = ApiServer.start(operations, List::of, root.resolve("run/lockstep/agent.sock"))) {
+            assertThat(lockstep("vms", "--root", root.toString())).isZero();
+            assertThat(out.toString(StandardCharsets.UTF_8))
+                    .hasLineCount(2)
+                    .contains("\n\\u001b]0;evil\\u0007\\u000aweb1 \\u009b2J  4711  ");
+            operations.events.publish(AgentEvent.PROTECTION, "a\nb", "protected", "line\u001b[2J");
+            out.reset();
+            assertThat(lockstep("events", "--root", root.toString())).isZero();
+            assertThat(out.toString(StandardCharsets.UTF_8)).endsWith(" vm:a\\u000ab state:protected line\\u001b[2J\n");
+        }
+    }
+
+    @Test
+    void shouldRefuseAPortThatThereIsNot() {
+        for (String port : List.of("0", "65536", "-1")) {
+            err.reset();
+            assertThat(lockstep("pair", "--listen", "--port", port, "--root", root.toString()))
+                    .isEqualTo(ExitCode.USAGE);
+            assertThat(err.toString(StandardCharsets.UTF_8))
+                    .startsWith("lockstep pair: --port " + port + " is not in 1..65535");
+        }
+    }
+
     /** How a user, or the system, ends top. */
     enum End {
         KEY,
@@ -120,7 +154,7 @@ class ViewCommandsTest {
         assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "no script(1) here");
         try (ApiServer server =
                 ApiServer.start(new FakeOperations(), List::of, root.resolve("run/lockstep/agent.sock"))) {
-            Process script = top();
+            Process script = top("xterm");
             Screen screen = new Screen(script);
             screen.readUntil(text -> text.contains("web1") && lastFrame(text).size() == 24);
             assertThat(lastFrame(screen.text())).allMatch(line -> line.length() <= 80);
@@ -152,12 +186,28 @@ class ViewCommandsTest {
         }
     }
 
-    private Process top() throws Exception {
+    @Test
+    void shouldRefuseTopWhereTheCursorCannotBeMoved() throws Exception {
+        assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "no script(1) here");
+        try (ApiServer server =
+                ApiServer.start(new FakeOperations(), List::of, root.resolve("run/lockstep/agent.sock"))) {
+            Process script = top("dumb");
+            Screen screen = new Screen(script);
+            screen.readUntil(text -> false);
+            assertThat(script.waitFor(20, TimeUnit.SECONDS)).isTrue();
+            assertThat(screen.text())
+                    .contains("lockstep top: top needs a terminal whose cursor can be moved: TERM is dumb. `lockstep"
+                            + " status --watch` does not.")
+                    .doesNotContain("\u001b");
+        }
+    }
+
+    private Process top(String term) throws Exception {
         Path project = Path.of(System.getProperty("lockstep.project", ".."));
         String java = Path.of(System.getProperty("java.home"), "bin/java").toString();
-        String command =
-                "export TERM=xterm; stty rows 24 cols 80; " + java + " -cp '" + System.getProperty("java.class.path")
-                        + "' io.lockstep.agent.cli.Main top --root " + root + " ; stty -a | grep -o ' icanon'";
+        String command = "export TERM=" + term + "; stty rows 24 cols 80; " + java + " -cp '"
+                + System.getProperty("java.class.path") + "' io.lockstep.agent.cli.Main top --root " + root
+                + " ; stty -a | grep -o ' icanon'";
         // The shell outlives the Ctrl-C that its child gets; a job in the background, as this may be, would ignore it
         // as well.
         return new ProcessBuilder(

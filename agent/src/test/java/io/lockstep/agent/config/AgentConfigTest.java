@@ -122,11 +122,14 @@ class AgentConfigTest {
     @Test
     void shouldRefuseValuesOfTheWrongKindOrRange() {
         refuses("[epoch]\nepochMs = 0\n", "agent.toml line 2, column 1: epochMs 0 is not in 1..10000.");
-        refuses("[epoch]\nepochMs = \"25ms\"\n", "agent.toml line 2, column 1: epochMs is not an integer: 25ms.");
+        refuses("[epoch]\nepochMs = \"25ms\"\n", "agent.toml line 2, column 1: epochMs is not an integer: \"25ms\".");
+        refuses(
+                "[epoch]\nepochMs = 99999999999999999999\n",
+                "agent.toml line 2, column 1: epochMs 99999999999999999999 is not in 1..10000.");
         refuses("[listen]\naddress = 7\n", "agent.toml line 2, column 1: address is not a text in quotes: 7.");
         refuses(
                 "[fence]\ncommand = \"reboot\"\n",
-                "agent.toml line 2, column 1: command is not an array of texts: reboot.");
+                "agent.toml line 2, column 1: command is not an array of texts: \"reboot\".");
         refuses(
                 "[drill]\n  schedule = \"daily\"\n",
                 "agent.toml line 2, column 3: schedule \"daily\" is none of \"HH:MM\", \"Sun HH:MM\" and a length such as \"6h\" of at"

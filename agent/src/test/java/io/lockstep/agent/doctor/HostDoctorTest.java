@@ -302,7 +302,7 @@ class HostDoctorTest {
         AgentConfig config = AgentConfig.parse(
                 "f",
                 "[peers.b]\naddress = \"b:1\"\nfingerprint = \"sha256:" + "b".repeat(64)
-                        + "\"\n[fence]\ncommand = [\"/bin/true\"]\n",
+                        + "\"\n[fence]\ncommand = [\"/bin/true\", \"-p\", \"secret\"]\n",
                 paths);
         List<Finding> findings = new ArrayList<>();
         new AgentChecks(paths, config, true, null).examine(findings);

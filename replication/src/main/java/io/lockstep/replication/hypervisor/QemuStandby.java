@@ -80,7 +80,7 @@ public final class QemuStandby implements Standby {
      * Starts one. A leftover in its directory is ended first.
      *
      * @throws LockstepException {@code standby-start-failed}, {@code standby-version-differs}, {@code standby-machine-differs},
-     *     {@code standby-devices-differ}, {@code standby-ram-differs}, or {@code standby-promoted} if the leftover was run
+     *     {@code standby-devices-differ}, {@code standby-ram-differs}, {@code socket-not-qemus}, or {@code standby-promoted} if the leftover was run
      */
     public static QemuStandby spawn(StandbySpec spec) throws LockstepException {
         return spawn(spec, null);
@@ -165,7 +165,8 @@ public final class QemuStandby implements Standby {
             throws LockstepException {
         QmpConnection qmp;
         try {
-            qmp = QmpConnection.open(spec.commandLine().qmpSocket(), START_TIMEOUT_NS);
+            qmp = QmpConnection.open(
+                    spec.commandLine().qmpSocket(), ListeningProcess.itself(process), START_TIMEOUT_NS);
         } catch (LockstepException e) {
             throw process.alive() ? e : StandbyProcess.ended(spec.directory(), "at its start");
         }
@@ -315,6 +316,8 @@ public final class QemuStandby implements Standby {
             failed = true;
             qmp.execute("migrate-incoming", Map.of("uri", "unix:" + socketPath));
             try (UnixSocket socket = UnixSocket.connect(socketPath.toString())) {
+                // The device state is the guest's: its registers, and what passes through its devices.
+                ListeningProcess.itself(process).require(socket, socketPath);
                 socket.send(stream, LOAD_TIMEOUT_NS);
             }
             awaitLoaded();

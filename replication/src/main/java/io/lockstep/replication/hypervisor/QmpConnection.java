@@ -80,19 +80,42 @@ public final class QmpConnection implements AutoCloseable {
     }
 
     /**
-     * Connects and negotiates.
+     * Connects and negotiates, whoever is at the other end.
      *
      * @throws LockstepException {@code qmp-unreachable} or {@code qmp-busy} (QEMU serves one client at a time on a socket)
      */
     public static QmpConnection open(Path path, long timeoutNs) throws LockstepException {
         QmpConnection connection = new QmpConnection(path.toString(), connect(path, timeoutNs));
+        connection.negotiate(path, timeoutNs);
+        return connection;
+    }
+
+    /**
+     * Connects and negotiates.
+     *
+     * @param expected who must be at the other end
+     * @throws LockstepException as {@link #open(Path, long)}, or {@code socket-not-qemus}
+     */
+    public static QmpConnection open(Path path, ListeningProcess expected, long timeoutNs) throws LockstepException {
+        UnixSocket socket = connect(path, timeoutNs);
         try {
-            connection.greet(path, timeoutNs);
+            expected.require(socket, path);
         } catch (LockstepException e) {
-            connection.close();
+            socket.close();
             throw e;
         }
+        QmpConnection connection = new QmpConnection(path.toString(), socket);
+        connection.negotiate(path, timeoutNs);
         return connection;
+    }
+
+    private void negotiate(Path path, long timeoutNs) throws LockstepException {
+        try {
+            greet(path, timeoutNs);
+        } catch (LockstepException e) {
+            close();
+            throw e;
+        }
     }
 
     private static UnixSocket connect(Path path, long timeoutNs) throws LockstepException {

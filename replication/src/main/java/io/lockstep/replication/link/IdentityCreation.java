@@ -1,6 +1,7 @@
 package io.lockstep.replication.link;
 
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.PassableDirectory;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -16,6 +17,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
@@ -54,6 +56,9 @@ final class IdentityCreation {
 
     private void createUnlessThere() throws LockstepException {
         try {
+            // What is above it is the way to other directories, also for QEMU's user.
+            PassableDirectory.open(
+                    Objects.requireNonNull(directory.toAbsolutePath().getParent()));
             Files.createDirectories(directory, OWNER_DIRECTORY);
             Path lockFile = directory.resolve(".identity.lock");
             try (FileChannel lockChannel = FileChannel.open(

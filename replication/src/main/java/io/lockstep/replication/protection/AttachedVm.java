@@ -7,6 +7,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.disk.DriveMedia;
 import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.HostRamBlock;
+import io.lockstep.replication.hypervisor.ListeningProcess;
 import io.lockstep.replication.hypervisor.Preflight;
 import io.lockstep.replication.hypervisor.QemuFacts;
 import io.lockstep.replication.hypervisor.QemuFinder;
@@ -85,7 +86,7 @@ public final class AttachedVm implements AutoCloseable {
         QmpConnection qmp = null;
         boolean done = false;
         try {
-            qmp = QmpConnection.open(QemuFinder.qmpSocket(process), QMP_GREETING_NS);
+            qmp = QmpConnection.open(QemuFinder.qmpSocket(process), ListeningProcess.of(process), QMP_GREETING_NS);
             QemuFacts facts = new Preflight(qmp, process.pid()).check();
             List<HostRamBlock> blocks = new RamBlockFinder(qmp, process.pid()).find();
             List<NetDevice> netDevices = NetDevices.find(qmp, process.pid(), process.commandLine());

@@ -215,6 +215,22 @@ class QemuStandbyTest {
         }
     }
 
+    @Test
+    void shouldRefuseWhenAnotherProcessListensAtTheStandbysSocket() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "32");
+                QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            Path program = replica.directory.resolve("not-qemu");
+            Files.writeString(
+                    program, "#!/bin/sh\nsetpriv --pdeathsig KILL qemu-system-x86_64 \"$@\" &\nexec sleep 60\n");
+            Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
+            assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of("qemu-system-x86_64", program.toString()))))
+                    .hasMessageStartingWith("The socket " + replica.directory.resolve("standby/qemu/standby.qmp")
+                            + " is not QEMU's: pid ")
+                    .hasMessageContaining(" listens there != QEMU (pid ");
+        }
+    }
+
     private static String hash(Path file) throws Exception {
         return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file)));
     }
