@@ -5,12 +5,14 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.cfg.EnumFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.lockstep.agent.SocketClient;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.view.JobView;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.net.InetSocketAddress;
 import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -21,6 +23,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.server.ConnectionMetaData;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
@@ -58,6 +61,7 @@ final class ApiHandler extends Handler.Abstract {
     private final ApiRounds rounds;
     private final boolean hideGuestNames;
     private final Budgets budgets;
+    private final SocketClient processes = new SocketClient();
 
     /** @param hideGuestNames whether readers of the read-only socket see pseudonyms of VMs */
     ApiHandler(
@@ -114,12 +118,14 @@ final class ApiHandler extends Handler.Abstract {
                 if (bytes.length <= BODY_BYTES_MAX) {
                     serve(request, response, callback, bytes);
                 } else {
+                    done(request, 0);
                     problem(response, callback, tooLarge(bytes.length));
                 }
             }
 
             @Override
             public void failed(Throwable failure) {
+                done(request, 0);
                 if (failure instanceof IllegalStateException) {
                     problem(response, callback, tooLarge(BODY_BYTES_MAX + 1));
                 } else {
@@ -143,8 +149,12 @@ final class ApiHandler extends Handler.Abstract {
             long nowNs = System.nanoTime();
             rounds.answer.took(nowNs - takenNs);
             long costNs = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs;
-            budgets.of(connector(request)).done(nowNs, costNs, client(request));
+            done(request, costNs);
         }
+    }
+
+    private void done(Request request, long costNs) {
+        budgets.of(connector(request)).done(System.nanoTime(), costNs, client(request));
     }
 
     /** Which listener it came to. */
@@ -153,14 +163,22 @@ final class ApiHandler extends Handler.Abstract {
     }
 
     /** A connection's requests come one after another, so that nothing is raced for. */
-    private static Throttle.Client client(Request request) {
+    private Throttle.Client client(Request request) {
         Attributes connection = request.getConnectionMetaData();
         if (connection.getAttribute(CLIENT) instanceof Throttle.Client client) {
             return client;
         }
-        Throttle.Client client = new Throttle.Client();
+        Throttle.Client client = budgets.of(connector(request)).client(holder(request.getConnectionMetaData()));
         connection.setAttribute(CLIENT, client);
         return client;
+    }
+
+    private @Nullable String holder(ConnectionMetaData connection) {
+        if (connection.getRemoteSocketAddress() instanceof InetSocketAddress remote) {
+            return ConnectionBound.network(remote.getAddress());
+        }
+        int process = processes.process(connection.getConnection().getEndPoint().getTransport());
+        return process == SocketClient.UNKNOWN ? null : Integer.toString(process);
     }
 
     private void route(Request request, Response response, Callback callback, byte[] body) {

@@ -1,12 +1,16 @@
 package io.lockstep.agent.api;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
 /**
  * Keeps the work of one listener to a share of one processor, however many clients ask: the VMs' pauses, and the collector that stops every thread
  * when enough was allocated, must not notice them. Any thread.
  *
  * <p>Leaky buckets of processor time. A request that comes when the bucket of all is full is told how long to wait; all that wait are served in
- * their order. A client that asks now and then does not wait behind those that hammer: the first request of a connection, and one after a rest,
- * passes them, as long as all that pass together take a quarter of the share at most.
+ * their order. A client that asks now and then does not wait behind those that hammer: the first request of a process, or of an address, and one after
+ * a rest passes them, as long as all that pass together take a quarter of the share at most. How many connections it opens changes nothing.
  */
 class Throttle {
     /** In how long what is done without delay after a rest leaks away. 1 s × a fifth of a processor = 0.2 s: a screen's worth of commands. */
@@ -27,6 +31,15 @@ class Throttle {
     /** Nobody waits longer: half of what a connection may be idle, so that waiting ends none. */
     private static final long WAIT_NS_MAX = 5_000_000_000L;
 
+    /** Processes and addresses that are remembered: more than may be connected. */
+    private static final int HOLDERS_MAX = 1024;
+
+    private final Map<String, Holder> holders = new LinkedHashMap<>(16, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, Holder> eldest) {
+            return size() > HOLDERS_MAX;
+        }
+    };
     private final Bucket all;
     private final Bucket passing;
     private long estimateNs = 300_000L;
@@ -64,15 +77,30 @@ class Throttle {
         }
     }
 
-    /** One connection, whose requests come one after another. */
-    static final class Client {
+    /** Whoever has connections; of one throttle, which guards it. */
+    private static final class Holder {
         private boolean answered;
         private long answeredNs;
-        private boolean passes;
+        private int underWay;
 
         private boolean rested(long nowNs) {
-            return !answered || nowNs - answeredNs >= REST_NS;
+            return underWay == 0 && (!answered || nowNs - answeredNs >= REST_NS);
         }
+    }
+
+    /** One connection, whose requests come one after another. */
+    static final class Client {
+        private final Holder holder;
+        private boolean passes;
+
+        private Client(Holder holder) {
+            this.holder = holder;
+        }
+    }
+
+    /** @param holder whose connection it is, the same for all of them; null if nobody knows */
+    synchronized Client client(@Nullable String holder) {
+        return new Client(holder == null ? new Holder() : holders.computeIfAbsent(holder, name -> new Holder()));
     }
 
     /**
@@ -82,7 +110,8 @@ class Throttle {
      */
     synchronized long book(long nowNs, Client client) {
         long waitNs = all.waitNs(nowNs);
-        client.passes = waitNs > 0 && client.rested(nowNs) && passing.waitNs(nowNs) == 0;
+        client.passes = waitNs > 0 && client.holder.rested(nowNs) && passing.waitNs(nowNs) == 0;
+        client.holder.underWay++;
         all.take(nowNs, estimateNs);
         if (client.passes) {
             passing.take(nowNs, estimateNs);
@@ -91,10 +120,11 @@ class Throttle {
         return waitNs;
     }
 
-    /** A request was answered, and has cost so much processor time, nanoseconds. */
+    /** A request that was booked was answered, or is not any more, and has cost so much processor time, nanoseconds. */
     synchronized void done(long nowNs, long costNs, Client client) {
-        client.answered = true;
-        client.answeredNs = nowNs;
+        client.holder.underWay--;
+        client.holder.answered = true;
+        client.holder.answeredNs = nowNs;
         long bounded = Math.min(ESTIMATE_NS_MAX, Math.max(0, costNs) + OVERHEAD_NS);
         all.correct(bounded - estimateNs);
         if (client.passes) {

@@ -22,6 +22,9 @@ final class AgentApi {
     /** The longest verb of a run is the first copy, or the comparison of all memory: seconds. */
     private static final Duration JOB = Duration.ofMinutes(5);
 
+    /** The agent answers on the cores that the job needs. */
+    private static final long JOB_POLL_NS = 50_000_000;
+
     private static final ObjectMapper JSON = JsonMapper.builder()
             .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
             .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
@@ -62,7 +65,7 @@ final class AgentApi {
         JsonNode started = answer(client.post("/v1/vms/" + AgentClient.segment(vm) + "/" + verb, body));
         String path = "/v1/jobs/" + started.path("id").asText();
         Job job = new Job(started);
-        Deadline.await("the end of " + verb + " of " + vm, JOB, () -> {
+        Deadline.await("the end of " + verb + " of " + vm, JOB, JOB_POLL_NS, () -> {
             try {
                 job.view = answer(client.get(path));
             } catch (LockstepException | IOException e) {

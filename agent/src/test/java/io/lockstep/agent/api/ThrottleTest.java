@@ -34,12 +34,12 @@ class ThrottleTest {
             this.everyNs = everyNs;
             this.fresh = fresh;
             for (int i = 0; i < count; i++) {
-                clients[i] = new Throttle.Client();
+                clients[i] = throttle.client(null);
             }
         }
 
         void run() {
-            Throttle.Client calm = new Throttle.Client();
+            Throttle.Client calm = throttle.client(null);
             // The first requests of all of them pass: each of a new connection.
             long calmNs = 2 * S;
             for (long nowNs = 0; nowNs < 20 * S; nowNs += 1_000_000) {
@@ -52,7 +52,7 @@ class ThrottleTest {
                 }
                 if (nowNs >= calmNs) {
                     calmNs += everyNs;
-                    calm = fresh ? new Throttle.Client() : calm;
+                    calm = fresh ? throttle.client(null) : calm;
                     long waitNs = throttle.book(nowNs, calm);
                     throttle.done(nowNs + waitNs, SEEN_NS, calm);
                     calmServed += waitNs == 0 ? 1 : 0;
@@ -65,7 +65,7 @@ class ThrottleTest {
     @Test
     void shouldNotDelayAClientThatAsksNowAndThen() {
         Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
-        Throttle.Client client = new Throttle.Client();
+        Throttle.Client client = throttle.client(null);
         for (long i = 0; i < 1000; i++) {
             assertThat(throttle.book(i * 10_000_000, client)).isZero();
             throttle.done(i * 10_000_000 + 1_000_000, 1_000_000, client);
@@ -109,10 +109,59 @@ class ThrottleTest {
         assertThat(busy.calmLongestNs).isPositive();
     }
 
+    /** As scripts and broken tools do: each request on a connection of its own, many at a time. */
+    @Test
+    void shouldNotLetAProcessPassWithNewConnectionsWhileAnotherAsksNowAndThen() {
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
+        long[] readyNs = new long[200];
+        Throttle.Client[] clients = new Throttle.Client[readyNs.length];
+        long passed = 0;
+        for (long nowNs = 0; nowNs < 20 * S; nowNs += 1_000_000) {
+            for (int i = 0; i < readyNs.length; i++) {
+                if (clients[i] != null && readyNs[i] <= nowNs) {
+                    throttle.done(nowNs, SEEN_NS, clients[i]);
+                    clients[i] = null;
+                }
+                if (clients[i] == null) {
+                    clients[i] = throttle.client("hammer");
+                    readyNs[i] = nowNs + throttle.book(nowNs, clients[i]) + COST_NS;
+                    passed += nowNs > 5 * S && readyNs[i] == nowNs + COST_NS ? 1 : 0;
+                }
+            }
+            if (nowNs % (S / 2) == 0) {
+                Throttle.Client operator = throttle.client("operator " + nowNs);
+                assertThat(throttle.book(nowNs, operator)).as("at %d", nowNs).isZero();
+                throttle.done(nowNs + COST_NS, SEEN_NS, operator);
+            }
+        }
+        assertThat(passed).isZero();
+    }
+
+    @Test
+    void shouldLetAConnectionPassAgainOnceItsProcessRested() {
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
+        Throttle.Client hammer = throttle.client("hammer");
+        for (int i = 0; i < 1000; i++) {
+            throttle.book(0, hammer);
+            throttle.done(0, SEEN_NS, hammer);
+        }
+        Throttle.Client one = throttle.client("operator");
+        Throttle.Client other = throttle.client("operator");
+        assertThat(throttle.book(0, one)).isZero();
+        assertThat(throttle.book(0, other)).as("beside the first").isPositive();
+        throttle.done(S / 1000, SEEN_NS, one);
+        throttle.done(S / 1000, SEEN_NS, other);
+        assertThat(throttle.book(S / 100, one)).as("before a rest").isPositive();
+        throttle.done(S / 100, SEEN_NS, one);
+        assertThat(throttle.book(S / 5, throttle.client("operator")))
+                .as("after a rest")
+                .isZero();
+    }
+
     @Test
     void shouldForgiveWhatLiesBehind() {
         Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
-        Throttle.Client client = new Throttle.Client();
+        Throttle.Client client = throttle.client(null);
         for (int i = 0; i < 1000; i++) {
             throttle.book(0, client);
             throttle.done(0, 5_000_000, client);
@@ -126,7 +175,7 @@ class ThrottleTest {
         Budgets budgets = new Budgets();
         for (String connector : List.of(ApiServer.READ_ONLY, ApiServer.METRICS)) {
             Throttle others = budgets.of(connector);
-            Throttle.Client client = new Throttle.Client();
+            Throttle.Client client = others.client(null);
             // 100 × 2 ms × 20 = 4 s ahead of their share.
             for (int i = 0; i < 100; i++) {
                 others.book(0, client);
@@ -134,8 +183,8 @@ class ThrottleTest {
             }
             assertThat(others.book(0, client)).isBetween(2 * S, 3 * S + S / 10);
         }
-        Throttle.Client operator = new Throttle.Client();
         Throttle manage = budgets.of(ApiServer.MANAGE);
+        Throttle.Client operator = manage.client(null);
         // 99 × 2 ms × 5 < 1 s: the whole burst is there.
         for (int i = 0; i < 99; i++) {
             assertThat(manage.book(0, operator)).isZero();

@@ -155,12 +155,19 @@ final class Lab implements AutoCloseable {
     /** Returns when so many more epochs are acknowledged. */
     ProtectionStatus awaitEpochs(String vm, int more)
             throws LockstepException, IOException, InterruptedException, DemoFailure {
-        long until = protection(vm).ackedEpoch() + more;
-        Deadline.await(more + " epochs of " + vm, Duration.ofMinutes(5), EPOCHS_POLL_NS, () -> {
+        return awaitEpoch(vm, protection(vm).ackedEpoch() + more);
+    }
+
+    /** The status once an epoch is acknowledged. */
+    ProtectionStatus awaitEpoch(String vm, long epoch)
+            throws LockstepException, IOException, InterruptedException, DemoFailure {
+        AtomicReference<@Nullable ProtectionStatus> last = new AtomicReference<>();
+        Deadline.await("epoch " + epoch + " of " + vm, Duration.ofMinutes(5), EPOCHS_POLL_NS, () -> {
             ProtectionStatus status = asked(vm);
-            return status != null && status.ackedEpoch() >= until;
+            last.set(status);
+            return status != null && status.ackedEpoch() >= epoch;
         });
-        return protection(vm);
+        return Objects.requireNonNull(last.get());
     }
 
     private ProtectionStatus protection(String vm) throws DemoFailure, InterruptedException {
