@@ -9,6 +9,7 @@ import io.lockstep.agent.AgentProcess;
 import io.lockstep.agent.PassedSocket;
 import io.lockstep.agent.client.AgentClient;
 import io.lockstep.agent.client.AgentClient.Response;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -38,6 +39,10 @@ class SocketActivationTest {
         List<String> command = new ArrayList<>(
                 List.of(ACTIVATE.toString(), "-l", paths.socket().toString()));
         command.add(Path.of(System.getProperty("java.home"), "bin/java").toString());
+        // What the agent's jvm.options open to it is open to this test.
+        ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+                .filter(argument -> argument.startsWith("--"))
+                .forEach(command::add);
         command.addAll(List.of("-Xlog:disable", "-cp", System.getProperty("java.class.path")));
         command.addAll(List.of(AgentProcess.class.getName(), root.toString()));
         Process agent = new ProcessBuilder(command)

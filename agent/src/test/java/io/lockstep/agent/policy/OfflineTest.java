@@ -134,11 +134,14 @@ class OfflineTest {
         assertThat(Files.readString(hard)).isEqualTo("0x" + Long.toHexString(frame << 12));
     }
 
-    /** A page that the process has in memory: one of its own code. */
+    /** A page that the process alone has in memory: pages of its code are those of every other QEMU, too. */
     private static long frameOf(long pid) throws Exception {
         ByteBuffer entry = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.nativeOrder());
         try (FileChannel pagemap = FileChannel.open(Path.of("/proc", Long.toString(pid), "pagemap"))) {
             for (ProcMaps.Mapping mapping : ProcMaps.of(pid)) {
+                if (!mapping.path().equals("[heap]")) {
+                    continue;
+                }
                 entry.clear();
                 boolean read = pagemap.read(entry, (mapping.start() >>> 12) * Long.BYTES) == Long.BYTES;
                 if (read && entry.getLong(0) < 0) {

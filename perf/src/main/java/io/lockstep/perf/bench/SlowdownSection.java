@@ -88,7 +88,7 @@ final class SlowdownSection implements Section {
     private static double protectedTicks(BenchContext context, Lab lab, BenchGuest guest, Duration stretch)
             throws Exception {
         // Until the agent knows which pages are written all the time.
-        lab.awaitEpochs(guest.name(), context.pick(70, 160));
+        lab.awaitEpochs(guest.name(), context.pick(40, 160));
         double during = guest.ticksPerSecond(stretch);
         lab.primary().unprotect(guest.name());
         return during;

@@ -8,6 +8,7 @@ import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongConsumer;
@@ -75,6 +76,10 @@ public final class OutputHold implements AutoCloseable {
         volatile boolean receiving;
         /** The way that is gone; the hold's thread's. */
         volatile @Nullable TapOutput used;
+        /** A way that is not wanted any more; for the hold's thread to close. */
+        volatile @Nullable TapOutput discarded;
+        /** Position up to which QEMU was sent frames, or is still to be sent the rest of one; the hold's thread's. */
+        long owed;
 
         Line(NetDevice device, NetFilter filter, OutputLog log) {
             this.device = device;
@@ -87,27 +92,34 @@ public final class OutputHold implements AutoCloseable {
             return used == wanted;
         }
 
-        /** Takes the other way, as soon as QEMU has what it was sent; on the hold's thread. */
+        /**
+         * Takes the other way, as soon as QEMU has what it was sent: no frame goes in two pieces; on the hold's thread. Closes what is not used any
+         * more, or never was.
+         */
         void follow() throws LinuxException {
             TapOutput next = wanted;
             TapOutput last = used;
-            if (next != last && (next == null || filter.injected().unreceivedBytes() == 0)) {
+            if (next != last
+                    && (next == null
+                            || (log.sent() >= owed && filter.injected().unreceivedBytes() == 0))) {
                 used = next;
                 if (last != null) {
                     last.close();
                 }
             }
+            TapOutput old = discarded;
+            if (old != null && old != used) {
+                discarded = null;
+                old.close();
+            }
         }
 
         /** After its thread's end. */
         void close() {
-            TapOutput last = used;
-            if (last != null) {
-                last.close();
-            }
-            TapOutput next = wanted;
-            if (next != null && next != last) {
-                next.close();
+            for (TapOutput each : Arrays.asList(used, wanted, discarded)) {
+                if (each != null) {
+                    each.close();
+                }
             }
             filter.closeSockets();
         }
@@ -295,11 +307,23 @@ public final class OutputHold implements AutoCloseable {
             signal();
             return present.stream().allMatch(Line::switched);
         });
+        for (Line line : present) {
+            if (!line.switched()) {
+                LOG.warn(
+                        "{}: QEMU does not take what netdev {} was sent: what is held when the VM stands still is lost",
+                        vmName,
+                        line.device.name());
+            }
+        }
     }
 
     /** The VM runs on here: frames leave through QEMU again. */
     public void rejoin() {
-        lines.forEach(line -> line.wanted = null);
+        for (Line line : lines) {
+            TapOutput unwanted = line.wanted;
+            line.wanted = null;
+            line.discarded = unwanted;
+        }
         signal();
     }
 
@@ -500,9 +524,15 @@ public final class OutputHold implements AutoCloseable {
             TapOutput tap = line.used;
             if (tap != null) {
                 line.log.send(tap, until);
-            } else if (!line.switched()) {
+                poll.set(2 + 2 * i, -1, 0);
                 continue;
-            } else if (line.log.sent() < until && !line.log.send(line.filter.injected(), until) && !ending) {
+            }
+            if (line.switched()) {
+                line.owed = Math.max(line.owed, until);
+            } else {
+                until = line.owed;
+            }
+            if (line.log.sent() < until && !line.log.send(line.filter.injected(), until) && !ending) {
                 throw gone(line);
             }
             boolean more = line.log.sent() < until;

@@ -462,12 +462,14 @@ final class EpochLoop {
         for (int pass = 0; pass < APPROACH_PASSES_MAX; pass++) {
             capture.scanAhead(epoch);
             int pages = capture.pendingCount();
+            int late = Math.max(0, pages - leftUnarmed);
+            leftUnarmed = 0;
             if (pages < PRE_COPY_PAGES_MIN || pages > before / 2) {
                 return;
             }
             before = pages;
-            latePages += pages;
-            preCopiedPages += pages;
+            latePages += late;
+            preCopiedPages += late;
             capture.copyRunning(pagesHeldMax);
         }
     }

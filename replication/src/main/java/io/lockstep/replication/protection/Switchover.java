@@ -88,9 +88,9 @@ final class Switchover {
                     "the peer has no standby that waits for " + vmName + ": see `lockstep status` there");
         }
         session.forgetSwitchover();
-        output.bypass(vm.qmp(), vm.pidfd());
         boolean given = false;
         try {
+            output.bypass(vm.qmp(), vm.pidfd());
             long tookNs = move(save);
             given = true;
             return tookNs;
