@@ -46,7 +46,7 @@ class AgentLivesTest {
             this.nowMs = nowMs;
             merger = new FaultMerger(
                     part -> part, (event, refined, earlier) -> book.record(event, refined, earlier, EVENT_MS));
-            Pending pending = HealthFile.load(book, directory.resolve("health"), EVENT_MS);
+            Pending pending = HealthFile.load(book, directory.resolve("health"));
             merger.restore(pending.told(), pending.open(), nowMs);
         }
 
@@ -62,7 +62,7 @@ class AgentLivesTest {
 
         void save() throws IOException {
             Pending pending = new Pending("boot", Map.of(), merger.tallies(nowMs), merger.open(nowMs));
-            HealthFile.save(HealthFile.bytes(book, pending, EVENT_MS), directory.resolve("health"));
+            HealthFile.save(HealthFile.content(book, pending, EVENT_MS), directory.resolve("health"));
         }
     }
 
