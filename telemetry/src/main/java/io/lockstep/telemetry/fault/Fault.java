@@ -74,8 +74,12 @@ final class Fault {
 
     /** Whether an event can tell of it. */
     boolean open(HardwareEvent event, long nowMs) {
-        return nowMs - lastMs <= FaultMerger.SAME_MS
-                && (!restored || Math.abs(event.wallMs() - wallMs) <= FaultMerger.SAME_MS);
+        return nowMs - lastMs <= FaultMerger.SAME_MS && (!restored || awayMs(event) <= FaultMerger.SAME_MS);
+    }
+
+    /** How far an event is from it by the events' own clock. */
+    long awayMs(HardwareEvent event) {
+        return Math.abs(event.wallMs() - wallMs);
     }
 
     /** Takes what one more event tells. */

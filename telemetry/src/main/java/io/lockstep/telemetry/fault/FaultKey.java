@@ -14,6 +14,9 @@ sealed interface FaultKey {
     /** Errors of one page; what was lost there is another fault than what was repaired before. */
     record Page(long number, boolean lost) implements FaultKey {}
 
+    /** One that agents before this one left open: several of one name, at different times. */
+    record Before(FaultKey key, int number) implements FaultKey {}
+
     /** Of an event. */
     static FaultKey of(HardwareEvent event) {
         boolean lost = event.severity().uncorrected();

@@ -6,6 +6,7 @@ import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.OpenFault;
 import io.lockstep.telemetry.event.Tally;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,7 +23,9 @@ import org.jspecify.annotations.Nullable;
  *   <li>An event that calls for action at once is handed on in the call that brought it.
  *   <li>Corrected errors of the same place are summed and handed on within {@link #HOLD_MS} and the next {@link #drain}, however many come.
  *   <li>A fault whose part is better known than when it was told is told again, with what was told before: its errors are one part's.
- *   <li>{@link #open} and {@link #tallies} say all that a merger after this one needs to go on where it ends, between any two calls.
+ *   <li>{@link #open} and {@link #tallies} say all that a merger after this one needs to go on where it ends, between any two calls, if no more
+ *       than {@link #OPEN_MAX} faults are open.
+ *   <li>Of a fault that an agent before left open tells only what happened at its time, and what happened at another leaves it open.
  * </ul>
  *
  * <p>For one thread. Memory is bounded: {@link #FAULTS_MAX} faults of some hundred bytes.
@@ -37,16 +40,30 @@ public final class FaultMerger {
     /** Faults that are open at one time; the oldest is handed on when there are more. */
     static final int FAULTS_MAX = 4096;
 
+    /** Of them, those that outlive the agent. Each has three events of 300 to 1000 bytes, in all at most 512 × 3 kB = 1.5 MB. */
+    static final int OPEN_MAX = 512;
+
+    /** Faults of one place that agents before this one left open, each of another agent that lived less than {@link #SAME_MS}. */
+    private static final int BEFORE_MAX = 4;
+
     /** Sources that tell of every memory error, each with what it knows of the place. */
     private static final Set<String> DETAILED = Set.of("mce", "edac", "ghes", "extlog");
 
     /** Memory faults without an address that are compared with what other sources tell; a host has few, a module for each. */
     private static final int NOWHERE_MAX = 64;
 
+    private static final Comparator<Fault> FIRST_KEPT = Comparator.<Fault, Boolean>comparing(
+                    fault -> !fault.best.immediate())
+            .thenComparing(
+                    Comparator.<Fault>comparingLong(fault -> fault.lastMs).reversed());
+
     private final Map<FaultKey, Fault> faults = new LinkedHashMap<>();
 
     /** Those of them that are about memory and without an address, by the newest last. */
     private final Map<FaultKey, Fault> nowhere = new LinkedHashMap<>();
+
+    /** Whether some of them may have been left open by an agent before. */
+    private boolean leftOpen;
 
     private final ToldPlaces told = new ToldPlaces();
     private final CounterReadings readings;
@@ -108,13 +125,14 @@ public final class FaultMerger {
 
     /** The fault that an event tells of: by its own name, or by another under which a source without an address told of it; null if none did. */
     private @Nullable Fault find(FaultKey key, HardwareEvent event, long nowMs) {
-        Fault own = faults.get(key);
+        FaultKey name = leftOpen ? nameBefore(key, event, nowMs) : key;
+        Fault own = faults.get(name);
         if (own != null && !own.open(event, nowMs)) {
             hand(own, nowMs);
-            remove(key);
+            remove(name);
             own = null;
         }
-        Map.Entry<FaultKey, Fault> other = elsewhere(event, key, nowMs);
+        Map.Entry<FaultKey, Fault> other = elsewhere(event, name, nowMs);
         if (other == null) {
             return own;
         }
@@ -135,6 +153,21 @@ public final class FaultMerger {
             remove(other.getKey());
         }
         return own;
+    }
+
+    /** The name of the fault left open by an agent before that is nearest in time to an event; the event's own if it can tell of none of them. */
+    private FaultKey nameBefore(FaultKey key, HardwareEvent event, long nowMs) {
+        FaultKey name = key;
+        long nearestMs = Long.MAX_VALUE;
+        for (int i = 0; i < BEFORE_MAX; i++) {
+            FaultKey kept = new FaultKey.Before(key, i);
+            Fault fault = faults.get(kept);
+            if (fault != null && fault.open(event, nowMs) && fault.awayMs(event) < nearestMs) {
+                name = kept;
+                nearestMs = fault.awayMs(event);
+            }
+        }
+        return name;
     }
 
     /** A fault without an address that other sources told of, and that this event of one more source may be. */
@@ -163,7 +196,7 @@ public final class FaultMerger {
     private void keep(FaultKey key, Fault fault) {
         faults.put(key, fault);
         HardwareEvent first = fault.first;
-        if (key instanceof FaultKey.Place && first.kind().memory() && DETAILED.contains(first.source())) {
+        if (first.address() == HardwareEvent.NO_ADDRESS && first.kind().memory() && DETAILED.contains(first.source())) {
             nowhere.put(key, fault);
             if (nowhere.size() > NOWHERE_MAX) {
                 nowhere.remove(nowhere.keySet().iterator().next());
@@ -178,6 +211,7 @@ public final class FaultMerger {
 
     /** Hands on what has waited long enough; to be called some times a second. */
     public void drain(long nowMs) {
+        leftOpen = false;
         for (Iterator<Map.Entry<FaultKey, Fault>> all = faults.entrySet().iterator(); all.hasNext(); ) {
             Map.Entry<FaultKey, Fault> entry = all.next();
             Fault fault = entry.getValue();
@@ -188,23 +222,28 @@ public final class FaultMerger {
             if (nowMs - fault.lastMs > SAME_MS) {
                 all.remove();
                 nowhere.remove(entry.getKey());
+            } else {
+                leftOpen |= entry.getKey() instanceof FaultKey.Before;
             }
         }
         counted(nowMs);
         told.forget(nowMs);
     }
 
-    /** Hands on everything that waits; more may come, to this merger or to one that takes up what it leaves open. */
+    /**
+     * Hands on every fault that waits; more may come, to this merger or to one that takes up what it leaves open. Counters' readings wait on: what they
+     * count may not have been told yet, and whoever comes next reads them again.
+     */
     public void flush(long nowMs) {
         faults.values().forEach(fault -> hand(fault, nowMs));
-        for (HardwareEvent growth = readings.next(); growth != null; growth = readings.next()) {
-            counted(growth, nowMs);
-        }
     }
 
     /** Hands on everything: no more will come of any fault. */
     public void end(long nowMs) {
         flush(nowMs);
+        for (HardwareEvent growth = readings.next(); growth != null; growth = readings.next()) {
+            counted(growth, nowMs);
+        }
         faults.clear();
         nowhere.clear();
     }
@@ -214,10 +253,16 @@ public final class FaultMerger {
         return told.tallies(nowMs);
     }
 
-    /** Faults of which other sources may tell still; at most {@link #FAULTS_MAX}. */
+    /**
+     * Faults of which other sources may tell still, the one longest ago first; at most {@link #OPEN_MAX}: those that call for action, then the newest
+     * of the others.
+     */
     public List<OpenFault> open(long nowMs) {
         return faults.values().stream()
                 .filter(fault -> nowMs - fault.lastMs <= SAME_MS)
+                .sorted(FIRST_KEPT)
+                .limit(OPEN_MAX)
+                .sorted(Comparator.comparingLong(fault -> fault.lastMs))
                 .map(Fault::kept)
                 .toList();
     }
@@ -226,7 +271,13 @@ public final class FaultMerger {
     public void restore(List<Tally> tallies, List<OpenFault> open, long nowMs) {
         told.restore(tallies, nowMs);
         for (OpenFault kept : open) {
-            keep(FaultKey.of(kept.first()), Fault.restored(kept, nowMs));
+            FaultKey key = FaultKey.of(kept.first());
+            int number = 0;
+            while (number < BEFORE_MAX - 1 && faults.containsKey(new FaultKey.Before(key, number))) {
+                number++;
+            }
+            keep(new FaultKey.Before(key, number), Fault.restored(kept, nowMs));
+            leftOpen = true;
         }
     }
 

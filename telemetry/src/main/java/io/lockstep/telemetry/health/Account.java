@@ -45,6 +45,27 @@ final class Account {
         fast = new SlidingCount(rules.fastWindowMs());
     }
 
+    /**
+     * As an earlier life showed it; {@link #read} says what it rests on, and without that it is guessed.
+     *
+     * @param recentCorrected errors in the window
+     */
+    static Account restored(ComponentHealth kept, long recentCorrected, HealthRules rules) {
+        Account account = new Account(kept.component(), rules);
+        account.state = kept.state();
+        account.sinceMs = kept.sinceMs();
+        account.lastMs = kept.lastMs();
+        account.corrected = kept.corrected();
+        account.uncorrected = kept.uncorrected();
+        account.grave = kept.state().compareTo(HealthState.FAILING) >= 0 ? 1 : 0;
+        account.wear = kept.state() == HealthState.DEGRADING ? 1 : 0;
+        account.noticed = kept.corrected() == 0 && kept.uncorrected() == 0;
+        account.action = kept.action();
+        account.evidence.addAll(kept.evidence());
+        account.slow.add(kept.lastMs(), recentCorrected);
+        return account;
+    }
+
     /** Goes to a worse state for a reason; a better or equal one changes nothing but the evidence. */
     void worsen(HealthState next, long nowMs, String reason) {
         unsay(reason);

@@ -37,7 +37,7 @@ public final class HealthBook {
     private final HealthRules rules;
     private final HealthListener listener;
     private final Bounded<Component, Account> accounts = new Bounded<>(Integer.MAX_VALUE);
-    private final Patterns patterns;
+    private Patterns patterns;
     private final Limits limits;
 
     /** @param listener hears of every change */
@@ -226,12 +226,13 @@ public final class HealthBook {
             return;
         }
         HealthState before = socket.state;
+        boolean many = socket.slow.sum(nowMs) >= rules.socketErrorsMax();
         socket.corrected -= Math.min(count, socket.corrected);
         socket.slow.take(nowMs, count);
         if (socket.corrected == 0) {
             accounts.remove(socket.component);
             socket.restore(nowMs);
-        } else if (socket.slow.sum(nowMs) < rules.socketErrorsMax()) {
+        } else if (many && before == HealthState.DEGRADING && socket.slow.sum(nowMs) < rules.socketErrorsMax()) {
             socket.settle(HealthState.WATCH, nowMs);
         }
         tell(socket, before);
@@ -295,20 +296,30 @@ public final class HealthBook {
         return worst;
     }
 
-    /** Takes up what an earlier life kept. */
-    synchronized void restore(ComponentHealth kept, long recentCorrected, long nowMs) {
-        Account account = account(kept.component(), nowMs);
-        account.state = kept.state();
-        account.sinceMs = kept.sinceMs();
-        account.lastMs = kept.lastMs();
-        account.corrected = kept.corrected();
-        account.uncorrected = kept.uncorrected();
-        account.grave = kept.state().compareTo(HealthState.FAILING) >= 0 ? 1 : 0;
-        account.wear = kept.state() == HealthState.DEGRADING ? 1 : 0;
-        account.noticed = kept.corrected() == 0 && kept.uncorrected() == 0;
-        account.action = kept.action();
-        account.evidence.addAll(kept.evidence());
-        account.slow.add(kept.lastMs(), recentCorrected);
+    /**
+     * Becomes what an earlier life kept, instead of what it is; either all of that or, with an error, nothing. Of more parts than there is room
+     * for, the first ones stay.
+     *
+     * @param recentCorrected of each part in the same order
+     * @param rest what {@link #writeRest} wrote; null if that life did not
+     * @throws IOException if the rest ends too early or is none
+     */
+    synchronized void restore(List<ComponentHealth> parts, List<Long> recentCorrected, @Nullable DataInputStream rest)
+            throws IOException {
+        List<Account> kept = new ArrayList<>();
+        for (int i = 0; i < parts.size(); i++) {
+            kept.add(Account.restored(parts.get(i), recentCorrected.get(i), rules));
+        }
+        Patterns followed = new Patterns(rules);
+        if (rest != null) {
+            for (Account account : kept) {
+                account.read(rest);
+            }
+            followed.read(rest);
+        }
+        accounts.clear();
+        kept.stream().limit(ACCOUNTS_MAX).forEach(account -> accounts.put(account.component, account));
+        patterns = followed;
     }
 
     /** Corrected errors of a part in its window. */
@@ -324,14 +335,6 @@ public final class HealthBook {
             (account == null ? new Account(part.component(), rules) : account).write(out);
         }
         patterns.write(out);
-    }
-
-    /** Takes up what was written. */
-    synchronized void readRest(List<ComponentHealth> parts, DataInputStream in, long nowMs) throws IOException {
-        for (ComponentHealth part : parts) {
-            account(part.component(), nowMs).read(in);
-        }
-        patterns.read(in);
     }
 
     private Account account(Component component, long nowMs) {

@@ -3,6 +3,7 @@ package io.lockstep.telemetry.health;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.OpenFault;
 import io.lockstep.telemetry.event.Tally;
+import java.io.BufferedOutputStream;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -17,6 +18,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32C;
+import java.util.zip.CheckedOutputStream;
 
 /**
  * Keeps a {@link HealthBook}, and what more may be told of what it holds, across restarts of the agent.
@@ -56,11 +58,27 @@ public final class HealthFile {
 
     private HealthFile() {}
 
-    /** Its content. */
-    public static byte[] bytes(HealthBook book, Pending pending, long nowMs) throws IOException {
+    /** What it is to hold, as of one moment. Immutable. */
+    public static final class Content {
+        private final byte[] parts;
+        private final Pending pending;
+        private final byte[] rest;
+
+        private Content(byte[] parts, Pending pending, byte[] rest) {
+            this.parts = parts;
+            this.pending = pending;
+            this.rest = rest;
+        }
+    }
+
+    /**
+     * What it is to hold now. The accounts are put into their form here, because they change; what is pending does not, and what its sources saw
+     * takes long to put into words: {@link #save} does it.
+     */
+    public static Content content(HealthBook book, Pending pending, long nowMs) throws IOException {
         List<ComponentHealth> all = book.all();
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        DataOutputStream out = new DataOutputStream(bytes);
+        ByteArrayOutputStream parts = new ByteArrayOutputStream();
+        DataOutputStream out = new DataOutputStream(parts);
         out.writeInt(MAGIC);
         out.writeInt(VERSION);
         out.writeInt(all.size());
@@ -78,18 +96,23 @@ public final class HealthFile {
                 text(evidence, out);
             }
         }
-        write(pending, out);
-        book.writeRest(all, out);
-        CRC32C crc = new CRC32C();
-        crc.update(bytes.toByteArray());
-        out.writeInt((int) crc.getValue());
-        return bytes.toByteArray();
+        ByteArrayOutputStream rest = new ByteArrayOutputStream();
+        book.writeRest(all, new DataOutputStream(rest));
+        return new Content(parts.toByteArray(), pending, rest.toByteArray());
     }
 
     /** Replaces it. */
-    public static void save(byte[] bytes, Path file) throws IOException {
+    public static void save(Content content, Path file) throws IOException {
         Path next = file.resolveSibling(file.getFileName() + ".new");
-        Files.write(next, bytes);
+        CRC32C crc = new CRC32C();
+        try (CheckedOutputStream checked = new CheckedOutputStream(Files.newOutputStream(next), crc);
+                DataOutputStream out = new DataOutputStream(new BufferedOutputStream(checked))) {
+            out.write(content.parts);
+            write(content.pending, out);
+            out.write(content.rest);
+            out.flush();
+            out.writeInt((int) crc.getValue());
+        }
         Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
     }
 
@@ -155,9 +178,10 @@ public final class HealthFile {
      * Reads it into an empty book; a file that is not there leaves it empty.
      *
      * @return what more may be told of what it holds; {@link Pending#NONE} if the file does not say
-     * @throws IOException if it is damaged or of a newer version: the message says which; the book is left as it was
+     * @throws IOException if it is damaged, of a newer version or not understood: the message says which; the book is left as it was, because accounts
+     *     without what is pending would count all of that again
      */
-    public static Pending load(HealthBook book, Path file, long nowMs) throws IOException {
+    public static Pending load(HealthBook book, Path file) throws IOException {
         byte[] bytes;
         try {
             bytes = Files.readAllBytes(file);
@@ -185,7 +209,16 @@ public final class HealthFile {
             throw new IOException(file + ": CRC 0x" + Integer.toHexString((int) crc.getValue()) + " != stored 0x"
                     + Integer.toHexString(stored) + ": damaged");
         }
+        try {
+            return read(book, in);
+        } catch (IOException | RuntimeException e) {
+            throw new IOException(file + " is not understood: " + e, e);
+        }
+    }
+
+    private static Pending read(HealthBook book, DataInputStream in) throws IOException {
         List<ComponentHealth> parts = new ArrayList<>();
+        List<Long> recent = new ArrayList<>();
         for (int left = in.readInt(); left > 0; left--) {
             Component component = ComponentCodec.read(in);
             HealthState state = HealthState.of(in.readByte());
@@ -193,21 +226,16 @@ public final class HealthFile {
             long lastMs = in.readLong();
             long corrected = in.readLong();
             long uncorrected = in.readLong();
-            long recent = in.readLong();
+            recent.add(in.readLong());
             String action = in.readUTF();
             List<String> evidence = new ArrayList<>();
             for (int lines = in.readByte(); lines > 0; lines--) {
                 evidence.add(in.readUTF());
             }
-            ComponentHealth part =
-                    new ComponentHealth(component, state, sinceMs, lastMs, corrected, uncorrected, evidence, action);
-            book.restore(part, recent, nowMs);
-            parts.add(part);
+            parts.add(new ComponentHealth(component, state, sinceMs, lastMs, corrected, uncorrected, evidence, action));
         }
         Pending pending = pending(in);
-        if (in.available() > CRC_BYTES) {
-            book.readRest(parts, in, nowMs);
-        }
+        book.restore(parts, recent, in.available() > CRC_BYTES ? in : null);
         return pending;
     }
 

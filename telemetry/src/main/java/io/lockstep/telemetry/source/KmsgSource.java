@@ -66,6 +66,15 @@ public final class KmsgSource implements EventSource {
         state = found;
     }
 
+    /** Takes up how far an agent read the log that kept that in a file of its own: the life of the kernel, a space, the record. */
+    public static void takeUp(Path cursor, Counters kept) {
+        String[] words = new Sysfs(cursor).read("").split(" ", 2);
+        long record = words.length == 2 && words[0].equals(kept.boot()) ? Sysfs.parse(words[1], -1) : -1;
+        if (record >= 0 && !kept.boot().isEmpty()) {
+            kept.pass(new Raw.Logged(NAME, record, ""));
+        }
+    }
+
     @Override
     public String name() {
         return NAME;

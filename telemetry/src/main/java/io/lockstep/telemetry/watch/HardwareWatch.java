@@ -105,7 +105,7 @@ public final class HardwareWatch implements AutoCloseable {
     public static HardwareWatch start(WatchSetup setup) {
         HardwareWatch watch = new HardwareWatch(setup);
         try {
-            watch.resume(HealthFile.load(watch.book, setup.healthFile(), System.currentTimeMillis()));
+            watch.resume(HealthFile.load(watch.book, setup.healthFile()));
         } catch (IOException e) {
             LOG.warn("the hardware's earlier health is lost: {}", e.toString());
         }
@@ -281,8 +281,7 @@ public final class HardwareWatch implements AutoCloseable {
             poll.set(i, descriptors[i], Poll.IN);
         }
         try {
-            sources.edac().look();
-            rehearse();
+            prepare();
             catchUp(poll);
             while (closed.getCount() > 0) {
                 mark(waking, DRAIN_NS);
@@ -294,6 +293,16 @@ public final class HardwareWatch implements AutoCloseable {
             LOG.error("hardware events cannot be waited for: {}", e.toString());
         } finally {
             caughtUp.countDown();
+        }
+    }
+
+    /** What fails here makes the first event slower, or names its part less well; the host is watched all the same. */
+    private void prepare() {
+        try {
+            sources.edac().look();
+            rehearse();
+        } catch (RuntimeException e) {
+            failed("the watch is not prepared for its first event", e);
         }
     }
 
@@ -351,7 +360,7 @@ public final class HardwareWatch implements AutoCloseable {
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
                 List.of(errors, warnings, changes).forEach(lines -> lines.drain(monotonicMs()));
-                if ((dirty || moved()) && nowMs - savedMs >= SAVE_MS) {
+                if (nowMs - savedMs >= SAVE_MS && (dirty || moved())) {
                     save(nowMs);
                 }
                 await(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(POLL_MS));
@@ -396,10 +405,14 @@ public final class HardwareWatch implements AutoCloseable {
             }
         } catch (RuntimeException e) {
             // A fault of ours in one event must not end the watch over all others.
-            StringWriter stack = new StringWriter();
-            e.printStackTrace(new PrintWriter(stack));
-            errors.add(List.of(e.getStackTrace()), "a hardware event was not understood: " + stack, monotonicMs());
+            failed("a hardware event was not understood", e);
         }
+    }
+
+    private void failed(String what, RuntimeException e) {
+        StringWriter stack = new StringWriter();
+        e.printStackTrace(new PrintWriter(stack));
+        errors.add(List.of(e.getStackTrace()), what + ": " + stack, monotonicMs());
     }
 
     private void offer(HardwareEvent event, long nowMs) {
@@ -427,12 +440,12 @@ public final class HardwareWatch implements AutoCloseable {
         dirty = false;
         savedMs = nowMs;
         try {
-            byte[] bytes;
+            HealthFile.Content content;
             synchronized (merger) {
                 saved = pending();
-                bytes = HealthFile.bytes(book, saved, nowMs);
+                content = HealthFile.content(book, saved, nowMs);
             }
-            HealthFile.save(bytes, healthFile);
+            HealthFile.save(content, healthFile);
         } catch (IOException e) {
             warnings.add("keep", "the hardware's health cannot be kept: " + e, monotonicMs());
         }
@@ -451,7 +464,7 @@ public final class HardwareWatch implements AutoCloseable {
             }
         }
         synchronized (merger) {
-            // What is open stays so: the next agent may read what more is told of it.
+            // What is open stays so: the next agent may read what more is told of it, and reads the counters once more.
             merger.flush(monotonicMs());
             fed.end(monotonicMs());
         }

@@ -65,6 +65,7 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
         Sysfs procfs = new Sysfs(Path.of("/proc"));
         String boot = procfs.read("sys/kernel/random/boot_id");
         Counters counters = new Counters(boot);
+        KmsgSource.takeUp(state.resolve("kmsg"), counters);
         EdacSource edac = new EdacSource(sysfs, counters);
         return new HostSources(
                 List.of(

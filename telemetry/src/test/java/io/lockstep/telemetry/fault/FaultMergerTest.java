@@ -8,6 +8,7 @@ import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.OpenFault;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.event.Tally;
@@ -17,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class FaultMergerTest {
@@ -255,6 +257,36 @@ class FaultMergerTest {
     }
 
     @Test
+    void shouldLeaveACountersGrowthToTheNextAgentWhenTheErrorIsStillToBeTold() {
+        List<Raw.Counter> settled = new ArrayList<>();
+        FaultMerger ending = new FaultMerger(part -> part, new FaultSink() {
+            @Override
+            public void fault(HardwareEvent event, boolean refined, @Nullable Earlier earlier) {
+                events.add(event);
+            }
+
+            @Override
+            public void settled(Raw.Counter counter) {
+                settled.add(counter);
+            }
+        });
+        Raw.Counter reading = new Raw.Counter("mc0/dimm0", 7, false, "");
+        ending.offer(corrected("edac-counters", MODULE, -1, 1).seenAs(reading), 0);
+        ending.flush(100);
+        assertThat(events).isEmpty();
+        assertThat(settled).isEmpty();
+        FaultMerger next = new FaultMerger(part -> part, (event, refined, earlier) -> events.add(event));
+        next.restore(ending.tallies(100), ending.open(100), 0);
+        next.offer(corrected("mce", CHANNEL, 0x5000, 1), 10);
+        next.offer(corrected("edac-counters", MODULE, -1, 1).seenAs(reading), 20);
+        next.drain(20 + FaultMerger.HOLD_MS);
+        assertThat(events.stream().filter(event -> event.source().equals("mce")))
+                .hasSize(1);
+        assertThat(events.stream().filter(event -> event.source().equals("edac-counters")))
+                .isEmpty();
+    }
+
+    @Test
     void shouldKnowInItsNextLifeWhichCounterHasShownWhat() {
         merger.offer(event("mce", EventKind.MEMORY_ERROR, Severity.ACTION_OPTIONAL, CHANNEL, 0x7000000, 1), 0);
         merger.offer(lost("edac-counters", EventKind.MEMORY_ERROR, MODULE), 100);
@@ -348,6 +380,22 @@ class FaultMergerTest {
         }
         merger.end(5000);
         assertThat(events.stream().mapToLong(HardwareEvent::count).sum()).isEqualTo(sent);
+    }
+
+    @Test
+    void shouldLeaveOpenTheNewestFaultsOfAStormAndFirstThoseThatCallForAction() {
+        merger.offer(event("mce", EventKind.MEMORY_ERROR, Severity.NO_ACTION, CHANNEL, 0x7000, 1), 0);
+        int pages = 3 * FaultMerger.OPEN_MAX;
+        for (int i = 0; i < pages; i++) {
+            merger.offer(corrected("mce", CHANNEL, 0x1000000 + ((long) i << 12), 1), i);
+        }
+        List<OpenFault> open = merger.open(pages);
+        assertThat(open).hasSize(FaultMerger.OPEN_MAX);
+        assertThat(open).filteredOn(fault -> fault.best().immediate()).hasSize(1);
+        assertThat(open)
+                .extracting(fault -> fault.first().address())
+                .contains(0x1000000 + ((long) (pages - 1) << 12))
+                .doesNotContain(0x1000000L);
     }
 
     @Test

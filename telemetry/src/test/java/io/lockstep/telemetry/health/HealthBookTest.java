@@ -18,9 +18,11 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -207,18 +209,45 @@ class HealthBookTest {
     }
 
     @Test
+    void shouldLeaveAProcessorsMemoryAsItIsWhenAnErrorThatDidNotDegradeItHappenedToAnothers() {
+        Component.Memory near = Component.Memory.ANYWHERE.at(0, 0, -1, -1);
+        HardwareEvent vague = event(EventKind.MEMORY_ERROR, Severity.CORRECTED, near, 0x5000, 1);
+        corrected(near, 0x9000, 2, START);
+        book.record(vague, false, null, START);
+        book.record(vague.on(A2.at(1, 0, 1, 0)), true, Earlier.of(vague), START + 1);
+        assertThat(book.all())
+                .filteredOn(part -> part.component() instanceof Component.Host)
+                .extracting(ComponentHealth::component, ComponentHealth::state, ComponentHealth::corrected)
+                .containsExactly(
+                        tuple(new Component.Host("memory of CPU0"), HealthState.HEALTHY, 2L),
+                        tuple(new Component.Host("memory of CPU1"), HealthState.HEALTHY, 1L));
+        assertThat(changes).noneMatch(change -> change.startsWith("memory of CPU0 healthy"));
+    }
+
+    @Test
+    void shouldEaseAProcessorsMemoryWhenTheErrorThatDegradedItHappenedToAnothers() {
+        Component.Memory near = Component.Memory.ANYWHERE.at(0, 0, -1, -1);
+        HardwareEvent vague = event(EventKind.MEMORY_ERROR, Severity.CORRECTED, near, 0x5000, 1);
+        corrected(near, 0x9000, 99, START);
+        book.record(vague, false, null, START);
+        assertThat(changes).contains("memory of CPU0 healthy -> degrading");
+        book.record(vague.on(A2.at(1, 0, 1, 0)), true, Earlier.of(vague), START + 1);
+        assertThat(changes).contains("memory of CPU0 degrading -> watch");
+    }
+
+    @Test
     void shouldKeepAMoveOverARestartAndAPartFailingThatWasSoBefore(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
         Component.Memory anywhere = Component.Memory.ANYWHERE;
         book.record(lost(anywhere, 0x5000), false, null, START);
-        HealthFile.save(HealthFile.bytes(book, Pending.NONE, START), file);
+        HealthFile.save(HealthFile.content(book, Pending.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        HealthFile.load(next, file, START);
+        HealthFile.load(next, file);
         next.record(lost(anywhere, 0x6000), false, null, START);
         next.record(lost(A2, 0x6000), true, Earlier.of(lost(anywhere, 0x6000)), START + 1);
-        HealthFile.save(HealthFile.bytes(next, Pending.NONE, START + 1), file);
+        HealthFile.save(HealthFile.content(next, Pending.NONE, START + 1), file);
         HealthBook last = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        HealthFile.load(last, file, START + 2);
+        HealthFile.load(last, file);
         assertThat(last.all())
                 .extracting(ComponentHealth::component, ComponentHealth::state, ComponentHealth::uncorrected)
                 .containsExactlyInAnyOrder(
@@ -237,7 +266,7 @@ class HealthBookTest {
     @Test
     void shouldOutliveARestart(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
-        HealthFile.load(book, file, START);
+        HealthFile.load(book, file);
         corrected(A2, -1, 9, START);
         List<Component> others = List.of(
                 new Component.Cpu(0, 1, 2),
@@ -248,9 +277,9 @@ class HealthBookTest {
                 new Component.Host("power supplies"),
                 new Component.Guest("web1"));
         others.forEach(o -> book.record(event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, null, START));
-        HealthFile.save(HealthFile.bytes(book, Pending.NONE, START), file);
+        HealthFile.save(HealthFile.content(book, Pending.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        HealthFile.load(next, file, START + 1000);
+        HealthFile.load(next, file);
         assertThat(next.all()).isEqualTo(book.all());
         next.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 1), false, null, START + HOUR);
         assertThat(next.all()).extracting(ComponentHealth::state).contains(HealthState.DEGRADING);
@@ -268,10 +297,26 @@ class HealthBookTest {
                         new OpenFault(lost, lost.on(A2), Map.of("mce", 2L), 2, Earlier.of(lost), A2, true, START),
                         new OpenFault(lost, lost, Map.of("mce", 1L, "edac", 2L), 0, null, null, false, START)));
         corrected(A2, -1, 1, START);
-        HealthFile.save(HealthFile.bytes(book, counters, START), file);
+        HealthFile.save(HealthFile.content(book, counters, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        assertThat(HealthFile.load(next, file, START)).isEqualTo(counters);
+        assertThat(HealthFile.load(next, file)).isEqualTo(counters);
         assertThat(next.all()).isEqualTo(book.all());
+    }
+
+    /** In a storm it takes long, and whoever asks for the content holds up all events. */
+    @Test
+    void shouldPutIntoWordsWhatIsOpenWhenItIsSavedAndNotBefore(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("health");
+        AtomicInteger worded = new AtomicInteger();
+        HardwareEvent lost = lost(A2, 0x5000).seenAs(() -> "worded " + worded.incrementAndGet());
+        OpenFault fault = new OpenFault(lost, lost, Map.of("mce", 1L), 1, null, null, false, START);
+        Pending pending = new Pending("one", Map.of(), List.of(), List.of(fault));
+        HealthFile.Content content = HealthFile.content(book, pending, START);
+        assertThat(worded).hasValue(0);
+        HealthFile.save(content, file);
+        assertThat(HealthFile.load(book, file).open())
+                .extracting(kept -> kept.best().raw().words())
+                .containsExactly("worded 2");
     }
 
     /**
@@ -283,13 +328,14 @@ class HealthBookTest {
     void shouldReadAFileOfAnOlderAgent(int less, @TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
         corrected(A2, -1, 1, START);
-        byte[] bytes = HealthFile.bytes(book, Pending.NONE, START);
+        HealthFile.save(HealthFile.content(book, Pending.NONE, START), file);
+        byte[] bytes = Files.readAllBytes(file);
         ByteBuffer older = ByteBuffer.allocate(bytes.length - less).put(bytes, 0, bytes.length - less - 4);
         CRC32C crc = new CRC32C();
         crc.update(older.array(), 0, older.position());
         Files.write(file, older.putInt((int) crc.getValue()).array());
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        assertThat(HealthFile.load(next, file, START)).isEqualTo(Pending.NONE);
+        assertThat(HealthFile.load(next, file)).isEqualTo(Pending.NONE);
         assertThat(next.all()).isEqualTo(book.all());
     }
 
@@ -308,24 +354,59 @@ class HealthBookTest {
     void shouldRefuseAFileThatIsDamagedOrNotItsOwn(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
         corrected(A2, -1, 1, START);
-        HealthFile.save(HealthFile.bytes(book, Pending.NONE, START), file);
+        HealthFile.save(HealthFile.content(book, Pending.NONE, START), file);
         byte[] bytes = Files.readAllBytes(file);
         bytes[40] ^= 1;
         Files.write(file, bytes);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        assertThatThrownBy(() -> HealthFile.load(next, file, START))
+        assertThatThrownBy(() -> HealthFile.load(next, file))
                 .hasMessageMatching(".*health: CRC 0x.* != stored 0x.*: damaged");
         bytes[7] = 2;
         Files.write(file, bytes);
-        assertThatThrownBy(() -> HealthFile.load(next, file, START))
+        assertThatThrownBy(() -> HealthFile.load(next, file))
                 .hasMessage(file + ": version 2 != 1: written by another lockstep");
         bytes[0] = 0;
         Files.write(file, bytes);
-        assertThatThrownBy(() -> HealthFile.load(next, file, START))
-                .hasMessage(file + ": magic 0x534842 != 0x4c534842");
+        assertThatThrownBy(() -> HealthFile.load(next, file)).hasMessage(file + ": magic 0x534842 != 0x4c534842");
         Files.write(file, new byte[3]);
-        assertThatThrownBy(() -> HealthFile.load(next, file, START)).hasMessage(file + " has 3 bytes < 16");
+        assertThatThrownBy(() -> HealthFile.load(next, file)).hasMessage(file + " has 3 bytes < 16");
         assertThat(next.all()).isEmpty();
+    }
+
+    /** What follows the accounts says how far the logs were read: without it, all in them would be counted once more. */
+    @Test
+    void shouldTakeUpNothingWhenTheEndOfAFileIsNotUnderstood(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("health");
+        HardwareEvent lost = lost(A2, 0x5000);
+        OpenFault fault = new OpenFault(lost, lost, Map.of("mce", 1L), 1, Earlier.of(lost), A2, false, START);
+        corrected(A2.place(0, 3, 0x1a2, 0x10), 0x5000, 1, START);
+        HealthFile.save(HealthFile.content(book, new Pending("one", Map.of(), List.of(), List.of(fault)), START), file);
+        byte[] whole = Files.readAllBytes(file);
+        HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+        Files.write(file, signed(Arrays.copyOf(whole, whole.length - 7)));
+        assertThatThrownBy(() -> HealthFile.load(next, file))
+                .isInstanceOf(IOException.class)
+                .hasMessage(file + " is not understood: java.io.EOFException");
+        assertThat(next.all()).isEmpty();
+        byte[] one = ByteBuffer.allocate(16).putLong(0x5000).putLong(1).array();
+        int at = 0;
+        while (!Arrays.equals(whole, at, at + one.length, one, 0, one.length)) {
+            at++;
+        }
+        whole[at + one.length - 1] = 0;
+        Files.write(file, signed(whole));
+        assertThatThrownBy(() -> HealthFile.load(next, file))
+                .isInstanceOf(IOException.class)
+                .hasMessage(file + " is not understood: java.lang.IllegalArgumentException: count 0 < 1");
+        assertThat(next.all()).isEmpty();
+    }
+
+    private static byte[] signed(byte[] bytes) {
+        CRC32C crc = new CRC32C();
+        crc.update(bytes, 0, bytes.length - 4);
+        return ByteBuffer.wrap(bytes)
+                .putInt(bytes.length - 4, (int) crc.getValue())
+                .array();
     }
 
     /** Two million corrected errors of a minute all over memory, and a hundred uncorrected ones among them. */

@@ -54,9 +54,9 @@ class PatternsTest {
 
     private HealthBook nextLife(Path directory) throws IOException {
         Path file = directory.resolve("health");
-        HealthFile.save(HealthFile.bytes(book, Pending.NONE, START), file);
+        HealthFile.save(HealthFile.content(book, Pending.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        HealthFile.load(next, file, START);
+        HealthFile.load(next, file);
         return next;
     }
 

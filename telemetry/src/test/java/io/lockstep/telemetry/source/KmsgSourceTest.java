@@ -73,6 +73,24 @@ class KmsgSourceTest {
         }
     }
 
+    @Test
+    void shouldTakeUpWhereAnAgentEndedThatKeptItsPlaceInAFileOfItsOwn() throws IOException {
+        Path cursor = Files.writeString(directory.resolve("cursor"), "boot-1 41\n");
+        Path kmsg = record(41, "{1}[Hardware Error]:  Error 0, type: corrected");
+        Counters same = new Counters("boot-1");
+        KmsgSource.takeUp(cursor, same);
+        assertThat(read(kmsg, same)).isZero();
+        assertThat(read(record(42, "{2}[Hardware Error]:  Error 0, type: fatal"), same))
+                .isEqualTo(1);
+        Counters other = new Counters("boot-2");
+        KmsgSource.takeUp(cursor, other);
+        KmsgSource.takeUp(directory.resolve("none"), other);
+        assertThat(other.settled()).isEmpty();
+        Counters unknown = new Counters("");
+        KmsgSource.takeUp(Files.writeString(cursor, " 41\n"), unknown);
+        assertThat(unknown.settled()).isEmpty();
+    }
+
     /** Killed between them, the next agent must read the second record from its beginning, and not the first one. */
     @Test
     void shouldNotPassARecordWhoseLinesAreNotAllThereWhenItHandsOnAnother() {

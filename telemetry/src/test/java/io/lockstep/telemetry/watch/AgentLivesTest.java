@@ -23,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** One fault of which several sources tell, and an agent that is killed at every instant between their reports: it is counted once. */
 class AgentLivesTest {
@@ -46,7 +47,7 @@ class AgentLivesTest {
             this.nowMs = nowMs;
             merger = new FaultMerger(
                     part -> part, (event, refined, earlier) -> book.record(event, refined, earlier, EVENT_MS));
-            Pending pending = HealthFile.load(book, directory.resolve("health"), EVENT_MS);
+            Pending pending = HealthFile.load(book, directory.resolve("health"));
             merger.restore(pending.told(), pending.open(), nowMs);
         }
 
@@ -62,7 +63,7 @@ class AgentLivesTest {
 
         void save() throws IOException {
             Pending pending = new Pending("boot", Map.of(), merger.tallies(nowMs), merger.open(nowMs));
-            HealthFile.save(HealthFile.bytes(book, pending, EVENT_MS), directory.resolve("health"));
+            HealthFile.save(HealthFile.content(book, pending, EVENT_MS), directory.resolve("health"));
         }
     }
 
@@ -187,5 +188,31 @@ class AgentLivesTest {
         second.take(event("ghes", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, A2, 0x5000, 1)
                 .at(EVENT_MS + FaultMerger.SAME_MS + 1));
         assertThat(parts(second.book)).extracting(ComponentHealth::uncorrected).containsExactly(1L, 1L);
+    }
+
+    /** Two errors of one page, one before and one after the agent was killed; the firmware's log tells of both once more. */
+    @ParameterizedTest
+    @ValueSource(longs = {0x5000, HardwareEvent.NO_ADDRESS})
+    void shouldCountTwoErrorsWhenOneWasBeforeTheKillAndBothAreToldAgain(long address) throws IOException {
+        HardwareEvent early = event("mce", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, A2, address, 1);
+        HardwareEvent late = early.at(EVENT_MS + FaultMerger.SAME_MS + 1);
+        Life first = new Life(0);
+        first.take(early);
+        first.save();
+        Life second = new Life(0);
+        second.take(late);
+        second.save();
+        // Its first fault and the one before must both be known to a third agent, too.
+        Life third = new Life(0);
+        for (HardwareEvent event : List.of(early, late)) {
+            HardwareEvent again = event("ghes", EventKind.MEMORY_ERROR, Severity.RECOVERABLE, A2, address, 1)
+                    .at(event.wallMs());
+            second.take(again);
+            third.take(again);
+        }
+        for (Life life : List.of(second, third)) {
+            assertThat(parts(life.book)).singleElement().satisfies(health -> assertThat(health.uncorrected())
+                    .isEqualTo(2));
+        }
     }
 }

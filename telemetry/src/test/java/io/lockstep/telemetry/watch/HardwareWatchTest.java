@@ -18,13 +18,16 @@ import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.PoisonedMemorySource;
 import io.lockstep.telemetry.source.SourceState;
+import io.lockstep.telemetry.source.Sysfs;
 import io.lockstep.telemetry.source.Tree;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -39,6 +42,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 class HardwareWatchTest {
     private static final String MC = "devices/system/edac/mc/mc0/dimm0/";
+    private static final String NODE = "devices/system/node/node0/memory_failure/total";
     private static final Component.Memory A2 = Component.Memory.ANYWHERE.labelled("A2");
 
     /** A source that tells what a test puts into it. */
@@ -79,6 +83,7 @@ class HardwareWatchTest {
     Path directory;
 
     private final Scripted source = new Scripted();
+    private final AtomicBoolean asked = new AtomicBoolean();
     private final Queue<ComponentHealth> changes = new ConcurrentLinkedQueue<>();
 
     private HardwareWatch start() {
@@ -87,7 +92,10 @@ class HardwareWatchTest {
 
     /** In a life of the kernel whose counters of the module stand so. */
     private HardwareWatch start(String boot, int corrected, int uncorrected) {
-        Counters counters = new Counters(boot);
+        return start(new Counters(boot), corrected, uncorrected);
+    }
+
+    private HardwareWatch start(Counters counters, int corrected, int uncorrected) {
         Tree tree = new Tree(directory)
                 .file(MC + "dimm_label", "A2")
                 .file(MC + "dimm_location", "channel 1 slot 0")
@@ -95,12 +103,24 @@ class HardwareWatchTest {
                 .file(MC + "dimm_ce_count", Integer.toString(corrected))
                 .file(MC + "dimm_ue_count", Integer.toString(uncorrected));
         EdacSource edac = new EdacSource(tree.sysfs(), counters);
+        return start(edac, edac, counters);
+    }
+
+    private HardwareWatch start(EventSource polled, EdacSource edac, Counters counters) {
+        asked.set(false);
         return HardwareWatch.start(new WatchSetup(
-                new HostSources(List.of(source), List.of(edac), edac, counters),
-                HealthRules.DEFAULT,
-                directory.resolve("health"),
-                Optional::empty,
-                (health, before) -> changes.add(health)));
+                        new HostSources(List.of(source), List.of(polled), edac, counters),
+                        HealthRules.DEFAULT,
+                        directory.resolve("health"),
+                        Optional::empty,
+                        (health, before) -> changes.add(health))
+                .told(WatchRounds.IGNORED, (nowNs, untilNs) -> asked.compareAndSet(false, untilNs > nowNs)));
+    }
+
+    /** Until the counters were read, and handed on as far as that. */
+    private void awaitSettled(Counters counters, Map<String, Long> values) {
+        await().atMost(Duration.ofSeconds(30))
+                .until(() -> asked.get() && counters.settled().entrySet().containsAll(values.entrySet()));
     }
 
     @Test
@@ -177,9 +197,11 @@ class HardwareWatchTest {
 
     /** One life of an agent, long enough to read the counters; what it told. */
     private List<String> live(String boot, int corrected, int uncorrected) {
-        HardwareWatch watch = start(boot, corrected, uncorrected);
+        Counters counters = new Counters(boot);
+        HardwareWatch watch = start(counters, corrected, uncorrected);
         try (watch) {
-            await().atMost(Duration.ofSeconds(30)).until(() -> watch.modules().size() == 1);
+            awaitSettled(
+                    counters, Map.of(MC + "dimm_ce_count", (long) corrected, MC + "dimm_ue_count", (long) uncorrected));
         }
         return watch.events(0, 10).stream().map(seen -> seen.event().line()).toList();
     }
@@ -202,17 +224,12 @@ class HardwareWatchTest {
         Counters counters = new Counters("one");
         Tree tree = new Tree(directory)
                 .file("meminfo", "HardwareCorrupted: " + 4 * pages + " kB")
-                .file("devices/system/node/node0/memory_failure/total", Integer.toString(pages));
+                .file(NODE, Integer.toString(pages));
         EdacSource edac = new EdacSource(new Tree(directory.resolve("none")).sysfs(), counters);
         PoisonedMemorySource poisoned = new PoisonedMemorySource(tree.sysfs(), tree.sysfs(), counters);
-        HardwareWatch watch = HardwareWatch.start(new WatchSetup(
-                new HostSources(List.of(source), List.of(poisoned), edac, counters),
-                HealthRules.DEFAULT,
-                directory.resolve("health"),
-                Optional::empty,
-                (health, before) -> changes.add(health)));
+        HardwareWatch watch = start(poisoned, edac, counters);
         try (watch) {
-            await().atMost(Duration.ofSeconds(30)).until(() -> poisoned.state().status() == SourceState.Status.PRESENT);
+            awaitSettled(counters, Map.of(NODE, (long) pages));
         }
         return watch.events(0, 10).stream().map(seen -> seen.event().line()).toList();
     }
@@ -270,7 +287,7 @@ class HardwareWatchTest {
             });
             assertThat(watch.events(0, 10)).extracting(SeenEvent::refined).containsExactly(false, true);
         }
-        HealthFile.load(kept, file, System.currentTimeMillis());
+        HealthFile.load(kept, file);
         assertThat(kept.all()).hasSize(1);
         assertThat(changes)
                 .extracting(ComponentHealth::state)
@@ -393,7 +410,7 @@ class HardwareWatchTest {
 
     private static int kept(Path file) throws IOException {
         HealthBook book = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-        HealthFile.load(book, file, System.currentTimeMillis());
+        HealthFile.load(book, file);
         return book.all().size();
     }
 
@@ -401,6 +418,24 @@ class HardwareWatchTest {
     void shouldWatchOnWhenOneEventIsNotUnderstood() {
         try (HardwareWatch watch = start()) {
             source.events.add(event(EventKind.MEMORY_ERROR, 666));
+            source.events.add(event(EventKind.POISON, 1));
+            await().atMost(Duration.ofSeconds(30)).until(() -> watch.state() == HealthState.FAILING);
+        }
+    }
+
+    @Test
+    void shouldWatchOnWhenTheLayoutOfMemoryIsNotUnderstood() {
+        new Tree(directory).file(MC + "dimm_label", "A2");
+        Path broken = (Path) Proxy.newProxyInstance(
+                getClass().getClassLoader(), new Class<?>[] {Path.class}, (proxy, method, arguments) -> {
+                    if (arguments[0].toString().endsWith("/size")) {
+                        throw new IllegalStateException("broken on purpose");
+                    }
+                    return directory.resolve(arguments[0].toString());
+                });
+        Counters counters = new Counters("one");
+        EdacSource edac = new EdacSource(new Sysfs(broken), counters);
+        try (HardwareWatch watch = start(edac, edac, counters)) {
             source.events.add(event(EventKind.POISON, 1));
             await().atMost(Duration.ofSeconds(30)).until(() -> watch.state() == HealthState.FAILING);
         }
