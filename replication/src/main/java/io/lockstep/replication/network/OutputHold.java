@@ -100,8 +100,7 @@ public final class OutputHold implements AutoCloseable {
             TapOutput next = wanted;
             TapOutput last = used;
             if (next != last
-                    && (next == null
-                            || (log.sent() >= owed && filter.injected().unreceivedBytes() == 0))) {
+                    && (next == null || (log.sent() >= owed && filter.injected().unreceivedBytes() == 0))) {
                 used = next;
                 if (last != null) {
                     last.close();
