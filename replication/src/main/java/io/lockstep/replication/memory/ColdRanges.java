@@ -7,8 +7,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * From what a scan lists of one region, the ranges to arm so that hot pages stay unarmed. Capture thread only; allocates nothing.
  *
- * <p>Invariant: every listed page that is not hot lies in a range. A range may hold pages that were not listed, and, when there are too many
- * ranges, hot ones: whoever arms a range hands on all that this lists.
+ * <p>Invariants: every listed page that is not hot lies in a range. A range may hold pages that were not listed, and, when there are too many
+ * ranges, or in a huge page, hot ones: whoever arms a range hands on all that this lists. Ranges begin and end at pages of the region's backing: the
+ * kernel does not arm a huge page in part, {@code pagemap_scan_hugetlb_entry} in fs/proc/task_mmu.c.
  */
 final class ColdRanges implements DirtyRanges {
     /** Each costs a system call and a flush of the TLBs: together about as much as arming a region of 256 MiB that is written all over. */
@@ -19,6 +20,7 @@ final class ColdRanges implements DirtyRanges {
     private int count;
     private @Nullable HotPages hot;
     private int firstFlat;
+    private int unit;
     private long firstAddress;
     private @Nullable DirtyRanges hotInto;
 
@@ -30,6 +32,7 @@ final class ColdRanges implements DirtyRanges {
     void begin(HotPages hot, MemoryRegion region, DirtyRanges hotInto) {
         this.hot = hot;
         this.firstFlat = hot.index().flat(region.block().index(), 0);
+        this.unit = region.block().pageBytes() / RamBlock.PAGE_BYTES;
         this.firstAddress = region.hostAddress();
         this.hotInto = hotInto;
         this.count = 0;
@@ -71,9 +74,13 @@ final class ColdRanges implements DirtyRanges {
     }
 
     /** Ranges need not come in order: several threads find them. */
-    private void addCold(HotPages pages, int first, int last) {
+    private void addCold(HotPages pages, int listedFirst, int listedEnd) {
+        int first = firstFlat + (listedFirst - firstFlat) / unit * unit;
+        int last = firstFlat + (listedEnd - firstFlat + unit - 1) / unit * unit;
         int top = count - 1;
-        if (count > 0 && first >= end[top] && !pages.any(end[top], first)) {
+        if (count > 0 && first >= from[top] && first <= end[top]) {
+            end[top] = Math.max(end[top], last);
+        } else if (count > 0 && first > end[top] && !pages.any(end[top], first)) {
             end[top] = last;
         } else if (count == RANGES_MAX) {
             from[top] = Math.min(from[top], first);

@@ -1,5 +1,6 @@
 package io.lockstep.replication.memory;
 
+import io.lockstep.linux.Errno;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.PagemapScan;
 import io.lockstep.replication.DutyCycle;
@@ -57,9 +58,10 @@ final class ScanTeam implements AutoCloseable {
      * @param pid of the process to scan
      * @param vector is cut into a part for each thread
      * @param threads at least 1; the caller's is one of them
+     * @param pageBytes size of the largest page of the memory's backing: a piece holds whole ones
      */
-    ScanTeam(long pid, ScanVector vector, int threads) throws LinuxException {
-        this(pid, vector, threads, PIECE_BYTES, SystemNanoClock.INSTANCE);
+    ScanTeam(long pid, ScanVector vector, int threads, int pageBytes) throws LinuxException {
+        this(pid, vector, threads, Math.max(PIECE_BYTES, pageBytes), SystemNanoClock.INSTANCE);
     }
 
     /**
@@ -291,6 +293,12 @@ final class ScanTeam implements AutoCloseable {
                 // SAFETY: as above.
                 found = scan.written(at, to, protect, part.address(), part.entryCount());
                 move(into);
+                if (scan.walkEnd() <= at) {
+                    throw new LinuxException(
+                            "PAGEMAP_SCAN 0x" + Long.toHexString(at) + "..0x" + Long.toHexString(to)
+                                    + " ends where it began",
+                            Errno.EINVAL);
+                }
             }
         }
     }

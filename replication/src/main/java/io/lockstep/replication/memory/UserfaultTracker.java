@@ -9,6 +9,7 @@ import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.linux.RemoteSyscall;
 import io.lockstep.linux.Userfaultfd;
 import io.lockstep.replication.DutyCycle;
+import io.lockstep.replication.RamBlock;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -133,7 +134,12 @@ public final class UserfaultTracker implements DirtyTracker {
             long bytes = regions.stream()
                     .mapToLong(region -> region.block().lengthBytes())
                     .sum();
-            ScanTeam team = new ScanTeam(process.pid(), vector, bytes < ScanTeam.MEMORY_BYTES_MIN ? 1 : threads);
+            int pageBytes = regions.stream()
+                    .mapToInt(region -> region.block().pageBytes())
+                    .max()
+                    .orElse(RamBlock.PAGE_BYTES);
+            ScanTeam team =
+                    new ScanTeam(process.pid(), vector, bytes < ScanTeam.MEMORY_BYTES_MIN ? 1 : threads, pageBytes);
             done = true;
             return new UserfaultTracker(process, regions, remoteFd, userfaultfd, team);
         } finally {
