@@ -49,7 +49,7 @@ final class ScaleSection implements Section {
                 lab.protectWarm(vm, context.pick(20, 40));
                 double cpuBefore = cpuSeconds(lab);
                 long epochBefore = lab.primary().protection(vm).ackedEpoch();
-                ProtectionStatus status = lab.awaitEpochs(vm, context.pick(40, 400));
+                ProtectionStatus status = lab.awaitEpochs(vm, context.pick(25, 400));
                 double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (status.ackedEpoch() - epochBefore);
                 guest.awaitTicks(1);
                 double pauseMs = status.pauseMs().p50();
@@ -153,7 +153,7 @@ final class ScaleSection implements Section {
                 lab.awaitEpochs("many-0", context.pick(5, 100));
                 long epochsBefore = epochs(lab, count);
                 double cpuBefore = cpuSeconds(lab);
-                lab.awaitEpochs("many-0", context.pick(20, 400));
+                lab.awaitEpochs("many-0", context.pick(12, 400));
                 double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (epochs(lab, count) - epochsBefore);
                 one = count == 1 ? cpuMs : one;
                 Figure figure = Figure.of(
