@@ -8,7 +8,6 @@ import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongConsumer;
@@ -57,72 +56,13 @@ public final class OutputHold implements AutoCloseable {
     private final EventCounter request;
     private final LongConsumer releasedNs;
     private final DutyCycle rounds = DutyCycle.idle();
-    private volatile List<Line> lines = List.of();
+    private volatile List<HeldLine> lines = List.of();
     private @Nullable EventCounter wake;
     private @Nullable Thread thread;
     private volatile ReleaseGate gate = new ReleaseGate(0);
     private volatile boolean ending;
     private volatile long ackedNs;
     private volatile @Nullable LockstepException failure;
-
-    /** One netdev: its filters and its log. */
-    private static final class Line {
-        final NetDevice device;
-        final NetFilter filter;
-        final OutputLog log;
-        /** The way past QEMU, if it is to be gone; the capture thread's word. */
-        volatile @Nullable TapOutput wanted;
-        /** The hold's thread takes frames and has not counted them yet. */
-        volatile boolean receiving;
-        /** The way that is gone; the hold's thread's. */
-        volatile @Nullable TapOutput used;
-        /** A way that is not wanted any more; for the hold's thread to close. */
-        volatile @Nullable TapOutput discarded;
-        /** Position up to which QEMU was sent frames, or is still to be sent the rest of one; the hold's thread's. */
-        long owed;
-
-        Line(NetDevice device, NetFilter filter, OutputLog log) {
-            this.device = device;
-            this.filter = filter;
-            this.log = log;
-        }
-
-        /** Whether frames go where they are wanted to go. */
-        boolean switched() {
-            return used == wanted;
-        }
-
-        /**
-         * Takes the other way, as soon as QEMU has what it was sent: no frame goes in two pieces; on the hold's thread. Closes what is not used any
-         * more, or never was.
-         */
-        void follow() throws LinuxException {
-            TapOutput next = wanted;
-            TapOutput last = used;
-            if (next != last
-                    && (next == null || (log.sent() >= owed && filter.injected().unreceivedBytes() == 0))) {
-                used = next;
-                if (last != null) {
-                    last.close();
-                }
-            }
-            TapOutput old = discarded;
-            if (old != null && old != used) {
-                discarded = null;
-                old.close();
-            }
-        }
-
-        /** After its thread's end. */
-        void close() {
-            for (TapOutput each : Arrays.asList(used, wanted, discarded)) {
-                if (each != null) {
-                    each.close();
-                }
-            }
-            filter.closeSockets();
-        }
-    }
 
     /**
      * Nothing is touched yet.
@@ -160,11 +100,11 @@ public final class OutputHold implements AutoCloseable {
         if (devices.isEmpty() || installed()) {
             return;
         }
-        List<Line> made = new ArrayList<>();
+        List<HeldLine> made = new ArrayList<>();
         boolean done = false;
         try {
             for (NetDevice device : devices) {
-                made.add(new Line(device, filter(qmp, made.size(), device), new OutputLog(logBytes)));
+                made.add(new HeldLine(device, filter(qmp, made.size(), device), new OutputLog(logBytes)));
             }
             start(made);
             done = true;
@@ -172,7 +112,7 @@ public final class OutputHold implements AutoCloseable {
             throw failed(e);
         } finally {
             if (!done) {
-                made.forEach(Line::close);
+                made.forEach(HeldLine::close);
                 NetFilter.removeAll(qmp);
             }
         }
@@ -189,7 +129,7 @@ public final class OutputHold implements AutoCloseable {
         }
     }
 
-    private void start(List<Line> made) throws LinuxException {
+    private void start(List<HeldLine> made) throws LinuxException {
         EventCounter fresh = new EventCounter();
         wake = fresh;
         ending = false;
@@ -197,7 +137,7 @@ public final class OutputHold implements AutoCloseable {
         ReleaseGate freshGate = new ReleaseGate(made.size());
         gate = freshGate;
         lines = List.copyOf(made);
-        Thread started = new Thread(() -> run(made.toArray(new Line[0]), freshGate, fresh), "output-" + vmName);
+        Thread started = new Thread(() -> run(made.toArray(new HeldLine[0]), freshGate, fresh), "output-" + vmName);
         started.setDaemon(true);
         thread = started;
         started.start();
@@ -224,7 +164,7 @@ public final class OutputHold implements AutoCloseable {
     public void boundary() {
         ReleaseGate present = gate;
         present.hold();
-        List<Line> all = lines;
+        List<HeldLine> all = lines;
         for (int i = 0; i < all.size(); i++) {
             present.boundary(i, all.get(i).log.tail());
         }
@@ -240,7 +180,7 @@ public final class OutputHold implements AutoCloseable {
     /** Whether a frame waits for the epoch under way to end. */
     public boolean wantsEpoch() {
         ReleaseGate present = gate;
-        List<Line> all = lines;
+        List<HeldLine> all = lines;
         for (int i = 0; i < all.size(); i++) {
             if (present.waits(i, all.get(i).log.tail())) {
                 return true;
@@ -252,7 +192,7 @@ public final class OutputHold implements AutoCloseable {
     /** Whether the epoch must end at once, or frames would be dropped soon. */
     public boolean filling() {
         ReleaseGate present = gate;
-        List<Line> all = lines;
+        List<HeldLine> all = lines;
         for (int i = 0; i < all.size(); i++) {
             OutputLog log = all.get(i).log;
             if (log.filling() && present.waits(i, log.tail())) {
@@ -291,10 +231,11 @@ public final class OutputHold implements AutoCloseable {
      * @throws LockstepException what the monitor said
      */
     public void bypass(QmpConnection qmp, Pidfd process) throws LockstepException {
-        List<Line> present = lines;
-        for (Line line : present) {
-            line.wanted = TapOutput.open(qmp, process, line.device).orElse(null);
-            if (line.wanted == null) {
+        List<HeldLine> present = lines;
+        for (HeldLine line : present) {
+            TapOutput tap = TapOutput.open(qmp, process, line.device).orElse(null);
+            line.bypass(tap);
+            if (tap == null) {
                 LOG.info(
                         "{}: netdev {} is no tap: what is held when the VM stands still is lost, as a network may lose it",
                         vmName,
@@ -304,9 +245,9 @@ public final class OutputHold implements AutoCloseable {
         signal();
         await(BYPASS_TIMEOUT_NS, FLUSH_POLL_NS, () -> {
             signal();
-            return present.stream().allMatch(Line::switched);
+            return present.stream().allMatch(HeldLine::switched);
         });
-        for (Line line : present) {
+        for (HeldLine line : present) {
             if (!line.switched()) {
                 LOG.warn(
                         "{}: QEMU does not take what netdev {} was sent: what is held when the VM stands still is lost",
@@ -318,20 +259,18 @@ public final class OutputHold implements AutoCloseable {
 
     /** The VM runs on here: frames leave through QEMU again. */
     public void rejoin() {
-        for (Line line : lines) {
-            TapOutput unwanted = line.wanted;
-            line.wanted = null;
-            line.discarded = unwanted;
+        for (HeldLine line : lines) {
+            line.rejoin();
         }
         signal();
     }
 
     /** All that QEMU has written belongs to the epoch whose boundary comes next; the VM stands still. */
     public void settle() {
-        List<Line> present = lines;
+        List<HeldLine> present = lines;
         await(SETTLE_TIMEOUT_NS, SETTLE_POLL_NS, () -> {
-            for (Line line : present) {
-                if (line.filter.captured().waitingBytes() > 0 || line.receiving) {
+            for (HeldLine line : present) {
+                if (!line.settled()) {
                     return false;
                 }
             }
@@ -341,9 +280,8 @@ public final class OutputHold implements AutoCloseable {
 
     /** Returns when all that leaves past QEMU has left; the VM stands still, and its last epoch is acknowledged. */
     public void awaitLeft() {
-        List<Line> present = lines;
-        await(BYPASS_TIMEOUT_NS, SETTLE_POLL_NS, () -> present.stream()
-                .allMatch(line -> line.used == null || line.log.heldBytes() == 0));
+        List<HeldLine> present = lines;
+        await(BYPASS_TIMEOUT_NS, SETTLE_POLL_NS, () -> present.stream().allMatch(HeldLine::left));
     }
 
     private interface Condition {
@@ -376,20 +314,20 @@ public final class OutputHold implements AutoCloseable {
      * @throws LockstepException what the monitor said; our ends are closed all the same
      */
     public void remove(QmpConnection qmp) throws LockstepException {
-        List<Line> present = lines;
+        List<HeldLine> present = lines;
         if (present.isEmpty()) {
             return;
         }
         try {
             pass();
             flush(present);
-            for (Line line : present) {
+            for (HeldLine line : present) {
                 line.filter.stopCapture(qmp);
             }
             flush(present);
             // Before QEMU closes its ends: that is no surprise now.
             ending = true;
-            for (Line line : present) {
+            for (HeldLine line : present) {
                 line.filter.remove(qmp);
             }
         } finally {
@@ -398,9 +336,9 @@ public final class OutputHold implements AutoCloseable {
     }
 
     /** Returns when QEMU has taken all that was held, or will not. */
-    private void flush(List<Line> present) throws LockstepException {
+    private void flush(List<HeldLine> present) throws LockstepException {
         long deadlineNs = System.nanoTime() + FLUSH_TIMEOUT_NS;
-        for (Line line : present) {
+        for (HeldLine line : present) {
             try {
                 while (failure == null && (line.log.heldBytes() > 0 || waits(line))) {
                     if (System.nanoTime() > deadlineNs) {
@@ -415,14 +353,14 @@ public final class OutputHold implements AutoCloseable {
         }
     }
 
-    private static boolean waits(Line line) throws LinuxException {
+    private static boolean waits(HeldLine line) throws LinuxException {
         return line.filter.injected().unreceivedBytes() > 0;
     }
 
     /** Lets go of everything without QEMU: one that is gone, or whose filters somebody else removes. */
     @Override
     public void close() {
-        List<Line> present = lines;
+        List<HeldLine> present = lines;
         lines = List.of();
         ending = true;
         signal();
@@ -435,7 +373,7 @@ public final class OutputHold implements AutoCloseable {
                 Thread.currentThread().interrupt();
             }
         }
-        present.forEach(Line::close);
+        present.forEach(HeldLine::close);
         EventCounter counter = wake;
         wake = null;
         if (counter != null) {
@@ -462,7 +400,7 @@ public final class OutputHold implements AutoCloseable {
 
     // ------------------------------------------------------------------ own thread
 
-    private void run(Line[] all, ReleaseGate present, EventCounter waker) {
+    private void run(HeldLine[] all, ReleaseGate present, EventCounter waker) {
         Poll poll = new Poll(1 + 2 * all.length);
         poll.set(0, waker.fd(), Poll.IN);
         for (int i = 0; i < all.length; i++) {
@@ -500,41 +438,25 @@ public final class OutputHold implements AutoCloseable {
     }
 
     /** True if the first frame since the last cut came, or the log fills. */
-    private boolean receive(Line line, int number, ReleaseGate present) throws LockstepException, LinuxException {
+    private boolean receive(HeldLine line, int number, ReleaseGate present) throws LockstepException, LinuxException {
         OutputLog log = line.log;
         long before = log.tail();
         boolean filled = log.filling();
-        line.receiving = true;
-        boolean closed = log.receive(line.filter.captured()) < 0;
-        line.receiving = false;
-        if (closed && !ending) {
+        if (!line.receive() && !ending) {
             throw gone(line);
         }
         return log.tail() > before
                 && (present.firstSinceCut(before, number) || (log.filling() && !filled && !present.passing()));
     }
 
-    private void release(Line[] all, ReleaseGate present, Poll poll) throws LockstepException, LinuxException {
+    private void release(HeldLine[] all, ReleaseGate present, Poll poll) throws LockstepException, LinuxException {
         boolean news = present.apply();
         for (int i = 0; i < all.length; i++) {
-            Line line = all[i];
-            line.follow();
-            long until = present.until(i, line.log.tail());
-            TapOutput tap = line.used;
-            if (tap != null) {
-                line.log.send(tap, until);
-                poll.set(2 + 2 * i, -1, 0);
-                continue;
-            }
-            if (line.switched()) {
-                line.owed = Math.max(line.owed, until);
-            } else {
-                until = line.owed;
-            }
-            if (line.log.sent() < until && !line.log.send(line.filter.injected(), until) && !ending) {
+            HeldLine line = all[i];
+            if (!line.release(present.until(i, line.log.tail())) && !ending) {
                 throw gone(line);
             }
-            boolean more = line.log.sent() < until;
+            boolean more = line.waitsForRoom();
             poll.set(2 + 2 * i, more ? line.filter.injected().fd() : -1, more ? Poll.OUT : 0);
         }
         if (news) {
@@ -542,16 +464,16 @@ public final class OutputHold implements AutoCloseable {
         }
     }
 
-    private LockstepException gone(Line line) {
+    private LockstepException gone(HeldLine line) {
         return new LockstepException(
                 "output-hold-failed",
                 "QEMU closed the filter on netdev " + line.device.name() + ": somebody removed it, and " + vmName
                         + " sends unheld. Protect it again.");
     }
 
-    private void fail(Line[] all, LockstepException cause) {
+    private void fail(HeldLine[] all, LockstepException cause) {
         failure = cause;
-        for (Line line : all) {
+        for (HeldLine line : all) {
             line.filter.closeSockets();
         }
         request.signal();

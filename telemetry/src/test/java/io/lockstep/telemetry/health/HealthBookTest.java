@@ -30,7 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class HealthBookTest {
-    private static final long START = 1_700_000_000_000L;
+    private static final long START = Trouble.START;
     private static final long MINUTE = 60_000;
     private static final long HOUR = 3_600_000;
     private static final Component.Memory A2 =
@@ -42,19 +42,13 @@ class HealthBookTest {
             (health, before) -> changes.add(health.component().words() + " " + before.words() + " -> "
                     + health.state().words()));
 
-    private static HardwareEvent event(EventKind kind, Severity severity, Component place, long address, long count) {
-        return new HardwareEvent(START, kind, severity, place, address, count, "mce", "trouble", Raw.NONE);
-    }
-
     private void corrected(Component place, long address, long count, long nowMs) {
-        book.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count), false, null, nowMs);
+        book.record(
+                Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count), false, null, nowMs);
     }
 
     private ComponentHealth only() {
-        return book.all().stream()
-                .filter(health -> health.component() instanceof Component.Memory)
-                .findFirst()
-                .orElseThrow();
+        return Trouble.onlyMemory(book);
     }
 
     @Test
@@ -126,10 +120,10 @@ class HealthBookTest {
 
     @Test
     void shouldFailAtTheFirstSignThatDataWasLostAndStaySoUntilCleared() {
-        book.record(event(EventKind.MIRROR_FAILOVER, Severity.CORRECTED, A2, -1, 1), false, null, START);
+        book.record(Trouble.event(EventKind.MIRROR_FAILOVER, Severity.CORRECTED, A2, -1, 1), false, null, START);
         assertThat(book.host()).isEqualTo(HealthState.FAILING);
         book.record(
-                event(EventKind.CACHE, Severity.ACTION_REQUIRED, new Component.Cpu(0, 1, 2), -1, 1),
+                Trouble.event(EventKind.CACHE, Severity.ACTION_REQUIRED, new Component.Cpu(0, 1, 2), -1, 1),
                 false,
                 null,
                 START);
@@ -145,14 +139,14 @@ class HealthBookTest {
 
     @Test
     void shouldNotCountAgainWhatWasOnlyRefined() {
-        HardwareEvent lost = event(EventKind.MEMORY_ERROR, Severity.NO_ACTION, A2, -1, 1);
+        HardwareEvent lost = Trouble.event(EventKind.MEMORY_ERROR, Severity.NO_ACTION, A2, -1, 1);
         book.record(lost, false, null, START);
         book.record(lost, true, null, START + 1);
         assertThat(only().uncorrected()).isEqualTo(1);
     }
 
     private static HardwareEvent lost(Component place, long address) {
-        return event(EventKind.MEMORY_ERROR, Severity.RECOVERABLE, place, address, 1);
+        return Trouble.event(EventKind.MEMORY_ERROR, Severity.RECOVERABLE, place, address, 1);
     }
 
     @Test
@@ -197,7 +191,7 @@ class HealthBookTest {
     void shouldCountCorrectedErrorsInTheWindowOfThePartThatTheyHappenedTo() {
         Component.Memory anywhere = Component.Memory.ANYWHERE;
         corrected(A2, -1, 6, START);
-        HardwareEvent vague = event(EventKind.MEMORY_ERROR, Severity.CORRECTED, anywhere, -1, 4);
+        HardwareEvent vague = Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, anywhere, -1, 4);
         book.record(vague, false, null, START);
         book.record(vague.on(A2).times(1), true, Earlier.of(vague), START + 1);
         assertThat(only().corrected()).isEqualTo(10);
@@ -211,7 +205,7 @@ class HealthBookTest {
     @Test
     void shouldLeaveAProcessorsMemoryAsItIsWhenAnErrorThatDidNotDegradeItHappenedToAnothers() {
         Component.Memory near = Component.Memory.ANYWHERE.at(0, 0, -1, -1);
-        HardwareEvent vague = event(EventKind.MEMORY_ERROR, Severity.CORRECTED, near, 0x5000, 1);
+        HardwareEvent vague = Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, near, 0x5000, 1);
         corrected(near, 0x9000, 2, START);
         book.record(vague, false, null, START);
         book.record(vague.on(A2.at(1, 0, 1, 0)), true, Earlier.of(vague), START + 1);
@@ -227,7 +221,7 @@ class HealthBookTest {
     @Test
     void shouldEaseAProcessorsMemoryWhenTheErrorThatDegradedItHappenedToAnothers() {
         Component.Memory near = Component.Memory.ANYWHERE.at(0, 0, -1, -1);
-        HardwareEvent vague = event(EventKind.MEMORY_ERROR, Severity.CORRECTED, near, 0x5000, 1);
+        HardwareEvent vague = Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, near, 0x5000, 1);
         corrected(near, 0x9000, 99, START);
         book.record(vague, false, null, START);
         assertThat(changes).contains("memory of CPU0 healthy -> degrading");
@@ -257,9 +251,13 @@ class HealthBookTest {
     @Test
     void shouldRecoverWhenRedundancyIsWholeAgain() {
         Component bond = new Component.Nic("bond0");
-        book.record(event(EventKind.REDUNDANCY_LOST, Severity.INFORMATIONAL, bond, -1, 1), false, null, START);
+        book.record(Trouble.event(EventKind.REDUNDANCY_LOST, Severity.INFORMATIONAL, bond, -1, 1), false, null, START);
         assertThat(book.host()).isEqualTo(HealthState.FAILING);
-        book.record(event(EventKind.REDUNDANCY_RESTORED, Severity.INFORMATIONAL, bond, -1, 1), false, null, START + 1);
+        book.record(
+                Trouble.event(EventKind.REDUNDANCY_RESTORED, Severity.INFORMATIONAL, bond, -1, 1),
+                false,
+                null,
+                START + 1);
         assertThat(book.host()).isEqualTo(HealthState.HEALTHY);
     }
 
@@ -276,12 +274,12 @@ class HealthBookTest {
                 new Component.Sensor("k10temp", "Tctl"),
                 new Component.Host("power supplies"),
                 new Component.Guest("web1"));
-        others.forEach(o -> book.record(event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, null, START));
+        others.forEach(o -> book.record(Trouble.event(EventKind.POISON, Severity.FATAL, o, -1, 1), false, null, START));
         HealthFile.save(HealthFile.content(book, Pending.NONE, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         HealthFile.load(next, file);
         assertThat(next.all()).isEqualTo(book.all());
-        next.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 1), false, null, START + HOUR);
+        next.record(Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 1), false, null, START + HOUR);
         assertThat(next.all()).extracting(ComponentHealth::state).contains(HealthState.DEGRADING);
     }
 
@@ -424,11 +422,12 @@ class HealthBookTest {
             Component.Memory place =
                     A2.place(random.nextInt(4), random.nextInt(16), random.nextInt(1 << 17), random.nextInt(1024));
             merger.offer(
-                    event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, (long) random.nextInt(1 << 24) << 12, 1),
+                    Trouble.event(
+                            EventKind.MEMORY_ERROR, Severity.CORRECTED, place, (long) random.nextInt(1 << 24) << 12, 1),
                     i * MINUTE / 2_000_000);
             if (i % 20_000 == 7) {
                 merger.offer(
-                        event(EventKind.MEMORY_ERROR, Severity.NO_ACTION, A2, 1L << 40 | (long) i << 12, 1),
+                        Trouble.event(EventKind.MEMORY_ERROR, Severity.NO_ACTION, A2, 1L << 40 | (long) i << 12, 1),
                         i * MINUTE / 2_000_000);
             }
             if (i % 3000 == 0) {

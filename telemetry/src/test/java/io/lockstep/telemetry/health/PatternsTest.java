@@ -6,7 +6,6 @@ import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
-import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -17,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Patterns in pages, rows and banks that follow a fault from one part to another, and from one life of the agent to the next. */
 class PatternsTest {
-    private static final long START = 1_700_000_000_000L;
+    private static final long START = Trouble.START;
     private static final long MINUTE = 60_000;
     private static final long HOUR = 3_600_000;
     private static final Component.Memory A2 =
@@ -37,19 +36,13 @@ class PatternsTest {
         }
     });
 
-    private static HardwareEvent event(EventKind kind, Severity severity, Component place, long address, long count) {
-        return new HardwareEvent(START, kind, severity, place, address, count, "mce", "trouble", Raw.NONE);
-    }
-
     private void corrected(Component place, long address, long count, long nowMs) {
-        book.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count), false, null, nowMs);
+        book.record(
+                Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, count), false, null, nowMs);
     }
 
     private ComponentHealth only() {
-        return book.all().stream()
-                .filter(health -> health.component() instanceof Component.Memory)
-                .findFirst()
-                .orElseThrow();
+        return Trouble.onlyMemory(book);
     }
 
     private HealthBook nextLife(Path directory) throws IOException {
@@ -65,7 +58,7 @@ class PatternsTest {
         corrected(A2.place(0, 3, 0x1a2, 0x10), 0x5000, 1, START);
         HealthBook next = nextLife(directory);
         HardwareEvent second =
-                event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2.place(0, 3, 0x1a2, 0x18), 0x5000, 1);
+                Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2.place(0, 3, 0x1a2, 0x18), 0x5000, 1);
         next.record(second, false, null, START + MINUTE);
         assertThat(next.all().get(0).evidence())
                 .last()
@@ -82,12 +75,16 @@ class PatternsTest {
     void shouldKnowAStormInItsNextLife(@TempDir Path directory) throws IOException {
         corrected(A2, -1, 600, START);
         HealthBook next = nextLife(directory);
-        next.record(event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 600), false, null, START + 2 * MINUTE);
+        next.record(
+                Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, A2, -1, 600),
+                false,
+                null,
+                START + 2 * MINUTE);
         assertThat(next.all().get(0).evidence()).contains("a storm of 1200 corrected errors");
     }
 
     private static HardwareEvent repaired(Component place, long address) {
-        return event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, 1);
+        return Trouble.event(EventKind.MEMORY_ERROR, Severity.CORRECTED, place, address, 1);
     }
 
     /** Tells of a corrected error, and then of its module. */
@@ -158,7 +155,7 @@ class PatternsTest {
     void shouldTakeWhatAloneMakesAPartDegradeToThePartThatItHappenedTo() {
         Component.Memory channel = Component.Memory.ANYWHERE.at(0, -1, 1, -1);
         corrected(channel, -1, 1, START);
-        HardwareEvent spare = event(EventKind.MEMORY_SPARE, Severity.CORRECTED, channel, -1, 1);
+        HardwareEvent spare = Trouble.event(EventKind.MEMORY_SPARE, Severity.CORRECTED, channel, -1, 1);
         book.record(spare, false, null, START);
         corrected(channel.place(0, 3, 1, 1), -1, 9, START);
         HardwareEvent more = repaired(channel, -1);
