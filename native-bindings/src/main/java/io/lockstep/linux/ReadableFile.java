@@ -50,9 +50,20 @@ public final class ReadableFile implements AutoCloseable {
      * @return bytes now in the buffer, at least 1; or {@link #NOTHING}, {@link #END} or {@link #GAP}
      */
     public int read() throws LinuxException {
+        return read(block.address());
+    }
+
+    /**
+     * Reads once, into memory of the caller's.
+     *
+     * @param address of as many bytes as one read gives at most; the caller keeps them mapped
+     * @return as {@link #read()}
+     */
+    public int read(long address) throws LinuxException {
         while (true) {
-            // SAFETY: the block belongs to this object and is as long as the length says; fd is open until close().
-            long count = Libc.read(fd, block.address(), block.buffer().capacity());
+            // SAFETY: the memory is as long as the length says, as the constructor and the caller say; fd is open until
+            // close().
+            long count = Libc.read(fd, address, block.length());
             if (count > 0) {
                 return (int) count;
             }

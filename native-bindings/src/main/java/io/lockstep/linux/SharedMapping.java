@@ -1,5 +1,8 @@
 package io.lockstep.linux;
 
+import com.sun.jna.Pointer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 
 /** A file mapped shared into this process at a fixed address until it is closed; mmap(2). Access from any thread. */
@@ -77,6 +80,12 @@ public final class SharedMapping implements AutoCloseable {
     /** Length in bytes. */
     public long lengthBytes() {
         return lengthBytes;
+    }
+
+    /** The whole of it in native byte order; at most 2 GiB. Nobody may use it after {@link #close()}. */
+    public ByteBuffer buffer() {
+        // SAFETY: the mapping is as long as that, and the caller gives the buffer up before it ends.
+        return new Pointer(address).getByteBuffer(0, lengthBytes).order(ByteOrder.nativeOrder());
     }
 
     /** Gives advice on a part of it; madvise(2). */

@@ -94,7 +94,12 @@ final class Hardware implements AutoCloseable {
                 : "lockstep-" + Integer.toHexString(paths.root().hashCode());
         Hardware hardware = new Hardware(config, state, health, log, vms);
         hardware.watch = HardwareWatch.start(new WatchSetup(
-                        HostSources.ofThisHost(state, instance, installed, config.sensors())
+                        HostSources.ofThisHost(
+                                        state,
+                                        paths.run().resolve("hardware-trace"),
+                                        instance,
+                                        installed,
+                                        config.sensors())
                                 .and(guests),
                         config.hardware().rules(),
                         state.resolve("health"),

@@ -1,36 +1,31 @@
 package io.lockstep.telemetry.bmc;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How far the log was told, across restarts: one line, {@code sel1 ERASED RECORD}, with the time of the log's last erasure and the last record that was
- * told, in hexadecimal; {@code -} for none.
+ * How far the log was told. In words {@code sel1 ERASED RECORD}, with the time of the log's last erasure and the last record that was told, in
+ * hexadecimal; {@code -} for none; then {@code part} while the log has never been read to its end. Immutable.
+ *
+ * @param whole whether the log has been read to its end, now or in an earlier life
+ * @param erased seconds by the controller's clock when the log was last erased
+ * @param last the last record that was told; null if the log was empty
  */
-final class SelPosition {
+record SelPosition(boolean whole, long erased, @Nullable SelRecord last) {
     private static final String MAGIC = "sel1";
+    private static final String PART = "part";
+    private static final SelPosition START = new SelPosition(false, 0, null);
 
-    private final Path file;
-    private @Nullable SelRecord last;
-    private long erased;
-    private boolean known;
-
-    SelPosition(Path file) {
-        this.file = file;
+    /** Of its words; of others, the start: the log is read as on the first day. */
+    static SelPosition of(String text) {
+        String[] words = text.strip().split(" ", -1);
+        if (words.length < 3 || !words[0].equals(MAGIC)) {
+            return START;
+        }
         try {
-            String[] words = Files.readString(file).strip().split(" ", -1);
-            if (words.length == 3 && words[0].equals(MAGIC)) {
-                erased = Long.parseLong(words[1]);
-                last = words[2].equals("-") ? null : record(words[2]);
-                known = true;
-            }
-        } catch (IOException | IllegalArgumentException e) {
-            // Not there, or not ours: the log is read as on the first day.
-            known = false;
+            SelRecord last = words[2].equals("-") ? null : record(words[2]);
+            return new SelPosition(words.length == 3, Long.parseLong(words[1]), last);
+        } catch (IllegalArgumentException e) {
+            return START;
         }
     }
 
@@ -42,37 +37,8 @@ final class SelPosition {
         return new SelRecord(bytes);
     }
 
-    /** Whether an earlier life, or an earlier poll, has read the log to its end. */
-    boolean known() {
-        return known;
-    }
-
-    /** The last record that was told; null if the log was empty. */
-    @Nullable
-    SelRecord last() {
-        return last;
-    }
-
-    /** Seconds by the controller's clock when the log was last erased. */
-    long erased() {
-        return erased;
-    }
-
-    /**
-     * Keeps it, if it is another than before.
-     *
-     * @param whole whether the log was read to its end
-     */
-    void reached(@Nullable SelRecord record, long erasedSeconds, boolean whole) throws IOException {
-        boolean same = erased == erasedSeconds && Objects.equals(record, last) && known == (known || whole);
-        last = record;
-        erased = erasedSeconds;
-        known |= whole;
-        if (same) {
-            return;
-        }
-        Path next = file.resolveSibling(file.getFileName() + ".new");
-        Files.writeString(next, MAGIC + " " + erased + " " + (record == null ? "-" : record.hex()) + "\n");
-        Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
+    /** Its words. */
+    String words() {
+        return MAGIC + " " + erased + " " + (last == null ? "-" : last.hex()) + (whole ? "" : " " + PART);
     }
 }

@@ -3,13 +3,12 @@ package io.lockstep.telemetry.bmc;
 import io.lockstep.linux.Errno;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.SourceState.Status;
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * when the log was cleared or has overwritten its oldest records. The first time, what is older than a day is history.
  */
 public final class SelSource implements EventSource {
+    /** Of the source, and of its mark. */
+    public static final String NAME = "ipmi-sel";
+
     private static final int STORAGE = 0x0a;
     private static final int GET_INFO = 0x40;
     private static final int GET_ENTRY = 0x43;
@@ -36,28 +38,28 @@ public final class SelSource implements EventSource {
     private static final long HISTORY_MS = 86_400_000;
 
     private final Bmc bmc;
-    private final SelPosition position;
+    private final Counters kept;
     private volatile SourceState state = SourceState.absent("not looked yet", "");
     private int next = LAST;
     private boolean first;
     private long since = -1;
-    private String unwritable = "";
+    private String unreadable = "";
     private long events;
     private long history;
 
     /**
      * Over a controller.
      *
-     * @param remembered file of our own that remembers how far the log was told
+     * @param kept remembers how far the log was told, as {@link #NAME}
      */
-    public SelSource(Bmc bmc, Path remembered) {
+    public SelSource(Bmc bmc, Counters kept) {
         this.bmc = bmc;
-        position = new SelPosition(remembered);
+        this.kept = kept;
     }
 
     @Override
     public String name() {
-        return "ipmi-sel";
+        return NAME;
     }
 
     @Override
@@ -103,8 +105,9 @@ public final class SelSource implements EventSource {
 
     /** Begins behind the last record that was told, and goes on where the last turn stopped. */
     private void walk(byte[] info, long wallMs, Consumer<HardwareEvent> sink) throws LinuxException {
+        SelPosition position = SelPosition.of(kept.mark(NAME));
         if (next == LAST) {
-            begin(info);
+            begin(info, position);
         }
         SelRecord last = erased(info) == position.erased() ? position.last() : null;
         for (int records = 0; next != LAST && records < RECORDS_PER_TURN; records++) {
@@ -120,21 +123,17 @@ public final class SelSource implements EventSource {
             int following = following(answer);
             next = following == next ? LAST : following;
         }
-        try {
-            position.reached(last, erased(info), next == LAST);
-            unwritable = "";
-        } catch (IOException e) {
-            unwritable = ", but cannot remember it: " + e;
-        }
+        unreadable = "";
+        kept.mark(NAME, new SelPosition(position.whole() || next == LAST, erased(info), last).words());
         if (next == LAST) {
             first = false;
             since = -1;
         }
     }
 
-    private void begin(byte[] info) throws LinuxException {
+    private void begin(byte[] info, SelPosition position) throws LinuxException {
         SelRecord last = position.last();
-        first = !position.known();
+        first = !position.whole();
         since = -1;
         next = entries(info) == 0 ? LAST : FIRST;
         if (next == LAST || last == null || erased(info) != position.erased()) {
@@ -169,7 +168,7 @@ public final class SelSource implements EventSource {
         byte[] answer = bmc.command(STORAGE, GET_ENTRY, request);
         boolean there = answer.length >= 3 + SelRecord.BYTES && answer[0] == 0;
         if (!there && (answer[0] & 0xff) != NOT_PRESENT && answer[0] != 0) {
-            unwritable = ", record " + number + " answers 0x" + Integer.toHexString(answer[0] & 0xff);
+            unreadable = ", record " + number + " answers 0x" + Integer.toHexString(answer[0] & 0xff);
         }
         return there ? answer : null;
     }
@@ -185,7 +184,7 @@ public final class SelSource implements EventSource {
     private void publish(byte[] info) {
         boolean full = info[14] < 0;
         String detail =
-                entries(info) + " records" + (history > 0 ? ", " + history + " of them of before" : "") + unwritable;
+                entries(info) + " records" + (history > 0 ? ", " + history + " of them of before" : "") + unreadable;
         state = full
                 ? new SourceState(
                         Status.LOSING,

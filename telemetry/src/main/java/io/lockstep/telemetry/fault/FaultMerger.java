@@ -181,6 +181,7 @@ public final class FaultMerger {
             Fault fault = entry.getValue();
             boolean open = fault.open(event, nowMs)
                     && !entry.getKey().equals(key)
+                    && fault.best.kind() == event.kind()
                     && fault.count() > fault.count(event.source())
                     && fault.best.severity().uncorrected() == event.severity().uncorrected();
             if (open

@@ -297,14 +297,15 @@ public final class HealthBook {
     }
 
     /**
-     * Becomes what an earlier life kept, instead of what it is; either all of that or, with an error, nothing. Of more parts than there is room
-     * for, the first ones stay.
+     * Reads what an earlier life kept. Of more parts than there is room for, the first ones stay.
      *
      * @param recentCorrected of each part in the same order
      * @param rest what {@link #writeRest} wrote; null if that life did not
+     * @return becomes that instead of what it is
      * @throws IOException if the rest ends too early or is none
      */
-    synchronized void restore(List<ComponentHealth> parts, List<Long> recentCorrected, @Nullable DataInputStream rest)
+    synchronized Runnable restoring(
+            List<ComponentHealth> parts, List<Long> recentCorrected, @Nullable DataInputStream rest)
             throws IOException {
         List<Account> kept = new ArrayList<>();
         for (int i = 0; i < parts.size(); i++) {
@@ -317,6 +318,10 @@ public final class HealthBook {
             }
             followed.read(rest);
         }
+        return () -> become(kept, followed);
+    }
+
+    private synchronized void become(List<Account> kept, Patterns followed) {
         accounts.clear();
         kept.stream().limit(ACCOUNTS_MAX).forEach(account -> accounts.put(account.component, account));
         patterns = followed;

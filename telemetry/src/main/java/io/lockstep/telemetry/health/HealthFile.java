@@ -24,7 +24,7 @@ import java.util.zip.CheckedOutputStream;
  * Keeps a {@link HealthBook}, and what more may be told of what it holds, across restarts of the agent.
  *
  * <pre>
- * 0   u32 magic "LSHB"      4   u32 version 1      8   u32 count      12  parts, counters, open, rest      end  u32 CRC-32C of all before it
+ * 0   u32 magic "LSHB"      4   u32 version 1      8   u32 count      12  parts, counters, open, rest, marks      end  u32 CRC-32C of all before it
  *
  * part: component, u8 state, u64 since, u64 last, u64 corrected, u64 uncorrected, u64 corrected in the window,
  *       text action, u8 count, texts of evidence
@@ -43,10 +43,12 @@ import java.util.zip.CheckedOutputStream;
  *           u32 count, for each row: component, window, fast window, spread of columns; u32 count, for each bank: component, spread of rows
  * window:   u64 milliseconds a step, u64 last step, u8 count, for each step in use: u8 its place, u32 errors
  * spread:   u8 count, for each: u32 number, u64 errors, u64 last
+ *
+ * marks:    u32 count, for each: text name, text mark
  * </pre>
  *
  * <p>Big-endian; texts as {@link DataOutputStream#writeUTF}. Replaced as a whole: a reader finds the old or the new one. Files that older agents
- * wrote end after parts, after a part of the counters or after all of them, and older agents pass over the rest.
+ * wrote end after parts, after a part of the counters, after all of them or after the rest, and older agents pass over what follows.
  */
 public final class HealthFile {
     private static final int MAGIC = 0x4c534842;
@@ -68,6 +70,11 @@ public final class HealthFile {
             this.parts = parts;
             this.pending = pending;
             this.rest = rest;
+        }
+
+        /** What more may be told. */
+        public Pending pending() {
+            return pending;
         }
     }
 
@@ -110,6 +117,11 @@ public final class HealthFile {
             out.write(content.parts);
             write(content.pending, out);
             out.write(content.rest);
+            out.writeInt(content.pending.marks().size());
+            for (Map.Entry<String, String> mark : content.pending.marks().entrySet()) {
+                text(mark.getKey(), out);
+                text(mark.getValue(), out);
+            }
             out.flush();
             out.writeInt((int) crc.getValue());
         }
@@ -143,7 +155,7 @@ public final class HealthFile {
     }
 
     private static Pending pending(DataInputStream in) throws IOException {
-        if (in.available() <= CRC_BYTES) {
+        if (in.available() == 0) {
             return Pending.NONE;
         }
         String boot = in.readUTF();
@@ -155,7 +167,7 @@ public final class HealthFile {
         for (int left = in.readInt(); left > 0; left--) {
             told.add(new Tally(ComponentCodec.read(in), in.readBoolean(), in.readLong(), Map.of()));
         }
-        if (in.available() > CRC_BYTES) {
+        if (in.available() > 0) {
             for (int i = 0; i < told.size(); i++) {
                 Map<String, Long> shown = new HashMap<>();
                 for (int left = in.readByte(); left > 0; left--) {
@@ -166,12 +178,12 @@ public final class HealthFile {
             }
         }
         List<OpenFault> open = new ArrayList<>();
-        if (in.available() > CRC_BYTES) {
+        if (in.available() > 0) {
             for (int left = in.readInt(); left > 0; left--) {
                 open.add(EventCodec.read(in));
             }
         }
-        return new Pending(boot, values, told, open);
+        return new Pending(boot, values, told, open, Map.of());
     }
 
     /**
@@ -191,7 +203,7 @@ public final class HealthFile {
         if (bytes.length < 16) {
             throw new IOException(file + " has " + bytes.length + " bytes < 16");
         }
-        DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes));
+        DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes, 0, bytes.length - CRC_BYTES));
         CRC32C crc = new CRC32C();
         crc.update(bytes, 0, bytes.length - CRC_BYTES);
         int stored =
@@ -235,8 +247,15 @@ public final class HealthFile {
             parts.add(new ComponentHealth(component, state, sinceMs, lastMs, corrected, uncorrected, evidence, action));
         }
         Pending pending = pending(in);
-        book.restore(parts, recent, in.available() > CRC_BYTES ? in : null);
-        return pending;
+        Runnable restoring = book.restoring(parts, recent, in.available() > 0 ? in : null);
+        Map<String, String> marks = new HashMap<>();
+        if (in.available() > 0) {
+            for (int left = in.readInt(); left > 0; left--) {
+                marks.put(in.readUTF(), in.readUTF());
+            }
+        }
+        restoring.run();
+        return new Pending(pending.boot(), pending.values(), pending.told(), pending.open(), marks);
     }
 
     static void text(String text, DataOutputStream out) throws IOException {

@@ -13,14 +13,17 @@ import java.util.Map;
  * @param values how far each counter and each log was read, by its name
  * @param told errors that the accounts hold, but not yet the values
  * @param open faults that the accounts hold, or soon will, and of which other sources may tell still
+ * @param marks how far logs were read that outlive the kernel, by their names: of whatever life
  */
-public record Pending(String boot, Map<String, Long> values, List<Tally> told, List<OpenFault> open) {
+public record Pending(
+        String boot, Map<String, Long> values, List<Tally> told, List<OpenFault> open, Map<String, String> marks) {
     /** Of no life of the kernel. */
-    public static final Pending NONE = new Pending("", Map.of(), List.of(), List.of());
+    public static final Pending NONE = new Pending("", Map.of(), List.of(), List.of(), Map.of());
 
     public Pending {
         values = Map.copyOf(values);
         told = List.copyOf(told);
         open = List.copyOf(open);
+        marks = Map.copyOf(marks);
     }
 }

@@ -19,6 +19,8 @@ public final class Counters {
     private final Map<String, Long> seen = new HashMap<>();
     private final Map<String, Long> settled = new HashMap<>();
     private final Set<String> restored = new HashSet<>();
+    private final Map<String, Long> saved = new HashMap<>();
+    private final Map<String, String> marks = new HashMap<>();
 
     /**
      * What a counter has grown by.
@@ -89,13 +91,47 @@ public final class Counters {
     }
 
     /** All that a log of this life of the kernel says up to a position has been handed on. */
-    public synchronized void pass(Raw.Logged logged) {
-        settled.merge(logged.log(), logged.position(), Math::max);
+    public synchronized void pass(String log, long position) {
+        settled.merge(log, position, Math::max);
     }
 
     /** Up to which position a log was handed on; -1 if nothing was. */
-    synchronized long passed(String log) {
+    public synchronized long passed(String log) {
         return settled.getOrDefault(log, -1L);
+    }
+
+    /** What was handed on up to these values outlives this agent. */
+    public synchronized void saved(Map<String, Long> values) {
+        saved.putAll(values);
+    }
+
+    /** Up to which position what a log said outlives this agent; -1 if nothing does. */
+    public synchronized long saved(String log) {
+        return saved.getOrDefault(log, -1L);
+    }
+
+    /** How far a log was handed on that outlives the kernel, in its source's words; empty if nothing was. */
+    public synchronized String mark(String name) {
+        return marks.getOrDefault(name, "");
+    }
+
+    /** Marks how far such a log was handed on; an empty text forgets it. */
+    public synchronized void mark(String name, String text) {
+        if (text.isEmpty()) {
+            marks.remove(name);
+        } else {
+            marks.put(name, text);
+        }
+    }
+
+    /** All marks. */
+    public synchronized Map<String, String> marks() {
+        return Map.copyOf(marks);
+    }
+
+    /** Takes up the marks that the agent before left, also in an earlier life of the kernel. */
+    public synchronized void restoreMarks(Map<String, String> kept) {
+        marks.putAll(kept);
     }
 
     /** What each counter stood at when its growth was last handed on whole, and the positions in logs. */
@@ -107,6 +143,7 @@ public final class Counters {
     public synchronized void restore(Map<String, Long> values) {
         seen.putAll(values);
         settled.putAll(values);
+        saved.putAll(values);
         restored.addAll(values.keySet());
     }
 }

@@ -19,6 +19,11 @@ public interface EventSource extends AutoCloseable {
     /** How it is now. */
     SourceState state();
 
+    /** Whether what it handed on should be kept soon, because it can hand on only so much of it again after a kill. */
+    default boolean pressing() {
+        return false;
+    }
+
     /** Descriptors that become readable when there is something to poll; empty for a source that must be asked. */
     default int[] descriptors() {
         return new int[0];

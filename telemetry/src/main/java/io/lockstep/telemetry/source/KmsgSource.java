@@ -71,7 +71,7 @@ public final class KmsgSource implements EventSource {
         String[] words = new Sysfs(cursor).read("").split(" ", 2);
         long record = words.length == 2 && words[0].equals(kept.boot()) ? Sysfs.parse(words[1], -1) : -1;
         if (record >= 0 && !kept.boot().isEmpty()) {
-            kept.pass(new Raw.Logged(NAME, record, ""));
+            kept.pass(NAME, record);
         }
     }
 

@@ -9,10 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.function.Consumer;
 
 /**
@@ -23,9 +20,11 @@ public final class PstoreSource implements EventSource {
     /** Up to and with {@code microcode}; older kernels' records end at {@code mcgcap}, newer ones go on. */
     public static final int BYTES_MIN = 88;
 
+    /** Before a record's name, what marks that it was told. */
+    public static final String MARK = "pstore ";
+
     private final Sysfs pstore;
-    private final Path remembered;
-    private final Set<String> told = new HashSet<>();
+    private final Counters kept;
     private volatile SourceState state;
     private long events;
 
@@ -33,18 +32,12 @@ public final class PstoreSource implements EventSource {
      * Over a mounted pstore.
      *
      * @param pstore of {@code /sys/fs/pstore}
-     * @param remembered file of our own that names the records that were told
+     * @param kept remembers which records were told: {@link #MARK} and a record's name, with its time
      */
-    public PstoreSource(Sysfs pstore, Path remembered) {
+    public PstoreSource(Sysfs pstore, Counters kept) {
         this.pstore = pstore;
-        this.remembered = remembered;
+        this.kept = kept;
         state = SourceState.absent("not looked yet", "");
-        try {
-            told.addAll(Files.readAllLines(remembered));
-        } catch (IOException e) {
-            // Nothing was told yet; a record is told twice rather than never.
-            told.clear();
-        }
     }
 
     @Override
@@ -69,7 +62,7 @@ public final class PstoreSource implements EventSource {
             try {
                 byte[] bytes = Files.readAllBytes(pstore.root().resolve(name));
                 MachineCheck check = bytes.length < BYTES_MIN ? null : record(bytes);
-                if (check != null && told.add(name + " " + check.wallMs())) {
+                if (check != null && newly(name, check.wallMs())) {
                     HardwareEvent event = MachineCheckDecoder.decode(check);
                     events++;
                     sink.accept(new HardwareEvent(
@@ -92,7 +85,7 @@ public final class PstoreSource implements EventSource {
             }
         }
         if (events != before) {
-            remember(names);
+            forgetBut(names);
         }
         state = SourceState.present(names.size() + " machine checks of earlier lives", events);
         return (int) (events - before);
@@ -107,12 +100,21 @@ public final class PstoreSource implements EventSource {
         }
     }
 
-    private void remember(List<String> names) {
-        told.removeIf(line -> names.stream().noneMatch(name -> line.startsWith(name + " ")));
-        try {
-            Files.write(remembered, told);
-        } catch (IOException e) {
-            state = SourceState.present("cannot write " + remembered + ": records will be told again", events);
+    /** A name may be used again when its record was removed. */
+    private boolean newly(String name, long timeMs) {
+        String time = Long.toString(timeMs);
+        if (kept.mark(MARK + name).equals(time)) {
+            return false;
+        }
+        kept.mark(MARK + name, time);
+        return true;
+    }
+
+    private void forgetBut(List<String> names) {
+        for (String mark : kept.marks().keySet()) {
+            if (mark.startsWith(MARK) && !names.contains(mark.substring(MARK.length()))) {
+                kept.mark(mark, "");
+            }
         }
     }
 

@@ -45,6 +45,11 @@ public final class RingPage {
         void lost(long count);
     }
 
+    /** Bytes of data of a page. */
+    static int dataBytes(ByteBuffer page) {
+        return (int) (page.getLong(8) & LENGTH_MASK);
+    }
+
     /**
      * Reads a page.
      *
@@ -58,7 +63,7 @@ public final class RingPage {
         }
         long timeNs = page.getLong(0);
         long commit = page.getLong(8);
-        int end = (int) Math.min((commit & LENGTH_MASK) + DATA, bytes);
+        int end = Math.min(dataBytes(page) + DATA, bytes);
         if ((commit & (MISSED | MISSED_STORED)) != 0) {
             boolean told = (commit & MISSED_STORED) != 0 && end + 8 <= bytes;
             handler.lost(told ? Math.max(0, page.getLong(end)) : LOST_UNKNOWN);

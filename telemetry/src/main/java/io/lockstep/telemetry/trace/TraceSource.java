@@ -3,10 +3,12 @@ package io.lockstep.telemetry.trace;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.ReadableFile;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,8 +21,8 @@ import java.util.function.LongSupplier;
 
 /** Events of the kernel's tracepoints, in the order of their own times. The record of truth: other sources may tell of the same faults. */
 public final class TraceSource implements EventSource {
-    /** Header and data of a ring's page; a kernel with other sub-buffers says so in events/header_page. */
-    private static final int PAGE_BYTES = 4096;
+    /** Of the source, and of how far its pages were handed on. */
+    private static final String NAME = "trace";
 
     /** Pages of one CPU in one turn, so that a storm there cannot starve the other CPUs. */
     private static final int PAGES_PER_TURN = 64;
@@ -40,6 +42,8 @@ public final class TraceSource implements EventSource {
     private final List<Timed> waiting = new ArrayList<>();
     private final TraceInstance instance;
     private final boolean keep;
+    private final TraceSpool spool;
+    private final Counters kept;
     private final TraceDecoder decoder;
     private final LongSupplier monotonicNs;
     private final LongConsumer delayNs;
@@ -47,15 +51,20 @@ public final class TraceSource implements EventSource {
     private long events;
     private long lost;
     private boolean losing;
+    private boolean again = true;
 
     private TraceSource(
             TraceInstance instance,
             boolean keep,
+            TraceSpool spool,
+            Counters kept,
             TraceDecoder decoder,
             LongSupplier monotonicNs,
             LongConsumer delayNs) {
         this.instance = instance;
         this.keep = keep;
+        this.spool = spool;
+        this.kept = kept;
         this.decoder = decoder;
         this.monotonicNs = monotonicNs;
         this.delayNs = delayNs;
@@ -68,6 +77,8 @@ public final class TraceSource implements EventSource {
      * @param tracefs where it is mounted, {@code /sys/kernel/tracing}
      * @param name of the instance, so that two agents on one host do not read each other's
      * @param keep whether the instance stays when the source is closed
+     * @param spool file on a tmpfs for what was read and is not kept yet
+     * @param kept how far that was handed on in this life of the kernel
      * @param events as group/name; those that the kernel lacks are passed over
      * @param decoder of those events
      * @param monotonicNs CLOCK_MONOTONIC, by which the ring's times count
@@ -77,6 +88,8 @@ public final class TraceSource implements EventSource {
             Path tracefs,
             String name,
             boolean keep,
+            Path spool,
+            Counters kept,
             List<String> events,
             TraceDecoder decoder,
             LongSupplier monotonicNs,
@@ -86,10 +99,11 @@ public final class TraceSource implements EventSource {
                     tracefs + " has no instances: tracefs is not mounted there", "mount -t tracefs nodev " + tracefs));
         }
         try {
-            TraceSource source =
-                    new TraceSource(TraceInstance.open(tracefs, name, events), keep, decoder, monotonicNs, delayNs);
-            for (Path ring : source.instance.rings()) {
-                source.rings.add(new ReadableFile(ring, PAGE_BYTES));
+            TraceInstance instance = TraceInstance.open(tracefs, name, events);
+            TraceSource source = new TraceSource(
+                    instance, keep, TraceSpool.open(spool, kept.boot()), kept, decoder, monotonicNs, delayNs);
+            for (Path ring : instance.rings()) {
+                source.rings.add(new ReadableFile(ring, TraceSpool.PAGE_BYTES));
             }
             source.publish();
             return source;
@@ -106,15 +120,26 @@ public final class TraceSource implements EventSource {
      * @param tracefs where it is mounted, {@code /sys/kernel/tracing}
      * @param name of the instance, so that two agents on one host do not read each other's
      * @param keep whether the instance stays when the source is closed, and keeps events for the next life
+     * @param spool file on a tmpfs for what was read and is not kept yet; nobody else's
+     * @param kept how far that was handed on in this life of the kernel
      */
-    public static EventSource open(Path tracefs, String name, boolean keep) {
-        return open(tracefs, name, keep, TraceInstance.EVENTS, TraceEvents::decode, System::nanoTime, ns -> {});
+    public static EventSource open(Path tracefs, String name, boolean keep, Path spool, Counters kept) {
+        return open(
+                tracefs,
+                name,
+                keep,
+                spool,
+                kept,
+                TraceInstance.EVENTS,
+                TraceEvents::decode,
+                System::nanoTime,
+                ns -> {});
     }
 
     private record AbsentSource(SourceState state) implements EventSource {
         @Override
         public String name() {
-            return "trace";
+            return NAME;
         }
 
         @Override
@@ -125,7 +150,7 @@ public final class TraceSource implements EventSource {
 
     @Override
     public String name() {
-        return "trace";
+        return NAME;
     }
 
     @Override
@@ -138,6 +163,11 @@ public final class TraceSource implements EventSource {
         long offsetNs = wallMs * NS_PER_MS - monotonicNs.getAsLong();
         long before = events;
         long lostBefore = lost;
+        if (again) {
+            spool.after(kept.passed(NAME), page -> take(page, offsetNs, sink));
+            handOn(Long.MAX_VALUE, sink);
+            again = false;
+        }
         try {
             for (int turn = 1; turn == 1 || (turn <= TURNS_MAX && !waiting.isEmpty()); turn++) {
                 long nowNs = monotonicNs.getAsLong();
@@ -148,9 +178,11 @@ public final class TraceSource implements EventSource {
         } catch (LinuxException e) {
             handOn(Long.MAX_VALUE, sink);
             state = new SourceState(Status.DEAF, e.toString(), "", events, lost);
+            kept.pass(NAME, spool.last());
             return (int) (events - before);
         }
         handOn(Long.MAX_VALUE, sink);
+        kept.pass(NAME, spool.last());
         if (events != before || lost != lostBefore) {
             publish();
         }
@@ -159,15 +191,18 @@ public final class TraceSource implements EventSource {
 
     private void read(long offsetNs, Consumer<HardwareEvent> sink) throws LinuxException {
         for (ReadableFile ring : rings) {
-            PageHandler handler = new PageHandler(ring, offsetNs, sink);
             for (int pages = 0; pages < PAGES_PER_TURN; pages++) {
-                int bytes = ring.read();
-                if (bytes <= 0) {
+                ByteBuffer page = spool.read(ring);
+                if (page == null) {
                     break;
                 }
-                RingPage.read(ring.buffer(), bytes, handler);
+                take(page, offsetNs, sink);
             }
         }
+    }
+
+    private void take(ByteBuffer page, long offsetNs, Consumer<HardwareEvent> sink) {
+        RingPage.read(page, TraceSpool.PAGE_BYTES, new PageHandler(page, offsetNs, sink));
     }
 
     /** Hands on what happened up to a time, in order. */
@@ -186,7 +221,9 @@ public final class TraceSource implements EventSource {
         try {
             while (done < due.size()) {
                 Timed timed = due.get(done++);
-                delayNs.accept(monotonicNs.getAsLong() - timed.timestampNs);
+                if (!again) {
+                    delayNs.accept(monotonicNs.getAsLong() - timed.timestampNs);
+                }
                 sink.accept(timed.event);
             }
         } finally {
@@ -209,6 +246,11 @@ public final class TraceSource implements EventSource {
     }
 
     @Override
+    public boolean pressing() {
+        return spool.pressing(kept.saved(NAME));
+    }
+
+    @Override
     public SourceState state() {
         return state;
     }
@@ -218,8 +260,11 @@ public final class TraceSource implements EventSource {
     public void close() {
         rings.forEach(ReadableFile::close);
         rings.clear();
-        if (!keep) {
+        if (keep) {
+            spool.close();
+        } else {
             try {
+                spool.remove();
                 instance.remove();
             } catch (IOException e) {
                 state = new SourceState(Status.DEAF, "instance not removed: " + e, "", events, lost);
@@ -228,26 +273,26 @@ public final class TraceSource implements EventSource {
     }
 
     private final class PageHandler implements RingPage.Handler {
-        private final ReadableFile ring;
+        private final ByteBuffer page;
         private final long offsetNs;
         private final Consumer<HardwareEvent> sink;
 
-        PageHandler(ReadableFile ring, long offsetNs, Consumer<HardwareEvent> sink) {
-            this.ring = ring;
+        PageHandler(ByteBuffer page, long offsetNs, Consumer<HardwareEvent> sink) {
+            this.page = page;
             this.offsetNs = offsetNs;
             this.sink = sink;
         }
 
         @Override
         public void record(long timestampNs, int offset, int length) {
-            int id = length >= 2 ? ring.buffer().getShort(offset) & 0xffff : -1;
+            int id = length >= 2 ? page.getShort(offset) & 0xffff : -1;
             TraceInstance.Named named = instance.formats().get(id);
             if (named == null) {
                 return;
             }
             long wallMs = (timestampNs + offsetNs) / NS_PER_MS;
-            HardwareEvent event = decoder.decode(
-                    named.event(), new TraceRecord(named.format(), ring.buffer(), offset, length), wallMs);
+            HardwareEvent event =
+                    decoder.decode(named.event(), new TraceRecord(named.format(), page, offset, length), wallMs);
             if (event != null) {
                 events++;
                 waiting.add(new Timed(timestampNs, event));

@@ -34,6 +34,7 @@ import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -77,6 +78,12 @@ public final class HardwareWatch implements AutoCloseable {
     /** Of what is fed: it is no part of what happened, and no counter shows it. Guarded by the merger, too. */
     private final FaultMerger fed = new FaultMerger(this::known, this::fault);
 
+    /**
+     * Held from a source's first event to its word on how far it was read, and for what is kept: what was handed on and how far that is are kept as one,
+     * so that after a kill nothing is missing and nothing is counted twice. Before the merger; fair, as a storm would keep the other out.
+     */
+    private final ReentrantLock handing = new ReentrantLock(true);
+
     private final CountDownLatch closed = new CountDownLatch(1);
     private final CountDownLatch caughtUp = new CountDownLatch(1);
     private final Semaphore urgent = new Semaphore(0);
@@ -97,7 +104,7 @@ public final class HardwareWatch implements AutoCloseable {
         asking = setup.asking();
         rules = setup.rules();
         book = new HealthBook(rules, new Listener(setup.listener()));
-        saved = new Pending(sources.counters().boot(), Map.of(), List.of(), List.of());
+        saved = new Pending(sources.counters().boot(), Map.of(), List.of(), List.of(), Map.of());
         threads = List.of(new Thread(this::awaken, "hardware"), new Thread(this::ask, "hardware-slow"));
     }
 
@@ -119,6 +126,7 @@ public final class HardwareWatch implements AutoCloseable {
     /** Counters of another life of the kernel began anew: their first reading is the start, and nothing more is told of faults of that life. */
     private void resume(Pending kept) {
         String boot = sources.counters().boot();
+        sources.counters().restoreMarks(kept.marks());
         if (!boot.isEmpty() && boot.equals(kept.boot())) {
             synchronized (merger) {
                 sources.counters().restore(kept.values());
@@ -397,7 +405,7 @@ public final class HardwareWatch implements AutoCloseable {
         long nowMs = monotonicMs();
         try {
             for (EventSource source : some) {
-                source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+                poll(source, nowMs);
             }
             synchronized (merger) {
                 merger.drain(nowMs);
@@ -406,6 +414,18 @@ public final class HardwareWatch implements AutoCloseable {
         } catch (RuntimeException e) {
             // A fault of ours in one event must not end the watch over all others.
             failed("a hardware event was not understood", e);
+        }
+    }
+
+    private void poll(EventSource source, long nowMs) {
+        handing.lock();
+        try {
+            source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+        } finally {
+            handing.unlock();
+        }
+        if (source.pressing()) {
+            urgent.release();
         }
     }
 
@@ -419,7 +439,7 @@ public final class HardwareWatch implements AutoCloseable {
         synchronized (merger) {
             merger.offer(event, nowMs);
             if (event.raw() instanceof Raw.Logged logged) {
-                sources.counters().pass(logged);
+                sources.counters().pass(logged.log(), logged.position());
             }
         }
     }
@@ -427,7 +447,11 @@ public final class HardwareWatch implements AutoCloseable {
     private Pending pending() {
         long nowMs = monotonicMs();
         return new Pending(
-                sources.counters().boot(), sources.counters().settled(), merger.tallies(nowMs), merger.open(nowMs));
+                sources.counters().boot(),
+                sources.counters().settled(),
+                merger.tallies(nowMs),
+                merger.open(nowMs),
+                sources.counters().marks());
     }
 
     private boolean moved() {
@@ -440,14 +464,23 @@ public final class HardwareWatch implements AutoCloseable {
         dirty = false;
         savedMs = nowMs;
         try {
-            HealthFile.Content content;
-            synchronized (merger) {
-                saved = pending();
-                content = HealthFile.content(book, saved, nowMs);
-            }
+            HealthFile.Content content = content(nowMs);
             HealthFile.save(content, healthFile);
+            sources.counters().saved(content.pending().values());
         } catch (IOException e) {
             warnings.add("keep", "the hardware's health cannot be kept: " + e, monotonicMs());
+        }
+    }
+
+    private HealthFile.Content content(long nowMs) throws IOException {
+        handing.lock();
+        try {
+            synchronized (merger) {
+                saved = pending();
+                return HealthFile.content(book, saved, nowMs);
+            }
+        } finally {
+            handing.unlock();
         }
     }
 

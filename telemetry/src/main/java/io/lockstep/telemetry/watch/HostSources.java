@@ -45,41 +45,55 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
      * Those of the host that this runs on.
      *
      * @param state directory of our own that outlives restarts; must exist
+     * @param spool file of our own on a tmpfs, for events that were read and are not kept yet
      * @param instance of tracefs, of this agent alone
      * @param keep whether that instance keeps events while no agent runs
      */
-    public static HostSources ofThisHost(Path state, String instance, boolean keep) {
-        return ofThisHost(state, instance, keep, SensorLimits.DEFAULT);
+    public static HostSources ofThisHost(Path state, Path spool, String instance, boolean keep) {
+        return ofThisHost(state, spool, instance, keep, SensorLimits.DEFAULT);
     }
 
     /**
      * Those of the host that this runs on.
      *
      * @param state directory of our own that outlives restarts; must exist
+     * @param spool file of our own on a tmpfs, for events that were read and are not kept yet
      * @param instance of tracefs, of this agent alone
      * @param keep whether that instance keeps events while no agent runs
      * @param limits when a sensor's reading is worth an event
      */
-    public static HostSources ofThisHost(Path state, String instance, boolean keep, SensorLimits limits) {
+    public static HostSources ofThisHost(Path state, Path spool, String instance, boolean keep, SensorLimits limits) {
         Sysfs sysfs = new Sysfs(Path.of("/sys"));
         Sysfs procfs = new Sysfs(Path.of("/proc"));
         String boot = procfs.read("sys/kernel/random/boot_id");
         Counters counters = new Counters(boot);
         KmsgSource.takeUp(state.resolve("kmsg"), counters);
+        takeUp(state, counters);
         EdacSource edac = new EdacSource(sysfs, counters);
         return new HostSources(
                 List.of(
-                        TraceSource.open(Path.of("/sys/kernel/tracing"), instance, keep),
+                        TraceSource.open(Path.of("/sys/kernel/tracing"), instance, keep, spool, counters),
                         new KmsgSource(Path.of("/dev/kmsg"), counters, System::nanoTime)),
                 List.of(
                         edac,
                         new AerCounterSource(sysfs, counters),
                         new PoisonedMemorySource(sysfs, procfs, counters),
-                        new PstoreSource(new Sysfs(Path.of("/sys/fs/pstore")), state.resolve("pstore")),
+                        new PstoreSource(new Sysfs(Path.of("/sys/fs/pstore")), counters),
                         new BondingSource(procfs),
                         new SensorSource(new OshiSensors(sysfs), limits),
-                        new SelSource(Bmc.at(Path.of("/dev/ipmi0")), state.resolve("sel"))),
+                        new SelSource(Bmc.at(Path.of("/dev/ipmi0")), counters)),
                 edac,
                 counters);
+    }
+
+    /** Takes up how far an agent read that kept it in files of their own; what is kept with the health replaces it. */
+    private static void takeUp(Path state, Counters counters) {
+        Sysfs files = new Sysfs(state);
+        counters.mark(SelSource.NAME, files.read("sel"));
+        files.read("pstore")
+                .lines()
+                .map(line -> line.split(" ", 2))
+                .filter(words -> words.length == 2)
+                .forEach(words -> counters.mark(PstoreSource.MARK + words[0], words[1]));
     }
 }

@@ -6,6 +6,7 @@ import io.lockstep.linux.Errno;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -23,6 +24,7 @@ class SelSourceTest {
     Path directory;
 
     private final FakeBmc bmc = new FakeBmc();
+    private Counters kept = new Counters("");
     private final List<HardwareEvent> events = new ArrayList<>();
 
     /** A controller with a log of 200 records that overwrites its oldest: IPMI 2.0, 31.2 and 31.5. */
@@ -93,8 +95,12 @@ class SelSourceTest {
         public void close() {}
     }
 
+    /** Of a new life of the host's kernel. */
     private SelSource source() {
-        return new SelSource(bmc, directory.resolve("sel"));
+        Counters before = kept;
+        kept = new Counters("");
+        kept.restoreMarks(before.marks());
+        return new SelSource(bmc, kept);
     }
 
     private List<String> poll(SelSource source) {
@@ -190,6 +196,19 @@ class SelSourceTest {
         assertThat(poll(source)).as("a clock that was set back").hasSize(1);
     }
 
+    /** A log of three turns, read for the first time by an agent that ends after the first. */
+    @Test
+    void shouldPassOverHistoryWhenTheFirstReadingWasInterrupted() {
+        for (int i = 0; i < 150; i++) {
+            memory(NOW / 1000 - 90_000);
+        }
+        memory(NOW / 1000 - 50);
+        assertThat(poll(source())).isEmpty();
+        SelSource second = source();
+        assertThat(poll(second)).isEmpty();
+        assertThat(poll(second)).hasSize(1);
+    }
+
     @Test
     void shouldSayHowItIs() {
         SelSource source = source();
@@ -215,7 +234,7 @@ class SelSourceTest {
 
     @Test
     void shouldBeAbsentWithoutHarmWhereThereIsNoDevice() {
-        try (SelSource none = new SelSource(Bmc.at(directory.resolve("ipmi0")), directory.resolve("sel"))) {
+        try (SelSource none = new SelSource(Bmc.at(directory.resolve("ipmi0")), kept)) {
             assertThat(none.poll(NOW, events::add)).isZero();
             assertThat(none.state().status()).isEqualTo(Status.ABSENT);
         }

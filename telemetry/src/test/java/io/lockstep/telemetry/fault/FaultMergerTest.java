@@ -95,6 +95,18 @@ class FaultMergerTest {
         assertThat(merger.tallies(200)).containsExactly(new Tally(MODULE, true, 2, Map.of()));
     }
 
+    /** A processor that repaired memory from its mirror and does not say where; two seconds later the firmware tells of a page of that channel. */
+    @Test
+    void shouldTakeFaultsOfDifferentKindsForDifferentFaultsWhenOneHasNoAddress() {
+        merger.offer(event("mce", EventKind.MIRROR_SCRUBBED, Severity.CORRECTED, CHANNEL, -1, 1), 0);
+        merger.offer(corrected("ghes", MODULE, 0x5000000, 1), 2000);
+        merger.drain(2000 + FaultMerger.HOLD_MS);
+        assertThat(told)
+                .containsExactly(
+                        "corrected error on memory of CPU0 channel 1: trouble (mce)",
+                        "corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000000: trouble (ghes)");
+    }
+
     @Test
     void shouldNameACorrectedErrorThatWasToldBeforeItsModuleWasKnown() {
         merger.offer(event("mce", EventKind.FIRMWARE, Severity.CORRECTED, Component.Memory.ANYWHERE, 0x5003000, 1), 0);

@@ -39,6 +39,11 @@ class RealEventsTest {
     private static final int BURST = 200;
     private static final long BURST_AT = 0x1000_0000L;
 
+    /** Read right before a kill, and told again by the next life if the one before did not keep it. */
+    private static final long KILLED_AT = 0x2800_0000L;
+
+    private static final String ERRORS = "errors\t";
+
     private final Map<Long, Long> told = new HashMap<>();
     private Iterator<Long> pages = List.<Long>of().iterator();
     private Path directory = Path.of("");
@@ -90,6 +95,15 @@ class RealEventsTest {
         told.merge(address >>> 12, 1L, Long::sum);
         return guest.await(
                 Long.toHexString(address), event -> event.address() >>> 12 == address >>> 12 && wanted.test(event));
+    }
+
+    /** Errors that were corrected, of all parts, as the watch last said. */
+    private long corrected() {
+        return guest.said().stream()
+                .filter(line -> line.startsWith(ERRORS))
+                .mapToLong(line -> Long.parseLong(line.substring(ERRORS.length())))
+                .reduce((earlier, last) -> last)
+                .orElseThrow();
     }
 
     private static String hex(long number) {
@@ -247,19 +261,20 @@ class RealEventsTest {
     @Test
     @Order(10)
     void shouldLoseNothingWhenTheReaderIsKilled() throws Exception {
-        long before = 0x2800_0000L;
-        guest.inject(0, 7, 0x9c00004000010090L, before, 0x8c);
-        one(before, event -> true);
+        long counted = corrected();
+        guest.inject(0, 7, 0x9c00004000010090L, KILLED_AT, 0x8c);
+        guest.await("read and not kept yet", event -> event.address() == KILLED_AT);
+        guest.awaitSaid((ERRORS + (counted + 1))::equals);
         guest.killWatch();
-        guest.inject(1, 8, 0x9c00004000010090L, before + 0x1000, 0x8c);
+        guest.inject(1, 8, 0x9c00004000010090L, KILLED_AT + 0x1000, 0x8c);
         long spare = pages.next();
         guest.firmware(Firmware.memory(Firmware.SPARING, spare, true, "DIMM_D1"));
         guest.startWatch();
         guest.awaitSaid("state\tFAILED"::equals);
-        one(before + 0x1000, event -> true);
+        one(KILLED_AT + 0x1000, event -> true);
         one(spare, event -> event.kind() == EventKind.MEMORY_SPARE);
-        guest.inject(0, 7, 0x9c00004000010090L, before + 0x2000, 0x8c);
-        one(before + 0x2000, event -> true);
+        guest.inject(0, 7, 0x9c00004000010090L, KILLED_AT + 0x2000, 0x8c);
+        one(KILLED_AT + 0x2000, event -> true);
     }
 
     @Test
@@ -273,7 +288,9 @@ class RealEventsTest {
             }
             if (told.containsKey(event.address() >>> 12)) {
                 counts.merge(event.address() >>> 12, event.count(), Long::sum);
-            } else if (!event.raw().startsWith("sel ") && event.address() >>> 28 != BURST_AT >>> 28) {
+            } else if (!event.raw().startsWith("sel ")
+                    && event.address() != KILLED_AT
+                    && event.address() >>> 28 != BURST_AT >>> 28) {
                 others.merge(event.kind(), event.count(), Long::sum);
             }
         }
@@ -288,6 +305,17 @@ class RealEventsTest {
                         EventKind.PCIE,
                         2L));
         assertThat(counts).isEqualTo(told);
+        // A life that began after a kill told once more what the one before had read and not kept.
+        Map<String, Long> corrected = new HashMap<>();
+        guest.seen().stream()
+                .filter(event -> !event.refined()
+                        && event.severity() == Severity.CORRECTED
+                        && !event.kind().immediate())
+                .forEach(event ->
+                        corrected.put(event.kind() + " " + event.address() + " " + event.raw(), event.count()));
+        assertThat(corrected())
+                .isEqualTo(
+                        corrected.values().stream().mapToLong(Long::longValue).sum());
     }
 
     @Test

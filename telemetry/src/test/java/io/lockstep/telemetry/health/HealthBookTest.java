@@ -293,7 +293,8 @@ class HealthBookTest {
                 List.of(new Tally(A2, true, 3, Map.of("edac-counters", 2L))),
                 List.of(
                         new OpenFault(lost, lost.on(A2), Map.of("mce", 2L), 2, Earlier.of(lost), A2, true, START),
-                        new OpenFault(lost, lost, Map.of("mce", 1L, "edac", 2L), 0, null, null, false, START)));
+                        new OpenFault(lost, lost, Map.of("mce", 1L, "edac", 2L), 0, null, null, false, START)),
+                Map.of("log", "read so far"));
         corrected(A2, -1, 1, START);
         HealthFile.save(HealthFile.content(book, counters, START), file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
@@ -308,7 +309,7 @@ class HealthBookTest {
         AtomicInteger worded = new AtomicInteger();
         HardwareEvent lost = lost(A2, 0x5000).seenAs(() -> "worded " + worded.incrementAndGet());
         OpenFault fault = new OpenFault(lost, lost, Map.of("mce", 1L), 1, null, null, false, START);
-        Pending pending = new Pending("one", Map.of(), List.of(), List.of(fault));
+        Pending pending = new Pending("one", Map.of(), List.of(), List.of(fault), Map.of());
         HealthFile.Content content = HealthFile.content(book, pending, START);
         assertThat(worded).hasValue(0);
         HealthFile.save(content, file);
@@ -318,11 +319,11 @@ class HealthBookTest {
     }
 
     /**
-     * Before open faults were kept (their count, what the module and its socket rest on, three counts of patterns), and before counters were (two
+     * Before marks were kept (their count), before open faults were (their count, what the module and its socket rest on, three counts of patterns), and before counters were (two
      * more counts and an empty text).
      */
     @ParameterizedTest
-    @ValueSource(ints = {4 + 54 + 49 + 12, 4 + 54 + 49 + 12 + 10})
+    @ValueSource(ints = {4, 4 + 4 + 54 + 49 + 12, 4 + 4 + 54 + 49 + 12 + 10})
     void shouldReadAFileOfAnOlderAgent(int less, @TempDir Path directory) throws IOException {
         Path file = directory.resolve("health");
         corrected(A2, -1, 1, START);
@@ -378,7 +379,9 @@ class HealthBookTest {
         HardwareEvent lost = lost(A2, 0x5000);
         OpenFault fault = new OpenFault(lost, lost, Map.of("mce", 1L), 1, Earlier.of(lost), A2, false, START);
         corrected(A2.place(0, 3, 0x1a2, 0x10), 0x5000, 1, START);
-        HealthFile.save(HealthFile.content(book, new Pending("one", Map.of(), List.of(), List.of(fault)), START), file);
+        HealthFile.save(
+                HealthFile.content(book, new Pending("one", Map.of(), List.of(), List.of(fault), Map.of()), START),
+                file);
         byte[] whole = Files.readAllBytes(file);
         HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
         Files.write(file, signed(Arrays.copyOf(whole, whole.length - 7)));

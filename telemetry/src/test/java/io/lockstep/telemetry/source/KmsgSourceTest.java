@@ -36,7 +36,8 @@ class KmsgSourceTest {
         try (KmsgSource source = open(kmsg, kept)) {
             return source.poll(NOW, event -> {
                 events.add(event);
-                kept.pass((Raw.Logged) event.raw());
+                Raw.Logged logged = (Raw.Logged) event.raw();
+                kept.pass(logged.log(), logged.position());
             });
         }
     }

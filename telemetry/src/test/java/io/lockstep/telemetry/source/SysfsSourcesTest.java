@@ -172,7 +172,7 @@ class SysfsSourcesTest {
     }
 
     @Test
-    void shouldTellOfAMachineCheckOfAnEarlierLifeOnce(@TempDir Path own) throws IOException {
+    void shouldTellOfAMachineCheckOfAnEarlierLifeOnce() throws IOException {
         ByteBuffer record = ByteBuffer.allocate(128).order(ByteOrder.LITTLE_ENDIAN);
         record.putLong(0, 0xbf80000000000145L)
                 .putLong(24, 5)
@@ -182,15 +182,20 @@ class SysfsSourcesTest {
         Files.write(root.resolve("mce-erst-17"), record.array());
         Files.write(root.resolve("mce-erst-18"), new byte[10]);
         Files.write(root.resolve("dmesg-erst-19"), new byte[10]);
-        Path remembered = own.resolve("told");
-        PstoreSource source = new PstoreSource(new Sysfs(root), remembered);
+        PstoreSource source = new PstoreSource(new Sysfs(root), counters);
         assertThat(poll(source))
                 .containsExactly(
                         "fatal error on CPU 1 (socket 0) at address 0x0: level-1 data cache error on a data write, which ended an"
                                 + " earlier life of this host (pstore)");
         assertThat(events.get(0).wallMs()).isEqualTo(1_600_000_000_000L);
         assertThat(poll(source)).isEmpty();
-        assertThat(poll(new PstoreSource(new Sysfs(root), remembered))).isEmpty();
+        Counters next = new Counters("another life");
+        next.restoreMarks(counters.marks());
+        assertThat(poll(new PstoreSource(new Sysfs(root), next))).isEmpty();
+        Files.delete(root.resolve("mce-erst-17"));
+        Files.write(root.resolve("mce-erst-20"), record.array());
+        assertThat(poll(new PstoreSource(new Sysfs(root), next))).hasSize(1);
+        assertThat(next.marks()).containsOnlyKeys("pstore mce-erst-20");
     }
 
     @Test
@@ -217,7 +222,7 @@ class SysfsSourcesTest {
                 new EdacSource(empty, counters),
                 new AerCounterSource(empty, counters),
                 new PoisonedMemorySource(empty, empty, counters),
-                new PstoreSource(empty, root.resolve("told")),
+                new PstoreSource(empty, counters),
                 new BondingSource(empty));
         for (EventSource source : sources) {
             assertThat(poll(source)).isEmpty();

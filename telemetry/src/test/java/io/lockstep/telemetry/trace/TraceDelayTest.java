@@ -55,15 +55,17 @@ class TraceDelayTest {
         try {
             long[] delaysNs = new long[EVENTS];
             var delays = new LinkedBlockingQueue<Long>();
+            Counters counters = new Counters("");
             EventSource source = TraceSource.open(
                     tracefs,
                     NAME,
                     false,
+                    state.resolve("trace"),
+                    counters,
                     List.of("ftrace/print"),
                     TraceDelayTest::marker,
                     System::nanoTime,
                     delays::add);
-            Counters counters = new Counters("");
             EdacSource edac = new EdacSource(new Sysfs(state.resolve("none")), counters);
             HostSources sources = new HostSources(List.of(source), List.of(), edac, counters);
             Path marker = tracefs.resolve("instances").resolve(NAME).resolve("trace_marker");

@@ -8,6 +8,7 @@ import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
+import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.io.IOException;
@@ -18,6 +19,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -35,6 +37,11 @@ class TraceSourceTest {
 
     @TempDir
     Path tracefs;
+
+    @TempDir
+    Path state;
+
+    private final Counters counters = new Counters("this life");
 
     @BeforeEach
     void mount() throws IOException, InterruptedException {
@@ -69,7 +76,20 @@ class TraceSourceTest {
     }
 
     private EventSource open() {
-        return TraceSource.open(tracefs, NAME, true, MARKER, TraceSourceTest::marker, System::nanoTime, ns -> {});
+        return open(counters);
+    }
+
+    private EventSource open(Counters kept) {
+        return TraceSource.open(
+                tracefs,
+                NAME,
+                true,
+                state.resolve("trace"),
+                kept,
+                MARKER,
+                TraceSourceTest::marker,
+                System::nanoTime,
+                ns -> {});
     }
 
     private void write(String text) throws IOException {
@@ -131,6 +151,33 @@ class TraceSourceTest {
         }
     }
 
+    /** An agent that read the ring empty, and was killed before it kept what the events did. */
+    @Test
+    void shouldHandOnAgainWhatAKilledReaderDidNotKeep() throws IOException {
+        try (EventSource killed = open()) {
+            write("kept");
+            assertThat(poll(killed)).containsExactly("kept");
+            Map<String, Long> saved = counters.settled();
+            write("one");
+            assertThat(poll(killed)).containsExactly("one");
+            write("two");
+            assertThat(poll(killed)).containsExactly("two");
+            write("three");
+            Counters next = new Counters("this life");
+            next.restore(saved);
+            try (EventSource second = open(next)) {
+                assertThat(poll(second)).containsExactly("one", "two", "three");
+                assertThat(poll(second)).isEmpty();
+            }
+            try (EventSource third = open(next)) {
+                assertThat(poll(third)).isEmpty();
+            }
+            try (EventSource rebooted = open(new Counters("another life"))) {
+                assertThat(poll(rebooted)).isEmpty();
+            }
+        }
+    }
+
     @Test
     void shouldWakeItsReaderAtOnceAndKnowWhenItHappened() throws IOException {
         try (EventSource source = open()) {
@@ -167,7 +214,7 @@ class TraceSourceTest {
 
     @Test
     void shouldDoNoHarmWhereThereIsNoTracefs(@TempDir Path empty) {
-        EventSource source = TraceSource.open(empty, NAME, true);
+        EventSource source = TraceSource.open(empty, NAME, true, empty.resolve("trace"), counters);
         assertThat(source.poll(0, event -> {})).isZero();
         assertThat(source.state().status()).isEqualTo(Status.ABSENT);
         assertThat(source.state().cure()).isEqualTo("mount -t tracefs nodev " + empty);
@@ -175,11 +222,12 @@ class TraceSourceTest {
 
     @Test
     void shouldTakeWhatTheKernelHasOfTheRealEvents() {
-        try (EventSource source = TraceSource.open(tracefs, NAME, false)) {
+        try (EventSource source = TraceSource.open(tracefs, NAME, false, state.resolve("trace"), counters)) {
             assertThat(source.state().status()).isIn(Status.PRESENT, Status.DEAF);
             source.poll(System.currentTimeMillis(), event -> {});
             assertThat(tracefs.resolve("instances").resolve(NAME)).exists();
         }
         assertThat(tracefs.resolve("instances").resolve(NAME)).doesNotExist();
+        assertThat(state.resolve("trace")).doesNotExist();
     }
 }

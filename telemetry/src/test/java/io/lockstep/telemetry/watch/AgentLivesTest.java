@@ -62,7 +62,7 @@ class AgentLivesTest {
         }
 
         void save() throws IOException {
-            Pending pending = new Pending("boot", Map.of(), merger.tallies(nowMs), merger.open(nowMs));
+            Pending pending = new Pending("boot", Map.of(), merger.tallies(nowMs), merger.open(nowMs), Map.of());
             HealthFile.save(HealthFile.content(book, pending, EVENT_MS), directory.resolve("health"));
         }
     }

@@ -32,6 +32,7 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -387,6 +388,53 @@ class HardwareWatchTest {
         }
     }
 
+    /** Whenever a kill comes, what the next agent takes up is all that was read up to there, and no more. */
+    @Test
+    void shouldKeepWhatWasHandedOnTogetherWithHowFarItsSourceWasRead() throws IOException {
+        Counters counters = new Counters("boot");
+        AtomicLong lost = new AtomicLong();
+        EventSource ring = new Scripted() {
+            @Override
+            public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+                for (int i = 0; i < 5; i++) {
+                    Component place = Component.Memory.ANYWHERE.at(-1, -1, 1, -1);
+                    sink.accept(new HardwareEvent(
+                            wallMs,
+                            EventKind.MEMORY_ERROR,
+                            Severity.RECOVERABLE,
+                            place,
+                            lost.incrementAndGet() << 12,
+                            1,
+                            "mce",
+                            "trouble",
+                            Raw.NONE));
+                }
+                counters.pass("ring", lost.get());
+                return 5;
+            }
+        };
+        EdacSource edac = new EdacSource(new Tree(directory).sysfs(), counters);
+        Path file = directory.resolve("health");
+        try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
+                new HostSources(List.of(ring), List.of(ring), edac, counters),
+                HealthRules.DEFAULT,
+                file,
+                Optional::empty,
+                (health, before) -> {}))) {
+            for (int kills = 0; kills < 100; kills++) {
+                watch.clear(component -> false);
+                HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
+                long passed = HealthFile.load(next, file).values().getOrDefault("ring", 0L);
+                assertThat(next.all().stream()
+                                .filter(health -> !(health.component() instanceof Component.Host))
+                                .mapToLong(ComponentHealth::uncorrected)
+                                .sum())
+                        .isEqualTo(passed);
+            }
+        }
+        assertThat(lost).hasValueGreaterThan(5);
+    }
+
     @Test
     void shouldNotTakeADrillForWhatHappened() {
         Scripted drill = new Scripted();
@@ -471,7 +519,7 @@ class HardwareWatchTest {
     @Test
     void shouldStartWithoutHarmOnThisHost() throws Exception {
         Path state = Files.createDirectory(directory.resolve("state"));
-        HostSources sources = HostSources.ofThisHost(state, "lockstep-test-watch", false);
+        HostSources sources = HostSources.ofThisHost(state, state.resolve("trace"), "lockstep-test-watch", false);
         try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
                 sources, HealthRules.DEFAULT, state.resolve("health"), Optional::empty, (health, before) -> {}))) {
             assertThat(watch.sourceStates())
