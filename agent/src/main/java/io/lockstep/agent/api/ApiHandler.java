@@ -5,14 +5,11 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.cfg.EnumFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import io.lockstep.agent.SocketClient;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.view.JobView;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
-import java.net.InetSocketAddress;
 import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -20,14 +17,11 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
-import org.eclipse.jetty.server.ConnectionMetaData;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
-import org.eclipse.jetty.util.Attributes;
 import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.Promise;
 import org.jspecify.annotations.Nullable;
@@ -46,9 +40,6 @@ final class ApiHandler extends Handler.Abstract {
 
     private static final Logger LOG = LoggerFactory.getLogger(ApiHandler.class);
 
-    /** Attribute of a connection. */
-    private static final String CLIENT = Throttle.Client.class.getName();
-
     private final Routes routes;
     static final ObjectMapper MAPPER = JsonMapper.builder()
             .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
@@ -60,8 +51,7 @@ final class ApiHandler extends Handler.Abstract {
     private final EventStreams streams;
     private final ApiRounds rounds;
     private final boolean hideGuestNames;
-    private final Budgets budgets;
-    private final SocketClient processes = new SocketClient();
+    private final Admission admission;
 
     /** @param hideGuestNames whether readers of the read-only socket see pseudonyms of VMs */
     ApiHandler(
@@ -69,13 +59,13 @@ final class ApiHandler extends Handler.Abstract {
             VmOperations operations,
             EventStreams streams,
             ApiRounds rounds,
-            Budgets budgets,
+            Admission admission,
             boolean hideGuestNames) {
         this.routes = routes;
         this.operations = operations;
         this.streams = streams;
         this.rounds = rounds;
-        this.budgets = budgets;
+        this.admission = admission;
         this.hideGuestNames = hideGuestNames;
     }
 
@@ -85,19 +75,7 @@ final class ApiHandler extends Handler.Abstract {
             problem(response, callback, tooLarge(request.getLength()));
             return true;
         }
-        long waitNs = budgets.of(connector(request)).book(System.nanoTime(), client(request));
-        if (waitNs > 0) {
-            var unused = request.getComponents()
-                    .getScheduler()
-                    .schedule(
-                            () -> request.getComponents()
-                                    .getExecutor()
-                                    .execute(() -> take(request, response, callback)),
-                            waitNs,
-                            TimeUnit.NANOSECONDS);
-        } else {
-            take(request, response, callback);
-        }
+        admission.admit(request, () -> take(request, response, callback));
         return true;
     }
 
@@ -118,14 +96,14 @@ final class ApiHandler extends Handler.Abstract {
                 if (bytes.length <= BODY_BYTES_MAX) {
                     serve(request, response, callback, bytes);
                 } else {
-                    done(request, 0);
+                    admission.done(request, 0);
                     problem(response, callback, tooLarge(bytes.length));
                 }
             }
 
             @Override
             public void failed(Throwable failure) {
-                done(request, 0);
+                admission.done(request, 0);
                 if (failure instanceof IllegalStateException) {
                     problem(response, callback, tooLarge(BODY_BYTES_MAX + 1));
                 } else {
@@ -142,49 +120,20 @@ final class ApiHandler extends Handler.Abstract {
 
     private void serve(Request request, Response response, Callback callback, byte[] body) {
         long takenNs = System.nanoTime();
-        long beganNs = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+        long beganNs = Expense.ofThisThreadNs();
         try {
             route(request, response, callback, body);
         } finally {
             long nowNs = System.nanoTime();
             rounds.answer.took(nowNs - takenNs);
-            long costNs = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - beganNs;
-            done(request, costNs);
+            admission.done(request, Expense.ofThisThreadNs() - beganNs);
         }
-    }
-
-    private void done(Request request, long costNs) {
-        budgets.of(connector(request)).done(System.nanoTime(), costNs, client(request));
-    }
-
-    /** Which listener it came to. */
-    private static String connector(Request request) {
-        return String.valueOf(request.getConnectionMetaData().getConnector().getName());
-    }
-
-    /** A connection's requests come one after another, so that nothing is raced for. */
-    private Throttle.Client client(Request request) {
-        Attributes connection = request.getConnectionMetaData();
-        if (connection.getAttribute(CLIENT) instanceof Throttle.Client client) {
-            return client;
-        }
-        Throttle.Client client = budgets.of(connector(request)).client(holder(request.getConnectionMetaData()));
-        connection.setAttribute(CLIENT, client);
-        return client;
-    }
-
-    private @Nullable String holder(ConnectionMetaData connection) {
-        if (connection.getRemoteSocketAddress() instanceof InetSocketAddress remote) {
-            return ConnectionBound.network(remote.getAddress());
-        }
-        int process = processes.process(connection.getConnection().getEndPoint().getTransport());
-        return process == SocketClient.UNKNOWN ? null : Integer.toString(process);
     }
 
     private void route(Request request, Response response, Callback callback, byte[] body) {
         Pseudonyms names = Pseudonyms.NONE;
         try {
-            String connector = connector(request);
+            String connector = Admission.connector(request);
             boolean reader = connector.equals(ApiServer.READ_ONLY);
             if (reader && hideGuestNames) {
                 names = Pseudonyms.of(operations);
@@ -259,7 +208,11 @@ final class ApiHandler extends Handler.Abstract {
             case OPENAPI -> write(response, callback, 200, "application/json", OpenApiDocument.text());
             case EVENTS ->
                 streams.add(
-                        request, response, callback, names, connector(request).equals(ApiServer.READ_ONLY));
+                        request,
+                        response,
+                        callback,
+                        names,
+                        Admission.connector(request).equals(ApiServer.READ_ONLY));
             default -> {
                 List<String> resource = path.subList(1, path.size());
                 Routes.Answer answer = endpoint.method.equals("GET")
@@ -279,7 +232,7 @@ final class ApiHandler extends Handler.Abstract {
                         callback,
                         answer.status(),
                         "application/json",
-                        connector(request).equals(ApiServer.READ_ONLY)
+                        Admission.connector(request).equals(ApiServer.READ_ONLY)
                                 ? ReaderView.of(answer.body(), names)
                                 : json(answer.body()));
             }

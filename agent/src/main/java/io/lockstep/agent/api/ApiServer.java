@@ -18,6 +18,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.eclipse.jetty.http.UriCompliance;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -94,19 +95,23 @@ public final class ApiServer implements AutoCloseable {
     /** Serves the operations at a path. */
     public static ApiServer start(VmOperations operations, Doctor doctor, Path socket, Options options)
             throws LockstepException {
-        return start(operations, doctor, socket, options, new Budgets());
+        return start(operations, doctor, socket, options, Budgets::new);
     }
 
-    static ApiServer start(VmOperations operations, Doctor doctor, Path socket, Options options, Budgets budgets)
+    static ApiServer start(
+            VmOperations operations, Doctor doctor, Path socket, Options options, Function<Overhead, Budgets> budgets)
             throws LockstepException {
         Jobs jobs = new Jobs(operations.events());
         ApiRounds rounds = new ApiRounds();
-        Server server = new Server(new ApiThreads(THREADS_MAX, IDLE_TIMEOUT_MS, rounds.queue));
+        ApiThreads threads = new ApiThreads(THREADS_MAX, IDLE_TIMEOUT_MS, rounds.queue);
+        Overhead overhead = new Overhead(threads::costNs);
+        Admission admission = new Admission(budgets.apply(overhead), overhead);
+        Server server = new Server(threads);
         server.setStopTimeout(STOP_TIMEOUT_MS);
         EventStreams streams = new EventStreams(operations.events(), rounds.events);
         Routes routes = new Routes(operations, doctor, jobs);
-        server.setHandler(new ApiHandler(routes, operations, streams, rounds, budgets, options.hideGuestNames));
-        server.setErrorHandler(new ProblemErrors());
+        server.setHandler(new ApiHandler(routes, operations, streams, rounds, admission, options.hideGuestNames));
+        server.setErrorHandler(new ProblemErrors(admission));
         ApiServer api = new ApiServer(server, jobs, streams);
         Path place = socket;
         try {

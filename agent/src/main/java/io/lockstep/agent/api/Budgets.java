@@ -1,7 +1,7 @@
 package io.lockstep.agent.api;
 
 /**
- * The processor time of each listener. Invariant: the clients of one use up nothing of another's, so that whoever may only read, from this host or
+ * What each listener may cost ({@link Expense}). Invariant: the clients of one use up nothing of another's, so that whoever may only read, from this host or
  * over the network, does not delay those who manage. Any thread.
  */
 final class Budgets {
@@ -15,8 +15,12 @@ final class Budgets {
     private final Throttle readOnly;
     private final Throttle metrics;
 
-    Budgets() {
-        this(new Throttle(MANAGE_SHARE), new Throttle(READ_SHARE), new Throttle(READ_SHARE));
+    /** @param overhead of a request of any of them */
+    Budgets(Overhead overhead) {
+        this(
+                new Throttle(MANAGE_SHARE, overhead::perRequestNs),
+                new Throttle(READ_SHARE, overhead::perRequestNs),
+                new Throttle(READ_SHARE, overhead::perRequestNs));
     }
 
     Budgets(Throttle manage, Throttle readOnly, Throttle metrics) {

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("ImmutableEnumChecker")
 enum Endpoint {
     AGENT("GET", "agent", "This agent: version, configuration in force, uptime."),
-    HOST("GET", "host", "This host: what it is, what it can do, how its hardware fares."),
+    HOST("GET", "host", "This host: what it is, what it can do (as found at most 10 s ago), how its hardware fares."),
     VMS("GET", "vms", "Every QEMU found here, and every replica held here."),
     VM(
             "GET",
@@ -88,6 +88,8 @@ enum Endpoint {
         this(method, template, summary, "The agent runs.");
     }
 
+    private static final List<Endpoint> ALL = List.of(values());
+
     Endpoint(String method, String template, String summary, String prerequisites) {
         this.method = method;
         this.template = List.of(template.split("/"));
@@ -97,7 +99,7 @@ enum Endpoint {
 
     /** Which one a request means; null if none. */
     static @Nullable Endpoint of(String method, List<String> path) {
-        for (Endpoint endpoint : values()) {
+        for (Endpoint endpoint : ALL) {
             if (endpoint.method.equals(method) && endpoint.matches(path)) {
                 return endpoint;
             }

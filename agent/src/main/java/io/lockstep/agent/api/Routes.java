@@ -3,6 +3,7 @@ package io.lockstep.agent.api;
 import io.lockstep.agent.VmOperations;
 import io.lockstep.agent.client.JsonTree;
 import io.lockstep.agent.doctor.Doctor;
+import io.lockstep.agent.doctor.Finding;
 import io.lockstep.agent.view.HardwareEventView;
 import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.JobView;
@@ -29,9 +30,14 @@ final class Routes {
 
     static final int FLOOR_SAMPLES_MAX = 1_000;
 
+    /** How old the capabilities of {@code /v1/host} may be; {@code /v1/doctor} looks anew. */
+    private static final long EXAMINED_NS = 10_000_000_000L;
+
     private final VmOperations operations;
     private final Doctor doctor;
     private final Jobs jobs;
+    private List<Finding> examined = List.of();
+    private long examinedNs;
 
     Routes(VmOperations operations, Doctor doctor, Jobs jobs) {
         this.operations = operations;
@@ -102,8 +108,18 @@ final class Routes {
     private Map<String, Object> host() {
         Map<String, Object> host = new LinkedHashMap<>();
         host.put("host", operations.host());
-        host.put("capabilities", doctor.examine());
+        host.put("capabilities", capabilities());
         return host;
+    }
+
+    /** Examining a host reads hundreds of the kernel's files. */
+    private synchronized List<Finding> capabilities() {
+        long nowNs = System.nanoTime();
+        if (examined.isEmpty() || nowNs - examinedNs >= EXAMINED_NS) {
+            examined = doctor.examine();
+            examinedNs = nowNs;
+        }
+        return examined;
     }
 
     private Map<String, Object> hardwareEvents(Map<String, String> query) throws LockstepException {

@@ -2,13 +2,14 @@ package io.lockstep.agent.api;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps the work of one listener to a share of one processor, however many clients ask: the VMs' pauses, and the collector that stops every thread
  * when enough was allocated, must not notice them. Any thread.
  *
- * <p>Leaky buckets of processor time. A request that comes when the bucket of all is full is told how long to wait; all that wait are served in
+ * <p>Leaky buckets of what requests cost ({@link Expense}). A request that comes when the bucket of all is full is told how long to wait; all that wait are served in
  * their order. A client that asks now and then does not wait behind those that hammer: the first request of a process, or of an address, and one after
  * a rest passes them, as long as all that pass together take a quarter of the share at most. How many connections it opens changes nothing.
  */
@@ -21,9 +22,6 @@ class Throttle {
 
     /** Who hammers asks again sooner after an answer. */
     private static final long REST_NS = 100_000_000L;
-
-    /** What parsing a request costs that the handler does not see. */
-    private static final long OVERHEAD_NS = 100_000L;
 
     /** No estimate is above this: one slow answer must not silence the API. */
     private static final long ESTIMATE_NS_MAX = 20_000_000L;
@@ -42,10 +40,17 @@ class Throttle {
     };
     private final Bucket all;
     private final Bucket passing;
+    private final LongSupplier overheadNs;
     private long estimateNs = 300_000L;
 
-    /** @param share which part of one processor: one of so many */
-    Throttle(int share) {
+    /**
+     * With empty buckets.
+     *
+     * @param share which part of one processor: one of so many
+     * @param overheadNs what a request costs that its handler does not see, nanoseconds of a processor
+     */
+    Throttle(int share, LongSupplier overheadNs) {
+        this.overheadNs = overheadNs;
         all = new Bucket(share);
         passing = new Bucket(PASSING_SHARE * share);
     }
@@ -120,12 +125,12 @@ class Throttle {
         return waitNs;
     }
 
-    /** A request that was booked was answered, or is not any more, and has cost so much processor time, nanoseconds. */
+    /** A request that was booked was answered, or is not any more, and its answer has cost so much, nanoseconds of a processor. */
     synchronized void done(long nowNs, long costNs, Client client) {
         client.holder.underWay--;
         client.holder.answered = true;
         client.holder.answeredNs = nowNs;
-        long bounded = Math.min(ESTIMATE_NS_MAX, Math.max(0, costNs) + OVERHEAD_NS);
+        long bounded = Math.min(ESTIMATE_NS_MAX, Math.max(0, costNs) + overheadNs.getAsLong());
         all.correct(bounded - estimateNs);
         if (client.passes) {
             passing.correct(bounded - estimateNs);

@@ -86,6 +86,7 @@ final class Operations implements VmOperations {
     private final EventLog events;
     private final long startedMs;
     private final double startMs;
+    private @Nullable Map<String, Object> inForce;
 
     Operations(
             AgentPaths paths,
@@ -131,7 +132,17 @@ final class Operations implements VmOperations {
                 startMs,
                 Runtime.version().toString(),
                 System.currentTimeMillis() - startedMs,
-                ConfigurationInForce.of(config));
+                configuration());
+    }
+
+    /** It is as the agent read it at its start, and finding its fields is dear. */
+    private synchronized Map<String, Object> configuration() {
+        Map<String, Object> found = inForce;
+        if (found == null) {
+            found = ConfigurationInForce.of(config);
+            inForce = found;
+        }
+        return found;
     }
 
     @Override

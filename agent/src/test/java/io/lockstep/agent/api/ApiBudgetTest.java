@@ -34,7 +34,7 @@ class ApiBudgetTest {
         private int done;
 
         Counted() {
-            super(Budgets.READ_SHARE);
+            super(Budgets.READ_SHARE, () -> 0);
         }
 
         @Override
@@ -70,7 +70,7 @@ class ApiBudgetTest {
                 List::of,
                 socket,
                 new ApiServer.Options(readOnly, false, metrics),
-                new Budgets(budgets.get(0), budgets.get(1), budgets.get(2)))) {
+                overhead -> new Budgets(budgets.get(0), budgets.get(1), budgets.get(2)))) {
             assertThat(server).isNotNull();
             for (int asked = 0; asked < addresses.size(); asked++) {
                 for (int i = 0; i <= asked; i++) {
@@ -86,9 +86,32 @@ class ApiBudgetTest {
         }
     }
 
+    @Test
+    void shouldTakeMalformedRequestsFromTheBudgetToo() throws Exception {
+        Path socket = root.resolve("agent.sock");
+        Counted budget = new Counted();
+        try (ApiServer server = ApiServer.start(
+                new FakeOperations(),
+                List::of,
+                socket,
+                ApiServer.Options.NONE,
+                overhead -> new Budgets(budget, new Counted(), new Counted()))) {
+            assertThat(server).isNotNull();
+            SocketAddress address = UnixDomainSocketAddress.of(socket);
+            assertThat(answer(address, "\u0001\u0002 no request\r\n\r\n")).startsWith("HTTP/1.1 400 ");
+            String huge = "GET /" + "x".repeat(2 * ApiServer.HEADER_BYTES_MAX) + " HTTP/1.1\r\nHost: x\r\n\r\n";
+            assertThat(answer(address, huge)).startsWith("HTTP/1.1 414 ");
+            await().atMost(20, TimeUnit.SECONDS).until(() -> budget.counts().equals("2 booked, 2 done"));
+        }
+    }
+
     private static String answer(SocketAddress address) throws IOException {
+        return answer(address, REQUEST);
+    }
+
+    private static String answer(SocketAddress address, String request) throws IOException {
         try (SocketChannel channel = SocketChannel.open(address)) {
-            channel.write(ByteBuffer.wrap(REQUEST.getBytes(StandardCharsets.US_ASCII)));
+            channel.write(ByteBuffer.wrap(request.getBytes(StandardCharsets.US_ASCII)));
             StringBuilder text = new StringBuilder();
             ByteBuffer buffer = ByteBuffer.allocate(1 << 14);
             while (channel.read(buffer) >= 0) {

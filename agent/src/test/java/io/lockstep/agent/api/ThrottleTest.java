@@ -8,8 +8,10 @@ import org.junit.jupiter.api.Test;
 class ThrottleTest {
     private static final long S = 1_000_000_000L;
     private static final long COST_NS = 2_000_000;
-    /** Of which the handler sees so much. */
-    private static final long SEEN_NS = 1_900_000;
+
+    private static final long OVERHEAD_NS = 100_000;
+
+    private static final long SEEN_NS = COST_NS - OVERHEAD_NS;
 
     /** Clients that ask again as soon as they were answered, for 20 s, and meanwhile one in a while. */
     private static final class Busy {
@@ -28,7 +30,7 @@ class ThrottleTest {
          * @param fresh whether it connects anew each time, as a command does
          */
         Busy(int share, int count, long everyNs, boolean fresh) {
-            throttle = new Throttle(share);
+            throttle = new Throttle(share, () -> OVERHEAD_NS);
             clients = new Throttle.Client[count];
             readyNs = new long[count];
             this.everyNs = everyNs;
@@ -64,7 +66,7 @@ class ThrottleTest {
 
     @Test
     void shouldNotDelayAClientThatAsksNowAndThen() {
-        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE, () -> OVERHEAD_NS);
         Throttle.Client client = throttle.client(null);
         for (long i = 0; i < 1000; i++) {
             assertThat(throttle.book(i * 10_000_000, client)).isZero();
@@ -112,7 +114,7 @@ class ThrottleTest {
     /** As scripts and broken tools do: each request on a connection of its own, many at a time. */
     @Test
     void shouldNotLetAProcessPassWithNewConnectionsWhileAnotherAsksNowAndThen() {
-        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE, () -> OVERHEAD_NS);
         long[] readyNs = new long[200];
         Throttle.Client[] clients = new Throttle.Client[readyNs.length];
         long passed = 0;
@@ -139,7 +141,7 @@ class ThrottleTest {
 
     @Test
     void shouldLetAConnectionPassAgainOnceItsProcessRested() {
-        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE, () -> OVERHEAD_NS);
         Throttle.Client hammer = throttle.client("hammer");
         for (int i = 0; i < 1000; i++) {
             throttle.book(0, hammer);
@@ -160,7 +162,7 @@ class ThrottleTest {
 
     @Test
     void shouldForgiveWhatLiesBehind() {
-        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE);
+        Throttle throttle = new Throttle(Budgets.MANAGE_SHARE, () -> OVERHEAD_NS);
         Throttle.Client client = throttle.client(null);
         for (int i = 0; i < 1000; i++) {
             throttle.book(0, client);
@@ -172,7 +174,7 @@ class ThrottleTest {
 
     @Test
     void shouldLeaveThoseWhoManageTheirTimeWhenOthersHaveUsedUpTheirs() {
-        Budgets budgets = new Budgets();
+        Budgets budgets = new Budgets(new Overhead(() -> 0));
         for (String connector : List.of(ApiServer.READ_ONLY, ApiServer.METRICS)) {
             Throttle others = budgets.of(connector);
             Throttle.Client client = others.client(null);
