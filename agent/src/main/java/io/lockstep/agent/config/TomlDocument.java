@@ -43,6 +43,10 @@ final class TomlDocument {
             document.locate(text);
             return document;
         } catch (JsonProcessingException e) {
+            String repeated = new TomlDocument(file, Map.of()).locate(text);
+            if (e.getOriginalMessage().startsWith("Duplicate key") && !repeated.isEmpty()) {
+                throw new LockstepException("configuration-invalid", file + " " + repeated, e);
+            }
             String place = e.getLocation() == null
                     ? file
                     : file + " line " + e.getLocation().getLineNr() + ", column "
@@ -99,7 +103,9 @@ final class TomlDocument {
         };
     }
 
-    private void locate(String text) {
+    /** Finds where keys stand; says where the first one stands that was there before, which the parser notices only behind its value. */
+    private String locate(String text) {
+        String repeated = "";
         List<String> table = List.of();
         int line = 0;
         for (String content : text.split("\n", -1)) {
@@ -114,9 +120,15 @@ final class TomlDocument {
             if (matcher.find()) {
                 List<String> path = new ArrayList<>(table);
                 path.addAll(parts(matcher.group(1)));
-                places.putIfAbsent(path, "line " + line + ", column " + (matcher.start(1) + 1));
+                String place = "line " + line + ", column " + (matcher.start(1) + 1);
+                String first = places.putIfAbsent(path, place);
+                if (first != null && repeated.isEmpty()) {
+                    repeated = place + ": " + String.join(".", path) + " stands twice, first at " + first
+                            + ". Remove one of them.";
+                }
             }
         }
+        return repeated;
     }
 
     private static List<String> parts(String path) {

@@ -194,7 +194,9 @@ class AgentConfigTest {
 
     @Test
     void shouldSayWhereTheFileIsNotToml() {
-        refuses("[epoch]\nepochMs = 1\nepochMs = 2\n", "agent.toml line 4, column 1: not TOML: Duplicate key.");
+        refuses(
+                "[epoch]\nepochMs = 1\nmaxEpochMs = 50\n  epochMs = 2 # again\n\n",
+                "agent.toml line 4, column 3: epoch.epochMs stands twice, first at line 2, column 1. Remove one of them.");
     }
 
     @Test
