@@ -65,7 +65,22 @@ final class HardwareDecodeCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         HardwareEvent event = MachineCheckDecoder.decode(new MachineCheck(
-                0, vendor(), (int) cpuid, -1, -1, bank, 0, mcgCap, mcgStatus, status, addr, misc, synd, ipid, 0, 0));
+                0,
+                MachineCheck.vendorOf((int) cpuid, synd, ipid),
+                (int) cpuid,
+                -1,
+                -1,
+                bank,
+                0,
+                mcgCap,
+                mcgStatus,
+                status,
+                addr,
+                misc,
+                synd,
+                ipid,
+                0,
+                0));
         String kind = event.kind().name().toLowerCase(Locale.ROOT);
         String severity = event.severity().name().toLowerCase(Locale.ROOT);
         spec.commandLine()
@@ -82,13 +97,6 @@ final class HardwareDecodeCommand implements Callable<Integer> {
                                         + AgentCall.quoted(event.line()) + "}"
                                 : event.line());
         return ExitCode.OK;
-    }
-
-    /** AMD's families begin above Intel's, and only its processors have MCA_IPID and MCA_SYND. */
-    private int vendor() {
-        long base = cpuid >>> 8 & 0xf;
-        long family = base == 0xf ? base + (cpuid >>> 20 & 0xff) : base;
-        return ipid != 0 || synd != 0 || family > 0xf ? MachineCheck.AMD : MachineCheck.INTEL;
     }
 
     /** 0 to 255. */

@@ -25,6 +25,9 @@ enum IntelGeneration {
     EMERALD_RAPIDS(13, 20, 0L, -1, -1, IntelMemoryCodes.VALUES_2021, 0xcf),
     GRANITE_RAPIDS(13, 24, 0L, -1, -1, IntelMemoryCodes.VALUES_2024, 0xad, 0xae, 0xaf);
 
+    /** Mode in MISC bits 62:59 of a read from persistent memory, whose place is not in MISC (skx_common.h, MCI_MISC_ECC_DDRT). */
+    private static final int PERSISTENT = 8;
+
     private static final @Nullable IntelGeneration[] BY_MODEL = new @Nullable IntelGeneration[256];
 
     static {
@@ -132,25 +135,31 @@ enum IntelGeneration {
         };
     }
 
-    /** The place in the module, where MISC tells it; MISC and ADDR must be valid. Otherwise the memory as given. */
+    /**
+     * The slot and the place in the module, where MISC tells them (i10nm_base.c, i10nm_mc_decode); MISC and ADDR must be valid. Otherwise the memory as
+     * given.
+     */
     Component.Memory place(Component.Memory memory, MachineCheck check) {
         long misc = check.misc();
-        if (!memoryBank(check.bank())) {
+        boolean persistent = this != GRANITE_RAPIDS && field(misc, 59, 62) == PERSISTENT;
+        if (!memoryBank(check.bank()) || persistent) {
             return memory;
         }
         return switch (this) {
             case ICE_LAKE ->
-                memory.place(
-                        field(misc, 56, 58),
-                        field(misc, 42, 43) | (field(misc, 40, 41) | field(misc, 44, 44) << 2) << 2,
-                        field(misc, 19, 39),
-                        field(misc, 9, 18) << 2);
+                slot(memory, field(misc, 58, 58))
+                        .place(
+                                field(misc, 56, 57),
+                                field(misc, 42, 43) | (field(misc, 40, 41) | field(misc, 44, 44) << 2) << 2,
+                                field(misc, 19, 39),
+                                field(misc, 9, 18) << 2);
             case SAPPHIRE_RAPIDS, EMERALD_RAPIDS ->
-                memory.place(
-                        field(misc, 56, 58),
-                        field(misc, 39, 40) | (field(misc, 37, 38) | field(misc, 41, 41) << 2) << 2,
-                        field(misc, 19, 36),
-                        field(misc, 9, 18) << 2);
+                slot(memory, field(misc, 58, 58))
+                        .place(
+                                field(misc, 57, 57),
+                                field(misc, 39, 40) | (field(misc, 37, 38) | field(misc, 41, 41) << 2) << 2,
+                                field(misc, 19, 36),
+                                field(misc, 9, 18) << 2);
             case GRANITE_RAPIDS ->
                 set(check.status(), 33)
                         ? memory.place(
@@ -161,5 +170,9 @@ enum IntelGeneration {
                         : memory;
             default -> memory;
         };
+    }
+
+    private static Component.Memory slot(Component.Memory memory, int slot) {
+        return memory.at(memory.socket(), memory.controller(), memory.channel(), slot);
     }
 }

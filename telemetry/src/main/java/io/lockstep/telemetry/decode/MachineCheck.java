@@ -50,16 +50,31 @@ public record MachineCheck(
     /** The kernel's number of Hygon, whose processors report as AMD's do. */
     public static final int HYGON = 9;
 
+    /** Intel's families end below. */
+    private static final int AMD_FAMILY_MIN = 0x10;
+
     /** Bank of thermal events ({@code MCE_THERMAL_BANK}). */
     public static final int THERMAL_BANK = 128;
 
     /** Bank of what firmware reported through APEI ({@code apei_mce_report_mem_error}). */
     public static final int FIRMWARE_BANK = 255;
 
+    /** The family in EAX of CPUID leaf 1. */
+    static int family(int cpuid) {
+        int family = Bits.field(cpuid, 8, 11);
+        return family == 15 ? family + Bits.field(cpuid, 20, 27) : family;
+    }
+
+    /** The vendor where it was not told: AMD's families begin above Intel's, and only its processors have MCA_SYND and MCA_IPID. */
+    public static int vendorOf(int cpuid, long synd, long ipid) {
+        return ipid != 0 || synd != 0 || family(cpuid) >= AMD_FAMILY_MIN ? AMD : INTEL;
+    }
+
     @Override
     public String words() {
-        StringBuilder words =
-                new StringBuilder("CPU ").append(cpu).append(" bank ").append(bank);
+        StringBuilder words = new StringBuilder(cpu < 0 ? "" : "CPU " + cpu + " ")
+                .append("bank ")
+                .append(bank);
         hexadecimal(words, "status", status, true);
         hexadecimal(words, "misc", misc, Bits.set(status, 59));
         hexadecimal(words, "addr", addr, Bits.set(status, 58));

@@ -79,9 +79,13 @@ public final class MachineCheckDecoder {
                 return event(check, EventKind.MIRROR_SCRUBBED, severity, place, "memory repaired from its mirror");
             }
         }
-        return model == null
-                ? event(check, code.kind(), severity, place, code.words())
-                : event(check, model.kind(), severity, place, model.words());
+        if (model != null) {
+            return event(check, model.kind(), severity, place, model.words());
+        }
+        int mscod = field(status, 16, 31);
+        boolean unknown = mscod != 0 && generation != null && generation.memoryBank(check.bank());
+        String what = unknown ? code.words() + ", model code 0x" + Integer.toHexString(mscod) : code.words();
+        return event(check, code.kind(), severity, place, what);
     }
 
     private static Component.Memory place(MachineCheck check, @Nullable IntelGeneration generation, McaCode code) {
@@ -96,7 +100,7 @@ public final class MachineCheckDecoder {
     private static HardwareEvent amd(MachineCheck check) {
         long status = check.status();
         Severity severity = Grade.amd(check);
-        boolean scalable = family(check.cpuid()) >= AMD_SMCA_FAMILY || check.ipid() != 0;
+        boolean scalable = MachineCheck.family(check.cpuid()) >= AMD_SMCA_FAMILY || check.ipid() != 0;
         SmcaBank bank = scalable ? SmcaBank.of(check.ipid()) : null;
         McaCode code = McaCode.of((int) status);
         if (bank == null) {
@@ -110,7 +114,7 @@ public final class MachineCheckDecoder {
                             severity,
                             Component.Memory.ANYWHERE.at(known(check.socket()), -1, -1, -1),
                             "DRAM ECC error in the northbridge")
-                    : event(check, kind, severity, cpu(check), code.words());
+                    : event(check, kind, severity, cpu(check), code.words() + unknownBank(check));
         }
         ModelCode model = bank.code(status);
         EventKind kind = set(status, Grade.AMD_POISON) ? EventKind.POISON : model.kind();
@@ -137,9 +141,13 @@ public final class MachineCheckDecoder {
                 check.wallMs(), kind, severity, memory, HardwareEvent.NO_ADDRESS, 1, SOURCE, model.words(), check);
     }
 
-    private static int family(int cpuid) {
-        int family = field(cpuid, 8, 11);
-        return family == 15 ? family + field(cpuid, 20, 27) : family;
+    /** In numbers, what reports in a bank whose type is not known; empty if the processor did not say. */
+    private static String unknownBank(MachineCheck check) {
+        return check.ipid() == 0
+                ? ""
+                : ", code " + field(check.status(), 16, 21) + " of bank type 0x"
+                        + Integer.toHexString(field(check.ipid(), 32, 43)) + "/0x"
+                        + Long.toHexString(check.ipid() >>> 48);
     }
 
     private static Component cpu(MachineCheck check) {

@@ -94,8 +94,8 @@ public record McaCode(Type type, EventKind kind, String words, int channel) {
         if (code >= 0x80 && code <= 0xff) {
             return memory(Type.MEMORY_CONTROLLER, code, "");
         }
-        if (code >= 0x100 && code <= 0x1ff && requests < REQUESTS.length) {
-            String words = level + " " + transaction + " cache error" + REQUESTS[requests];
+        if (code >= 0x100 && code <= 0x1ff) {
+            String words = level + " " + transaction + " cache error" + request(requests);
             return new McaCode(Type.CACHE, EventKind.CACHE, words, -1);
         }
         if (code >= 0x280 && code <= 0x2ff) {
@@ -108,32 +108,31 @@ public record McaCode(Type type, EventKind kind, String words, int channel) {
         if (code > 0x400 && code <= 0x7ff) {
             return new McaCode(Type.INTERNAL, EventKind.INTERNAL, "internal error", -1);
         }
-        if (code >= 0x800 && requests < REQUESTS.length) {
-            return bus(code, requests, level);
-        }
-        return UNKNOWN;
+        return code >= 0x800 ? bus(code, requests, level) : UNKNOWN;
+    }
+
+    private static String request(int number) {
+        return number < REQUESTS.length ? REQUESTS[number] : " on request " + number;
     }
 
     private static McaCode memory(Type type, int code, String where) {
         int operation = code >> 4 & 7;
         int channel = (code & 15) == 15 ? -1 : code & 15;
-        if (operation >= MEMORY.length) {
-            return UNKNOWN;
-        }
+        String what = operation < MEMORY.length ? MEMORY[operation] : "memory error on operation " + operation;
         EventKind kind =
                 switch (operation) {
                     case 3 -> EventKind.MEMORY_PARITY;
                     case 4 -> EventKind.MEMORY_SCRUB;
                     default -> EventKind.MEMORY_ERROR;
                 };
-        return new McaCode(type, kind, MEMORY[operation] + where, channel);
+        return new McaCode(type, kind, what + where, channel);
     }
 
     private static McaCode bus(int code, int requests, String level) {
         if (code == 0xe0b) {
             return new McaCode(Type.BUS, EventKind.BUS, "I/O error of a device or its link", -1);
         }
-        String words = level + " bus or link error" + REQUESTS[requests] + ", " + PARTICIPANTS[code >> 9 & 3] + " to "
+        String words = level + " bus or link error" + request(requests) + ", " + PARTICIPANTS[code >> 9 & 3] + " to "
                 + TARGETS[code >> 2 & 3] + ((code >> 8 & 1) != 0 ? ", timed out" : "");
         return new McaCode(Type.BUS, EventKind.BUS, words, -1);
     }

@@ -80,7 +80,7 @@ class MachineCheckDecoderTest {
         "a06d1, 24, 00A0, MEMORY_ERROR, uncorrected memory read error",
         "a06d1, 24, 00B0, POISON, poison read from memory while the controller has poison turned off",
         "50654,  5, 0010, MEMORY_ERROR, memory read error",
-        "50654, 13, 7777, MEMORY_ERROR, memory read error",
+        "50654, 13, 7777, MEMORY_ERROR, 'memory read error, model code 0x7777'",
         "806f8, 21, 10A0, MEMORY_ERROR, memory read error",
     })
     void shouldKnowTheMemoryControllersOwnCodes(String cpuid, int bank, String mscod, EventKind kind, String what) {
@@ -168,7 +168,16 @@ class MachineCheckDecoderTest {
         Component place =
                 decode(intel(Checks.ICE_LAKE, 18, 0x8c00000000800090L, misc)).component();
         // Bank 2 of group 1 with the group's third bit: (1 | 1 << 2) << 2 | 2.
-        assertThat(place).isEqualTo(Component.Memory.ANYWHERE.at(0, 1, 1, -1).place(5, 22, 0x1abcd, 0x554));
+        assertThat(place).isEqualTo(Component.Memory.ANYWHERE.at(0, 1, 1, 1).place(1, 22, 0x1abcd, 0x554));
+        Component persistent = decode(intel(Checks.ICE_LAKE, 18, 0x8c00000000800090L, misc | 8L << 59))
+                .component();
+        assertThat(persistent).isEqualTo(Component.Memory.ANYWHERE.at(0, 1, 1, -1));
+        // Bit 56 is the sub-rank's.
+        long sapphire = 1L << 58 | 1L << 56 | 2L << 39 | 1L << 37 | 1L << 41 | 0x1abcdL << 19 | 0x155L << 9 | 0x86;
+        assertThat(decode(intel(Checks.SAPPHIRE_RAPIDS, 16, 0x8c00000000800090L, sapphire))
+                        .line())
+                .startsWith(
+                        "corrected error on DIMM CPU0 controller 1 channel 1 slot 1, rank 0, bank 22, row 0x1abcd,");
         long granite = 3L << 55 | 5L << 39 | 1L << 37 | 0x2abcdL << 19 | 0x155L << 9 | 0x86;
         Component none = decode(intel(Checks.GRANITE_RAPIDS, 20, 0x8c00000000800090L, granite))
                 .component();
@@ -253,5 +262,13 @@ class MachineCheckDecoderTest {
         assertThat(decode(intel(Checks.SKYLAKE, 6, 0x8000000012345678L, 0)).line())
                 .isEqualTo("corrected error on CPU 3 (socket 0): machine check of an unknown code"
                         + " (mce: CPU 3 bank 6 status 0x8000000012345678 cpuid 0x50654)");
+        assertThat(decode(amd(0xabc, 0x123, 0, 0x900000000009011bL, 0)).line())
+                .isEqualTo(
+                        "corrected error on CPU 8 (socket 1): unspecified-level generic cache error on a read, code 9 of"
+                                + " bank type 0xabc/0x123 (mce)");
+        MachineCheck nowhere = new MachineCheck(0, 0, 0, -1, -1, 6, 0, 0, 0, 0x8000000012345678L, 0, 0, 0, 0, 0, 0);
+        assertThat(decode(nowhere).line())
+                .isEqualTo("corrected error on a CPU: machine check of an unknown code (mce: bank 6 status"
+                        + " 0x8000000012345678)");
     }
 }

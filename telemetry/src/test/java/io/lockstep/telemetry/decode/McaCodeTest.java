@@ -41,13 +41,13 @@ class McaCodeTest {
             return McaCode.Type.TLB;
         }
         if (code >>> 7 == 1) {
-            return (code >> 4 & 7) > 4 ? McaCode.Type.UNKNOWN : McaCode.Type.MEMORY_CONTROLLER;
+            return McaCode.Type.MEMORY_CONTROLLER;
         }
         if (code >>> 8 == 1) {
-            return (code >> 4 & 15) > 8 ? McaCode.Type.UNKNOWN : McaCode.Type.CACHE;
+            return McaCode.Type.CACHE;
         }
         if (code >>> 7 == 5) {
-            return (code >> 4 & 7) > 4 ? McaCode.Type.UNKNOWN : McaCode.Type.MEMORY_CACHE;
+            return McaCode.Type.MEMORY_CACHE;
         }
         if (code == 0x400) {
             return McaCode.Type.TIMER;
@@ -55,7 +55,7 @@ class McaCodeTest {
         if (code >>> 10 == 1) {
             return McaCode.Type.INTERNAL;
         }
-        return code >>> 11 == 1 && (code >> 4 & 15) <= 8 ? McaCode.Type.BUS : McaCode.Type.UNKNOWN;
+        return code >>> 11 == 1 ? McaCode.Type.BUS : McaCode.Type.UNKNOWN;
     }
 
     @Test
@@ -75,6 +75,14 @@ class McaCodeTest {
         assertThat(McaCode.of(0x913).words())
                 .isEqualTo(
                         "unspecified-level bus or link error on a read, request of this processor to memory, timed out");
+        assertThat(McaCode.of(0xd1))
+                .as("an operation that the specification keeps for later is of memory, too")
+                .isEqualTo(new McaCode(
+                        McaCode.Type.MEMORY_CONTROLLER, EventKind.MEMORY_ERROR, "memory error on operation 5", 1));
+        assertThat(McaCode.of(0x2ff).words()).isEqualTo("memory error on operation 7 in memory used as a cache");
+        assertThat(McaCode.of(0x1f9).words()).isEqualTo("level-1 generic cache error on request 15");
+        assertThat(McaCode.of(0x890).words())
+                .isEqualTo("level-0 bus or link error on request 9, request of this processor to memory");
         assertThat(McaCode.of(0x7).words()).isEqualTo("machine check of an unknown code");
     }
 }
