@@ -7,10 +7,8 @@ import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.replay.ReplayResult;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /** What {@link HardwarePolicy} would have done at each step of a replay, by the same rules and the same configuration. For one thread. */
@@ -20,8 +18,11 @@ public final class Forecast {
     /** Pages that are told; a recording may hold millions of errors. */
     private static final int PAGES_MAX = 8192;
 
+    /** Parts that fare badly at one time; four times as many as have accounts. */
+    private static final int PARTS_MAX = 8192;
+
     private final AgentConfig.Hardware settings;
-    private final Map<Component, HealthState> parts = new HashMap<>();
+    private final Set<Component> bad = new HashSet<>();
     private final Set<Long> worn = new HashSet<>();
     private final Set<Long> lost = new HashSet<>();
     private final Set<Integer> cpus = new HashSet<>();
@@ -64,9 +65,13 @@ public final class Forecast {
         if (part.component() instanceof Component.Guest) {
             return;
         }
-        parts.put(part.component(), part.state());
         boolean worse = part.state().compareTo(before) > 0;
-        boolean over = parts.values().stream().anyMatch(state -> state.compareTo(settings.switchoverState()) >= 0);
+        if (part.state().compareTo(settings.switchoverState()) < 0) {
+            bad.remove(part.component());
+        } else if (bad.size() < PARTS_MAX) {
+            bad.add(part.component());
+        }
+        boolean over = !bad.isEmpty();
         if (over && !passed) {
             lines.add(new Line(
                     Evacuation.ACTION,

@@ -24,6 +24,11 @@ final class JsonEvents {
     /** Values nest no deeper than document, list, event. */
     private static final int DEPTH_MAX = 3;
 
+    /** Far more than happens before an agent speaks again; sums of millions of them fit into 63 bits. */
+    private static final long COUNT_MAX = 1_000_000_000_000L;
+
+    private static final int BANK_MAX = 255;
+
     private final RecordingSink sink;
 
     JsonEvents(RecordingSink sink) {
@@ -67,12 +72,12 @@ final class JsonEvents {
         Component component = ComponentWords.parse(node.path("component").asText("this host"));
         long address = node.path("address").isNull() ? HardwareEvent.NO_ADDRESS : number(node, "address", 16, -1);
         HardwareEvent bare = new HardwareEvent(
-                number(node, "wallMs", 10, wallMs),
+                within(node, "wallMs", 10, wallMs, 0, RecordingReader.WALL_MS_MAX),
                 kind,
                 severity,
                 component,
                 address,
-                number(node, "count", 10, 1),
+                within(node, "count", 10, 1, Long.MIN_VALUE, COUNT_MAX),
                 node.path("source").asText("recorded"),
                 "",
                 new Raw.Text(node.path("raw").asText("")));
@@ -100,20 +105,24 @@ final class JsonEvents {
 
     private static MachineCheck machineCheck(JsonNode node, long wallMs) {
         long ipid = number(node, "ipid", 16, 0);
+        long synd = number(node, "synd", 16, 0);
+        int cpuid = (int) within(node, "cpuid", 16, 0, 0, 0xffff_ffffL);
         return new MachineCheck(
-                node.has("time") ? number(node, "time", 10, 0) * 1000 : number(node, "wallMs", 10, wallMs),
-                (int) number(node, "vendor", 10, ipid != 0 ? MachineCheck.AMD : MachineCheck.INTEL),
-                (int) number(node, "cpuid", 16, 0),
-                (int) number(node, "socket", 10, -1),
-                (int) number(node, "cpu", 10, -1),
-                (int) number(node, "bank", 10, 0),
-                (int) number(node, "cs", 16, 0),
+                node.has("time")
+                        ? within(node, "time", 10, 0, 0, RecordingReader.WALL_MS_MAX / 1000) * 1000
+                        : within(node, "wallMs", 10, wallMs, 0, RecordingReader.WALL_MS_MAX),
+                (int) within(node, "vendor", 10, MachineCheck.vendorOf(cpuid, synd, ipid), 0, BANK_MAX),
+                cpuid,
+                (int) within(node, "socket", 10, -1, -1, Integer.MAX_VALUE),
+                (int) within(node, "cpu", 10, -1, -1, Integer.MAX_VALUE),
+                (int) within(node, "bank", 10, 0, 0, BANK_MAX),
+                (int) within(node, "cs", 16, 0, 0, 0xffff),
                 number(node, "mcgcap", 16, 0),
                 number(node, "mcgstatus", 16, 0),
                 number(node, "status", 16, 0),
                 number(node, "addr", 16, 0),
                 number(node, "misc", 16, 0),
-                number(node, "synd", 16, 0),
+                synd,
                 ipid,
                 number(node, "ip", 16, 0),
                 number(node, "ppin", 16, 0));
@@ -129,7 +138,16 @@ final class JsonEvents {
         throw new IllegalArgumentException(field + " '" + cut(name) + "' is not known");
     }
 
-    /** A JSON number, or a text in digits to a base, with or without 0x. */
+    /** {@link #number} between two others. */
+    private static long within(JsonNode node, String field, int base, long fallback, long min, long max) {
+        long number = number(node, field, base, fallback);
+        if (node.has(field) && (number < min || number > max)) {
+            throw new IllegalArgumentException(field + " " + number + (number > max ? " > " + max : " < " + min));
+        }
+        return number;
+    }
+
+    /** A JSON number, or a text in digits to a base; 0x before them makes it hexadecimal. */
     private static long number(JsonNode node, String field, int base, long fallback) {
         JsonNode value = node.get(field);
         if (value == null) {
@@ -145,9 +163,12 @@ final class JsonEvents {
     }
 
     private static @Nullable Long parsed(JsonNode value, int base) {
-        String text = value.isTextual() ? value.asText().replaceFirst("^0[xX]", "") : "";
+        String text = value.isTextual() ? value.asText() : "";
+        String digits = text.replaceFirst("^0[xX]", "");
         try {
-            return base == 16 ? Long.parseUnsignedLong(text, base) : Long.parseLong(text, base);
+            return base == 16 || digits.length() < text.length()
+                    ? Long.parseUnsignedLong(digits, 16)
+                    : Long.parseLong(digits, base);
         } catch (NumberFormatException e) {
             return null;
         }

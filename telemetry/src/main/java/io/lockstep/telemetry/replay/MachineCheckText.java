@@ -16,6 +16,8 @@ final class MachineCheckText {
     /** The lines of one machine check are logged in one go. */
     private static final long GROUP_MS = 1000;
 
+    private static final int BANK_MAX = 255;
+
     private static final Pattern KERNEL = Pattern.compile(
             "CPU (\\d{1,6}): Machine Check(?: Exception)?: +([0-9a-fA-F]{1,16}) Bank (\\d{1,3}): ([0-9a-fA-F]{1,16})");
     private static final Pattern AMD = Pattern.compile("CPU:(\\d{1,6}) \\(([0-9a-fA-F]{1,2}):([0-9a-fA-F]{1,2}):"
@@ -249,6 +251,12 @@ final class MachineCheckText {
         values.put(word, Long.parseUnsignedLong(digits, word.base));
     }
 
+    private void most(Word word, long max) {
+        if (value(word, 0) > max) {
+            wrong(word + " " + value(word, 0) + " > " + max);
+        }
+    }
+
     private void wrong(String cause) {
         if (!broken) {
             sink.malformed(line, cause);
@@ -260,6 +268,10 @@ final class MachineCheckText {
     void end() {
         if (open && !broken && !values.containsKey(Word.STATUS)) {
             wrong("machine check without a STATUS");
+        }
+        if (open) {
+            most(Word.BANK, BANK_MAX);
+            most(Word.TIME, RecordingReader.WALL_MS_MAX / 1000);
         }
         if (open && !broken) {
             long own = value(Word.TIME, 0) * 1000;
@@ -273,7 +285,9 @@ final class MachineCheckText {
     private MachineCheck check(long wallMs) {
         return new MachineCheck(
                 wallMs,
-                (int) value(Word.VENDOR, value(Word.IPID, 0) != 0 ? MachineCheck.AMD : MachineCheck.INTEL),
+                (int) value(
+                        Word.VENDOR,
+                        MachineCheck.vendorOf((int) value(Word.CPUID, 0), value(Word.SYND, 0), value(Word.IPID, 0))),
                 (int) value(Word.CPUID, 0),
                 (int) Math.min(value(Word.SOCKETID, -1), Integer.MAX_VALUE),
                 (int) Math.min(value(Word.CPU, -1), Integer.MAX_VALUE),

@@ -28,7 +28,7 @@ public final class RecordingReader implements AutoCloseable {
     private static final int VENDOR_UNKNOWN = 0xff;
 
     /** In the year 2106 seconds pass 32 bits. */
-    private static final long WALL_MS_MAX = 0xffff_ffffL * 1000;
+    static final long WALL_MS_MAX = 0xffff_ffffL * 1000;
 
     /** Looked at to tell the form. */
     private static final int HEAD_BYTES = 4096;
@@ -72,8 +72,9 @@ public final class RecordingReader implements AutoCloseable {
         in.mark(HEAD_BYTES);
         byte[] bytes = in.readNBytes(HEAD_BYTES);
         in.reset();
-        for (byte b : bytes) {
-            if (b == 0) {
+        // No record is without one; a log may hold some, too, where a host went down.
+        for (int i = 0; i < Math.min(bytes.length, RECORD_BYTES); i++) {
+            if (bytes[i] == 0) {
                 return RecordingFormat.MCE_RECORDS;
             }
         }

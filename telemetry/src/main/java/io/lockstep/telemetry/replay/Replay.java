@@ -1,5 +1,6 @@
 package io.lockstep.telemetry.replay;
 
+import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.Earlier;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.fault.FaultMerger;
@@ -34,6 +35,9 @@ public final class Replay {
 
     private static final int PAGE_SHIFT = 12;
 
+    /** What waits in the merger is looked for once in so much of the recorded time, as an agent does. */
+    private static final long DRAIN_MS = 100;
+
     /** Recovery is looked for so many times in the time that it takes. */
     private static final int TICKS = 24;
 
@@ -54,6 +58,7 @@ public final class Replay {
     private boolean begun;
     private long nowMs;
     private long tickedMs;
+    private long drainedMs;
     private long busyMs;
     private long events;
 
@@ -151,17 +156,25 @@ public final class Replay {
             begun = true;
             nowMs = wallMs;
             tickedMs = wallMs;
+            drainedMs = wallMs;
             busyMs = wallMs;
         }
         long untilMs = Math.max(nowMs, wallMs);
         // What waits in the merger would have been handed on long before a late next event.
         while (untilMs - nowMs > FaultMerger.HOLD_MS && nowMs - busyMs <= 2 * FaultMerger.HOLD_MS) {
             nowMs += FaultMerger.HOLD_MS;
-            merger.drain(nowMs);
+            drain();
         }
         recover(untilMs);
         nowMs = untilMs;
         busyMs = untilMs;
+        if (nowMs - drainedMs >= DRAIN_MS) {
+            drain();
+        }
+    }
+
+    private void drain() {
+        drainedMs = nowMs;
         merger.drain(nowMs);
     }
 
@@ -199,14 +212,14 @@ public final class Replay {
         events += refined ? 0 : known.count();
         steps.accept(new ReplayResult.Seen(known, refined));
         book.record(known, refined, earlier, nowMs);
-        HealthState host = book.host();
-        worst = host.compareTo(worst) > 0 ? host : worst;
     }
 
     /** What the book tells, as steps. */
     private final class Listener implements HealthListener {
         @Override
         public void changed(ComponentHealth health, HealthState before) {
+            boolean worse = health.state().compareTo(worst) > 0;
+            worst = worse && !(health.component() instanceof Component.Guest) ? health.state() : worst;
             steps.accept(new ReplayResult.Changed(nowMs, health, before));
         }
 

@@ -261,6 +261,62 @@ class ReplayTest {
                         "address \"zz\" is not a number");
     }
 
+    /** Numbers that would be others if they were cut to what their fields hold. */
+    @Test
+    void shouldTakeNoNumberForAnother() throws IOException {
+        String status =
+                "{\"cpuid\":\"50654\",\"misc\":\"8000000000000000\",\"status\":\"8800000000000080\",\"socket\":0,";
+        ReplayResult result = replay(
+                status + "\"bank\":\"0x7\"}",
+                status + "\"bank\":\"0x10\"}",
+                status + "\"bank\":4294967303}",
+                status + "\"bank\":-1}",
+                status + "\"bank\":7,\"cpu\":4294967296}",
+                status + "\"bank\":7,\"time\":9223372036854775807}",
+                json(-1, "poison", "deferred", ""),
+                json(Long.MAX_VALUE, "poison", "deferred", ""),
+                json(START_MS, "memory_error", "corrected", ",\"count\":" + Long.MAX_VALUE),
+                "{\"cpuid\":\"a00f11\",\"bank\":0,\"status\":\"9400100000000000\",\"socket\":0}",
+                "{\"synd\":\"1\",\"bank\":0,\"status\":\"9400100000000000\",\"socket\":0}");
+        assertThat(lines(result))
+                .containsExactly(
+                        FAILOVER,
+                        "deferred error on a CPU (socket 0) at address 0x0: no error (mce)",
+                        "deferred error on a CPU (socket 0) at address 0x0: no error (mce)",
+                        "corrected error on memory of CPU0 controller 1 channel 1: memory error (mce)");
+        assertThat(result.malformed())
+                .containsExactly(
+                        new Malformed(3, "bank 4294967303 > 255"),
+                        new Malformed(4, "bank -1 < 0"),
+                        new Malformed(5, "cpu 4294967296 > 2147483647"),
+                        new Malformed(6, "time 9223372036854775807 > 4294967295"),
+                        new Malformed(7, "wallMs -1 < 0"),
+                        new Malformed(8, "wallMs 9223372036854775807 > 4294967295000"),
+                        new Malformed(9, "count 9223372036854775807 > 1000000000000"));
+        assertThat(replay("CPU 1 BANK 4294967303 STATUS 8800000000000080", "CPU 1 BANK 7 STATUS 0 TIME 999999999999")
+                        .malformed())
+                .containsExactly(
+                        new Malformed(1, "BANK 4294967303 > 255"), new Malformed(2, "TIME 999999999999 > 4294967295"));
+    }
+
+    /** Where a host went down, its log often has a block of zeros. */
+    @Test
+    void shouldReadALogWithZerosInIt() throws IOException {
+        String line =
+                "Jan  2 03:04:05 host kernel: Memory failure: 0x7000: recovery action for dirty LRU page: Recovered\n";
+        ReplayResult result = replay("Jan  2 03:04:04 host kernel: usb 1-1: new high-speed USB device\n".repeat(3)
+                + "\0".repeat(300) + "\n" + line);
+        assertThat(result.format()).isEqualTo(RecordingFormat.KERNEL_LOG);
+        assertThat(lines(result)).hasSize(1);
+    }
+
+    @Test
+    void shouldNotTakeForTheHostsWhatAGuestDoesToItself() throws IOException {
+        ReplayResult result = replay(json(START_MS, "poison", "deferred", ",\"component\":\"virtual machine web1\""));
+        assertThat(result.health()).extracting(ComponentHealth::state).containsExactly(HealthState.FAILING);
+        assertThat(result.worst()).isEqualTo(HealthState.HEALTHY);
+    }
+
     @Test
     void shouldSlideItsWindowsByTheRecordedTimes() throws IOException {
         String dimm = ",\"component\":\"DIMM CPU0 channel 1 slot 0 (A2)\"";
