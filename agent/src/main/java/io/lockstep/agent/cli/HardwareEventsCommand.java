@@ -46,8 +46,8 @@ final class HardwareEventsCommand extends AgentCall {
                     out().println(json ? json(event) : line(event));
                 }
             }
-            out().flush();
-            if (!follow || Thread.interrupted()) {
+            boolean heard = !out().checkError();
+            if (!follow || !heard || Thread.interrupted()) {
                 return ExitCode.OK;
             }
             LockSupport.parkNanos(FOLLOW_NS);

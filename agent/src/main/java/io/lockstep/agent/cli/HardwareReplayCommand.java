@@ -8,6 +8,7 @@ import io.lockstep.agent.policy.Forecast;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.fault.MemoryIdentity;
 import io.lockstep.telemetry.health.ComponentHealth;
+import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.replay.Replay;
 import io.lockstep.telemetry.replay.ReplayResult;
 import java.io.IOException;
@@ -83,6 +84,9 @@ final class HardwareReplayCommand implements Callable<Integer> {
         if (!response.ok()) {
             throw RequestFailedException.of(response);
         }
+        if (!json) {
+            passedOver(Replay.run(file, HealthRules.DEFAULT, MemoryIdentity.NONE, step -> {}));
+        }
         JsonTree drill = response.json();
         out().println(
                         json
@@ -146,13 +150,7 @@ final class HardwareReplayCommand implements Callable<Integer> {
     private void print(ReplayResult result, List<Told> told) {
         out().println("recording: " + result.format().words() + ", " + result.eventCount() + " events"
                 + (result.timesSinceBoot() ? ", times since boot" : ""));
-        for (ReplayResult.Malformed malformed : result.malformed()) {
-            out().println("passed over: line " + malformed.line() + ": " + malformed.cause());
-        }
-        if (result.malformedCount() > result.malformed().size()) {
-            out().println("passed over: "
-                    + (result.malformedCount() - result.malformed().size()) + " more");
-        }
+        passedOver(result);
         for (Told one : told) {
             out().println(MachinePicture.time(one.step.wallMs()) + "  " + one.step.line());
             one.lines.forEach(line -> out().println("    " + line.action() + " (" + line.mode() + "): " + line.text()));
@@ -168,6 +166,16 @@ final class HardwareReplayCommand implements Callable<Integer> {
             if (!part.action().isEmpty()) {
                 out().println("      to do: " + part.action());
             }
+        }
+    }
+
+    private void passedOver(ReplayResult result) {
+        for (ReplayResult.Malformed malformed : result.malformed()) {
+            out().println("passed over: line " + malformed.line() + ": " + malformed.cause());
+        }
+        if (result.malformedCount() > result.malformed().size()) {
+            out().println("passed over: "
+                    + (result.malformedCount() - result.malformed().size()) + " more");
         }
     }
 

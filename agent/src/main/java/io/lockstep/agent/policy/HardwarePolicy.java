@@ -105,8 +105,9 @@ public final class HardwarePolicy implements HealthListener, AutoCloseable {
         }
     }
 
-    /** Parts were replaced: what happens to a CPU from now on counts again. */
+    /** Parts were replaced: what happens to a page or a CPU from now on counts again. */
     public void cleared() {
+        thread.execute(pages::forget);
         thread.execute(cpus::forget);
         refresh();
     }

@@ -79,6 +79,11 @@ final class PageOffline {
         }
     }
 
+    /** Parts were replaced, or a drill has ended: what happens to a page from now on counts again. */
+    void forget() {
+        handled.clear();
+    }
+
     /** A VM has left: its pages can be taken. */
     void retry() {
         List<Wanted> again = List.copyOf(waiting);

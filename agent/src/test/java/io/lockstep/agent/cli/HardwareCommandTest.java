@@ -8,6 +8,8 @@ import io.lockstep.agent.FakeOperations;
 import io.lockstep.agent.api.ApiServer;
 import io.lockstep.agent.client.JsonTree;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -131,6 +133,19 @@ class HardwareCommandTest {
                                 + " 2026-11-25T22:15 or 2026-11-25T22:15:00Z");
     }
 
+    /** What follows must not go on for ever when nobody reads it, as behind {@code | head}. */
+    @Test
+    void shouldEndWhenNobodyReadsWhatFollows() {
+        OutputStream closed = new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                throw new IOException("Broken pipe");
+            }
+        };
+        String[] arguments = {"hardware", "events", "--follow", "--root", root.toString()};
+        assertThat(Main.run(arguments, closed, closed)).isEqualTo(ExitCode.FAILED);
+    }
+
     @Test
     void shouldTakeTimesAndHowLongAgo() {
         Since since = new Since(Clock.fixed(Instant.parse("2026-11-25T12:00:00Z"), ZoneOffset.ofHours(1)));
@@ -207,6 +222,9 @@ class HardwareCommandTest {
                 .isEqualTo(MIRROR.length()
                         + " events of mirror.jsonl were fed to the agent as a drill. 'lockstep hardware' shows what followed,"
                         + " 'lockstep hardware clear' ends it.\n");
+        String damaged = MIRROR + "{\"kind\":\"?\"}\n";
+        assertThat(ask("replay", Files.writeString(file, damaged).toString(), "--agent"))
+                .startsWith("passed over: line 2: kind '?' is not known\n" + damaged.length() + " events of mirror");
         Path empty = Files.writeString(root.resolve("empty"), MIRROR);
         assertThat(run(ExitCode.REFUSED, "hardware", "replay", empty.toString(), "--agent", "--root", root.toString()))
                 .isEqualTo("lockstep hardware replay: empty holds no event.\n");

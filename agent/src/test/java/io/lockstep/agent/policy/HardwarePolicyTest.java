@@ -119,6 +119,12 @@ class HardwarePolicyTest {
         events.forEach(this::happens);
         assertThat(texts(1).get(0)).startsWith("dry-run would take page 0x7000 out of use");
         assertThat(Files.readString(soft)).isEmpty();
+        // The drill has ended: the same page wears out for good.
+        book.clear(part -> true);
+        policy.cleared();
+        happens(Parts.event(Parts.A2, Severity.CORRECTED, 0x7000));
+        happens(Parts.event(Parts.A2, Severity.CORRECTED, 0x7000));
+        assertThat(texts(2)).anyMatch(text -> text.startsWith("done took page 0x7000 out of use"));
     }
 
     /** What a reader tells is queued; whatever the actions do, it is told in no time. */
