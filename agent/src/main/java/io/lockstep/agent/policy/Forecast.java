@@ -52,7 +52,7 @@ public final class Forecast {
             if (event.immediate() && !seen.refined()) {
                 command(event.line(), lines);
             }
-            if (event.severity().uncorrected() && event.kind().memory()) {
+            if (HardwarePolicy.losesPage(event)) {
                 page(event, lost, "would be taken out of use hard, unless it is a VM's", lines);
             }
         } else if (step instanceof ReplayResult.Worn page) {

@@ -4,7 +4,9 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.config.AgentConfig;
 import io.lockstep.telemetry.event.Component;
+import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthListener;
 import io.lockstep.telemetry.health.HealthState;
@@ -153,7 +155,7 @@ public final class HardwarePolicy implements HealthListener, AutoCloseable {
 
     private void takeOutOfUse(HardwareEvent event, ComponentHealth part, boolean pageWorn) {
         boolean drill = event.what().endsWith(DRILL);
-        boolean lost = event.severity().uncorrected() && event.kind().memory();
+        boolean lost = losesPage(event);
         if ((pageWorn || lost) && event.address() != HardwareEvent.NO_ADDRESS) {
             pages.take(event.address(), lost, mode(settings.offlinePages(), drill), event.line());
         }
@@ -161,6 +163,12 @@ public final class HardwarePolicy implements HealthListener, AutoCloseable {
         if (failing && part.component() instanceof Component.Cpu cpu && cpu.cpu() != Component.UNKNOWN) {
             cpus.take(cpu.cpu(), mode(settings.offlineCpus(), drill), Reason.of(part));
         }
+    }
+
+    /** Whether a page's data is lost, and the kernel does not say that it has taken the page out of use. */
+    static boolean losesPage(HardwareEvent event) {
+        boolean taken = event.kind() == EventKind.PAGE_FAILED && event.severity() == Severity.ACTION_OPTIONAL;
+        return event.severity().uncorrected() && event.kind().memory() && !taken;
     }
 
     /** A drill must not cost the machine a page or a CPU. */

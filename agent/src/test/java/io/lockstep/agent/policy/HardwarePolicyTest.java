@@ -8,10 +8,13 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Severity;
+import io.lockstep.telemetry.fault.MemoryIdentity;
 import io.lockstep.telemetry.health.ComponentHealth;
 import io.lockstep.telemetry.health.HealthBook;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.replay.Replay;
+import io.lockstep.telemetry.replay.ReplayResult;
 import io.lockstep.telemetry.replay.ReplaySource;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -87,6 +90,25 @@ class HardwarePolicyTest {
                 .until(() -> Files.exists(in) && !Files.readString(in).isEmpty());
         assertThat(Files.readAllLines(in)).hasSize(1);
         await().atMost(LONG).until(() -> health.state() == HealthState.WATCH);
+    }
+
+    /** The kernel would only say that the page is gone already. */
+    @Test
+    void shouldNotTakeOutOfUseWhatTheKernelHasTaken() throws Exception {
+        start(ALL_ON.replace("runCommand = \"on\"\n", ""));
+        String line = "Memory failure: 0x%s: recovery action for dirty LRU page: %s\n";
+        Path recording = sysfs.resolve("dmesg");
+        Files.writeString(recording, line.formatted("7", "Recovered") + line.formatted("8", "Failed"));
+        for (ReplayResult.Step step : Replay.run(recording, HealthRules.DEFAULT, MemoryIdentity.NONE, s -> {})
+                .steps()) {
+            if (step instanceof ReplayResult.Seen seen) {
+                happens(seen.event());
+            }
+        }
+        assertThat(texts(1))
+                .containsExactly(
+                        "done took page 0x8000 out of use (hard_offline_page): uncorrected error on memory at physical address"
+                                + " 0x8000 (4096 bytes) at address 0x8000: page with lost data stays in use (memory-failure)");
     }
 
     @Test
