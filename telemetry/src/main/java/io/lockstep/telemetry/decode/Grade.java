@@ -84,6 +84,15 @@ final class Grade {
         return recoverable(check, exception);
     }
 
+    /**
+     * Whether the kernel gives up the page at the address of what is no error of a memory controller: a cache's read of lost data, or its write-back
+     * (memory_failure() in {@code arch/x86/kernel/cpu/mce/core.c}).
+     */
+    static boolean lostInMemory(Severity severity, int code) {
+        return severity == Severity.ACTION_REQUIRED
+                || (severity == Severity.ACTION_OPTIONAL && (code & 0xefff) == WRITE_BACK);
+    }
+
     private static Severity recoverable(MachineCheck check, boolean exception) {
         long status = check.status();
         int code = (int) status & 0xffff;

@@ -17,6 +17,7 @@ public final class MachineCheckDecoder {
     /** Physical addresses have at most 52 bits (Intel SDM volume 1, 3.3.1). */
     private static final int ADDRESS_BITS = 52;
 
+    private static final long PAGE_BYTES = 4096;
     private static final int CMCI_P = 10;
     private static final int TES_P = 11;
     private static final int TRACKING_YELLOW = 2;
@@ -64,6 +65,9 @@ public final class MachineCheckDecoder {
                 && (model.kind() == EventKind.MEMORY_SCRUB || model.kind() == EventKind.MEMORY_SPARE);
         Severity severity = Grade.intel(check, scrubbed);
         if (!memory) {
+            if (Grade.lostInMemory(severity, (int) status) && address(check) != HardwareEvent.NO_ADDRESS) {
+                return lostData(check, severity, code);
+            }
             boolean yellow =
                     set(check.mcgCap(), TES_P) && field(status, 53, 54) == TRACKING_YELLOW && !set(status, Grade.UC);
             return yellow
@@ -86,6 +90,13 @@ public final class MachineCheckDecoder {
         boolean unknown = mscod != 0 && generation != null && generation.memoryBank(check.bank());
         String what = unknown ? code.words() + ", model code 0x" + Integer.toHexString(mscod) : code.words();
         return event(check, code.kind(), severity, place, what);
+    }
+
+    /** A cache met, or wrote back, data that memory has lost: the page is what failed, and other banks and sources tell of it, too. */
+    private static HardwareEvent lostData(MachineCheck check, Severity severity, McaCode code) {
+        Component page = new Component.PhysicalAddress(address(check) & -PAGE_BYTES, PAGE_BYTES);
+        String who = check.cpu() < 0 ? "" : " of CPU " + check.cpu();
+        return event(check, EventKind.POISON, severity, page, code.words() + who);
     }
 
     private static Component.Memory place(MachineCheck check, @Nullable IntelGeneration generation, McaCode code) {

@@ -235,6 +235,27 @@ class ReplayTest {
                         new Malformed(19, "machine check without a STATUS"));
     }
 
+    /** The memory controller, the cache that read it and the kernel tell of one page: no processor failed. */
+    @Test
+    void shouldFindTheModuleFailedWhoseLostDataAProcessorRead() throws IOException {
+        String head = "[  100.000000] mce: [Hardware Error]: CPU 1: Machine Check";
+        String processor =
+                "[  100.000002] mce: [Hardware Error]: PROCESSOR 0:606a6 TIME 1767323045 SOCKET 0 APIC 0 microcode 1";
+        ReplayResult result = replay(
+                head + ": 0 Bank 13: bc00000000a00090",
+                "[  100.000001] mce: [Hardware Error]: TSC 0 ADDR 7040 MISC 400000000000086",
+                processor,
+                head + " Exception: 7 Bank 1: bd80000000000134",
+                "[  100.000001] mce: [Hardware Error]: TSC 0 ADDR 7040 MISC 86",
+                processor,
+                "[  100.000003] Memory failure: 0x7: recovery action for dirty LRU page: Recovered");
+        assertThat(result.health())
+                .extracting(
+                        part -> part.component().words() + " " + part.state().words())
+                .containsExactly("DIMM CPU0 controller 0 channel 0 slot 1 failed");
+        assertThat(result.eventCount()).isEqualTo(2);
+    }
+
     private static String json(long wallMs, String kind, String severity, String more) {
         return "{\"sequence\":1,\"wallMs\":" + wallMs + ",\"kind\":\"" + kind + "\",\"severity\":\"" + severity + "\""
                 + more + "}";
