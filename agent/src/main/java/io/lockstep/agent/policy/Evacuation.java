@@ -19,6 +19,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -135,8 +136,7 @@ final class Evacuation implements AutoCloseable {
 
     private void look() {
         try {
-            ComponentHealth worst = health.worst();
-            if (worst == null || worst.state().compareTo(config.hardware().switchoverState()) < 0) {
+            if (reason() == null) {
                 told.clear();
                 retries.clear();
                 return;
@@ -149,7 +149,11 @@ final class Evacuation implements AutoCloseable {
                             .thenComparing(MovableVm::name))
                     .toList();
             for (MovableVm vm : all) {
-                consider(vm, worst);
+                // It may have been cleared while those before were moved.
+                ComponentHealth worst = reason();
+                if (worst != null) {
+                    consider(vm, worst);
+                }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -157,6 +161,12 @@ final class Evacuation implements AutoCloseable {
             // The next look must come: this is what moves VMs from a dying host.
             LOG.error("the hardware's policy failed", e);
         }
+    }
+
+    /** The part that fares so badly that VMs leave; null if none does. */
+    private @Nullable ComponentHealth reason() {
+        ComponentHealth worst = health.worst();
+        return worst == null || worst.state().compareTo(config.hardware().switchoverState()) < 0 ? null : worst;
     }
 
     private void consider(MovableVm vm, ComponentHealth worst) throws InterruptedException {

@@ -29,6 +29,9 @@ final class PageOffline {
     private static final int PAGE_SHIFT = 12;
     private static final String DIRECTORY = "devices/system/memory";
 
+    /** EHWPOISON, of a page that the kernel took out of use by itself; the Java library has no number of it. */
+    private static final String POISONED = "hardware error";
+
     private final Path sysfs;
     private final PageOwners owners;
     private final ActionLog log;
@@ -129,6 +132,10 @@ final class PageOffline {
         try (OutputStream out = Files.newOutputStream(path, StandardOpenOption.WRITE)) {
             out.write(text);
         } catch (IOException e) {
+            if (String.valueOf(e.getMessage()).contains(POISONED)) {
+                log.note(ACTION, page, Outcome.DONE, page + " is out of use already: " + why);
+                return;
+            }
             log.note(
                     ACTION,
                     page,

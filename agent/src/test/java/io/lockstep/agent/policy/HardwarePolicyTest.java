@@ -142,7 +142,8 @@ class HardwarePolicyTest {
         assertThat(texts(1).get(0)).startsWith("dry-run would take page 0x7000 out of use");
         assertThat(Files.readString(soft)).isEmpty();
         // The drill has ended: the same page wears out for good.
-        book.clear(part -> true);
+        book.clear(
+                part -> true, Parts.event(Parts.A2, Severity.CORRECTED, 0x7000).wallMs());
         policy.cleared();
         happens(Parts.event(Parts.A2, Severity.CORRECTED, 0x7000));
         happens(Parts.event(Parts.A2, Severity.CORRECTED, 0x7000));

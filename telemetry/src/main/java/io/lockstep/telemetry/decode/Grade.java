@@ -101,7 +101,8 @@ final class Grade {
             return Severity.ACTION_OPTIONAL;
         }
         if (!set(status, S)) {
-            return required ? Severity.FATAL : Severity.NO_ACTION;
+            // A combination that does not exist, unless the record is of several errors.
+            return required && !set(status, OVER) ? Severity.FATAL : Severity.NO_ACTION;
         }
         if (!required) {
             return Severity.ACTION_OPTIONAL;

@@ -2,6 +2,7 @@ package io.lockstep.telemetry.fault;
 
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.Earlier;
+import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.OpenFault;
 import java.util.LinkedHashMap;
@@ -88,8 +89,13 @@ final class Fault {
         wallMs = Math.max(wallMs, event.wallMs());
         HardwareEvent before = best;
         best = counts.isEmpty() ? event : Description.better(before, event);
-        counts.merge(event.source(), event.count(), Long::sum);
+        counts.merge(teller(event), event.count(), Long::sum);
         renamed |= !ToldPlace.coarse(best.component()).equals(ToldPlace.coarse(before.component()));
+    }
+
+    /** Who met lost data tells of the error of which the memory's own bank tells, too: by one source, they are two. */
+    private static String teller(HardwareEvent event) {
+        return event.kind() == EventKind.POISON ? event.source() + "-poison" : event.source();
     }
 
     /** Errors, as the source says that saw most of them. */

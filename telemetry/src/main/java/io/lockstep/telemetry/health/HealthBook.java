@@ -173,10 +173,11 @@ public final class HealthBook {
         if (account.state == HealthState.HEALTHY) {
             account.worsen(HealthState.WATCH, nowMs, event.line());
         }
+        boolean wornBefore = patterns.worn(event, nowMs);
         patterns.add(event, event.count(), nowMs);
         socket(socket(event.component()), event.count(), nowMs);
         if (account.state.compareTo(HealthState.DEGRADING) >= 0 && nowMs - account.saidMs < SAY_MS) {
-            return false;
+            return !wornBefore && patterns.worn(event, nowMs);
         }
         account.saidMs = nowMs;
         limits.sums(account, nowMs).forEach(reason -> account.worsen(HealthState.DEGRADING, nowMs, reason));
@@ -269,12 +270,14 @@ public final class HealthBook {
      *
      * @return how many were forgotten
      */
-    public synchronized int clear(Predicate<Component> which) {
+    public synchronized int clear(Predicate<Component> which, long nowMs) {
         List<Account> gone = accounts.values().stream()
                 .filter(account -> which.test(account.component))
                 .toList();
         gone.forEach(account -> accounts.remove(account.component));
         patterns.clear(which);
+        // What a module's errors did to its processor's memory goes with them.
+        gone.forEach(account -> unsocket(socket(account.component), account.corrected, nowMs));
         return gone.size();
     }
 
@@ -287,11 +290,12 @@ public final class HealthBook {
         return all;
     }
 
-    /** How the host fares: as its worst part. */
+    /** How the host fares: as its worst part. What a guest does to itself does not count. */
     public synchronized HealthState host() {
         HealthState worst = HealthState.HEALTHY;
         for (Account account : accounts.values()) {
-            worst = account.state.compareTo(worst) > 0 ? account.state : worst;
+            boolean worse = !(account.component instanceof Component.Guest) && account.state.compareTo(worst) > 0;
+            worst = worse ? account.state : worst;
         }
         return worst;
     }

@@ -169,7 +169,7 @@ public final class HardwareWatch implements AutoCloseable {
 
     /** Forgets what happened to some parts; how many. */
     public int clear(Predicate<Component> which) {
-        int count = book.clear(which);
+        int count = book.clear(which, System.currentTimeMillis());
         dirty = true;
         save(System.currentTimeMillis());
         return count;

@@ -107,6 +107,17 @@ class FaultMergerTest {
                         "corrected error on DIMM CPU0 channel 1 slot 0 (A2) at address 0x5000000: trouble (ghes)");
     }
 
+    /** Both are machine checks: of the memory's bank, and of the cache of the processor that read what was lost. */
+    @Test
+    void shouldCountOnceWhatTheMemoryLostAndAProcessorMet() {
+        merger.offer(event("mce", EventKind.MEMORY_ERROR, Severity.NO_ACTION, MODULE, 0x5000000, 1), 0);
+        merger.offer(
+                event("mce", EventKind.POISON, Severity.ACTION_REQUIRED, Component.Memory.ANYWHERE, 0x5000040, 1), 1);
+        assertThat(earliers).last().satisfies(earlier -> assertThat(earlier)
+                .hasValueSatisfying(before -> assertThat(before.uncorrected()).isEqualTo(1)));
+        assertThat(told).last().asString().startsWith("refined ").contains("(A2)");
+    }
+
     @Test
     void shouldNameACorrectedErrorThatWasToldBeforeItsModuleWasKnown() {
         merger.offer(event("mce", EventKind.FIRMWARE, Severity.CORRECTED, Component.Memory.ANYWHERE, 0x5003000, 1), 0);

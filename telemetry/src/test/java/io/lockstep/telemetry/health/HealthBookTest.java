@@ -119,6 +119,30 @@ class HealthBookTest {
     }
 
     @Test
+    void shouldForgetWhatAModuleDidToItsProcessorsMemoryWhenItIsCleared() {
+        corrected(A2, -1, 60, START);
+        corrected(A2.labelled("A3").at(0, 0, 1, 1), -1, 60, START);
+        assertThat(changes).contains("memory of CPU0 healthy -> degrading");
+        book.clear(component -> component.equals(A2), START + MINUTE);
+        assertThat(changes).last().isEqualTo("memory of CPU0 degrading -> watch");
+        book.clear(component -> component instanceof Component.Memory, START + MINUTE);
+        assertThat(changes).last().isEqualTo("memory of CPU0 watch -> healthy");
+        assertThat(book.all()).isEmpty();
+    }
+
+    @Test
+    void shouldNotFareWorseForWhatAGuestDoesToItself() {
+        book.record(
+                Trouble.event(EventKind.GUEST_PANIC, Severity.RECOVERABLE, new Component.Guest("vm1"), -1, 1),
+                false,
+                null,
+                START);
+        assertThat(book.all()).singleElement().satisfies(health -> assertThat(health.state())
+                .isGreaterThan(HealthState.HEALTHY));
+        assertThat(book.host()).isEqualTo(HealthState.HEALTHY);
+    }
+
+    @Test
     void shouldFailAtTheFirstSignThatDataWasLostAndStaySoUntilCleared() {
         book.record(Trouble.event(EventKind.MIRROR_FAILOVER, Severity.CORRECTED, A2, -1, 1), false, null, START);
         assertThat(book.host()).isEqualTo(HealthState.FAILING);
@@ -132,8 +156,8 @@ class HealthBookTest {
         assertThat(book.all())
                 .extracting(ComponentHealth::state)
                 .containsExactly(HealthState.FAILED, HealthState.FAILING);
-        assertThat(book.clear(component -> component.equals(A2))).isEqualTo(1);
-        assertThat(book.clear(component -> true)).isEqualTo(1);
+        assertThat(book.clear(component -> component.equals(A2), START)).isEqualTo(1);
+        assertThat(book.clear(component -> true, START)).isEqualTo(1);
         assertThat(book.host()).isEqualTo(HealthState.HEALTHY);
     }
 

@@ -185,10 +185,28 @@ class PatternsTest {
         assertThat(worn).last().isEqualTo("0x5000 of " + A2.words());
     }
 
+    /** Of a module that is degrading, and whose other errors come many to a second. */
+    @Test
+    void shouldTellOfEachWornPageInAStormOnce() {
+        corrected(A2, -1, 100, START);
+        for (int page = 1; page <= 5; page++) {
+            for (int error = 0; error < 4; error++) {
+                corrected(A2, page << 12, 1, START + page);
+            }
+        }
+        assertThat(worn)
+                .containsExactly(
+                        "0x1000 of " + A2.words(),
+                        "0x2000 of " + A2.words(),
+                        "0x3000 of " + A2.words(),
+                        "0x4000 of " + A2.words(),
+                        "0x5000 of " + A2.words());
+    }
+
     @Test
     void shouldForgetThePatternsOfAPartThatWasReplaced() {
         corrected(A2.place(0, 3, 0x1a2, 0x10), 0x5000, 7, START);
-        book.clear(component -> component.equals(A2));
+        book.clear(component -> component.equals(A2), START);
         corrected(A2.place(0, 3, 0x1a2, 0x18), 0x5000, 1, START + MINUTE);
         assertThat(only().state()).isEqualTo(HealthState.WATCH);
         assertThat(only().action()).isEmpty();

@@ -253,7 +253,7 @@ class ReplayTest {
                 .extracting(
                         part -> part.component().words() + " " + part.state().words())
                 .containsExactly("DIMM CPU0 controller 0 channel 0 slot 1 failed");
-        assertThat(result.eventCount()).isEqualTo(2);
+        assertThat(result.eventCount()).isEqualTo(1);
     }
 
     private static String json(long wallMs, String kind, String severity, String more) {
