@@ -31,7 +31,7 @@ final class NetFilter {
     private final UnixSocket captured;
     private final UnixSocket injected;
 
-    private NetFilter(String suffix, UnixSocket captured, UnixSocket injected) {
+    NetFilter(String suffix, UnixSocket captured, UnixSocket injected) {
         this.suffix = suffix;
         this.captured = captured;
         this.injected = injected;

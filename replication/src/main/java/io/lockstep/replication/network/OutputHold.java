@@ -245,16 +245,22 @@ public final class OutputHold implements AutoCloseable {
         signal();
         await(BYPASS_TIMEOUT_NS, FLUSH_POLL_NS, () -> {
             signal();
-            return present.stream().allMatch(HeldLine::switched);
+            return present.stream().allMatch(HeldLine::drained);
         });
+        List<HeldLine> drained = present.stream().filter(HeldLine::drained).toList();
+        // Its main loop sends on what it receives before it answers: no frame overtakes one that QEMU had received.
+        qmp.execute("query-status");
+        drained.forEach(HeldLine::leave);
         for (HeldLine line : present) {
-            if (!line.switched()) {
+            if (!drained.contains(line)) {
+                line.rejoin();
                 LOG.warn(
                         "{}: QEMU does not take what netdev {} was sent: what is held when the VM stands still is lost",
                         vmName,
                         line.device.name());
             }
         }
+        signal();
     }
 
     /** The VM runs on here: frames leave through QEMU again. */
