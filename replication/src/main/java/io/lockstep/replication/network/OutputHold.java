@@ -92,6 +92,18 @@ public final class OutputHold implements AutoCloseable {
     }
 
     /**
+     * What QEMU says of filters on netdevs that look as if they took them; it knows of vhost on a netdev that it got later, or under no name of
+     * its own. Frames pass meanwhile, and nothing is left. The thread that has the monitor; after {@link #removeLeftovers}.
+     */
+    public static List<NetDevice> tried(QmpConnection qmp, List<NetDevice> devices) throws LockstepException {
+        List<NetDevice> tried = new ArrayList<>();
+        for (NetDevice device : devices) {
+            tried.add(device.holdable() ? NetFilter.tried(qmp, device) : device);
+        }
+        return tried;
+    }
+
+    /**
      * Puts the filters in place; frames pass until the first {@link #boundary}. The thread that has the monitor.
      *
      * @throws LockstepException {@code output-not-holdable} if QEMU refuses a netdev; nothing is left in it then
