@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the guests of the demo and of the tests:   build.sh [--micro | --hardware] [DIR]
+# Builds the guests of the demo and of the tests:   build.sh [--micro | --hardware | --host] [DIR]
 # into DIR (default: ~/.cache/lockstep/guests) as micro.elf, vmlinuz and initrd.gz, and prints DIR. With --micro only micro.elf; with --hardware
-# only the guest of the hardware tests, as hardware.vmlinuz and hardware.cpio.
+# only the guest of the hardware tests, as hardware.vmlinuz and hardware.cpio, with --host only the guest that VMs run in, as host.vmlinuz and
+# host.cpio.
 # Does nothing when they are there and their sources are the same. Needs gcc, and for the linux guests libc6-dev, busybox-static, cpio and apt,
-# which downloads the distribution's cloud kernel once (for --hardware its full kernel, 70 MB); after that it works offline. It installs nothing.
+# which downloads the distribution's cloud kernel once (for --hardware and --host its full kernel, 70 MB); after that it works offline. It installs nothing.
 set -euo pipefail
 umask 022
 
@@ -11,7 +12,7 @@ here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lockstep}
 wanted=all
 case ${1:-} in
-    --micro | --hardware) wanted=${1#--}; shift ;;
+    --micro | --hardware | --host) wanted=${1#--}; shift ;;
 esac
 dir=${1:-$cache/guests}
 mkdir -p "$dir" "$cache"
@@ -24,6 +25,9 @@ modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_p
  nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci efivarfs crc16 mbcache crc32c_generic jbd2 ext4"
 # The hardware guest's: what raises errors, and the way to the management controller.
 hardware_modules="mce-inject hwpoison-inject aer_inject ipmi_msghandler ipmi_devintf ipmi_si"
+# The host guest's: the way to this machine's files, and what VMs' networks are made of.
+host_modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache 9pnet 9pnet_virtio 9p overlay
+ tun tap vhost_iotlb vhost vhost_net"
 
 fail() {
     echo "build.sh: $*" >&2
@@ -123,18 +127,27 @@ build_linux() {
     mv "$dir/initrd.gz.new" "$dir/initrd.gz"
 }
 
-build_hardware() {
-    local root="$dir/hardware.new"
+# Usage: build_full NAME PROGRAM... -- MODULE...; a guest with the distribution's full kernel.
+build_full() {
+    local name=$1 root="$dir/$1.new" programs=()
+    shift
+    while [ "$1" != -- ]; do programs+=("$1"); shift; done
+    shift
     kernel full-kernel "linux-image-$(dpkg --print-architecture)" linux-image-generic
-    install -m 644 "$cache/full-kernel/boot/vmlinuz-$(cat "$cache/full-kernel/version")" "$dir/hardware.vmlinuz.new"
-    add_programs hardware bmc page
-    # shellcheck disable=SC2086
-    add_modules full-kernel $hardware_modules
-    pack >"$dir/hardware.cpio.new"
+    install -m 644 "$cache/full-kernel/boot/vmlinuz-$(cat "$cache/full-kernel/version")" "$dir/$name.vmlinuz.new"
+    add_programs "$name" "${programs[@]}"
+    add_modules full-kernel "$@"
+    pack >"$dir/$name.cpio.new"
     rm -rf "$root"
-    mv "$dir/hardware.vmlinuz.new" "$dir/hardware.vmlinuz"
-    mv "$dir/hardware.cpio.new" "$dir/hardware.cpio"
+    mv "$dir/$name.vmlinuz.new" "$dir/$name.vmlinuz"
+    mv "$dir/$name.cpio.new" "$dir/$name.cpio"
 }
+
+# shellcheck disable=SC2086
+build_hardware() { build_full hardware bmc page -- $hardware_modules; }
+
+# shellcheck disable=SC2086
+build_host() { build_full host -- $host_modules; }
 
 # Runs a build when its result is missing or was built from other sources.
 once() {
@@ -149,6 +162,7 @@ once() {
 case $wanted in
     micro) once micro micro.elf ;;
     hardware) once hardware hardware.cpio ;;
+    host) once host host.cpio ;;
     all)
         once micro micro.elf
         once linux initrd.gz

@@ -8,7 +8,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * One netdev whose output is held: its filters, its log, and the way that its frames take out of it, through QEMU or past it.
  *
- * <p>Invariants: No frame goes in two pieces, so the way changes only when QEMU has all of what it was sent. A tap is closed once nobody wants it.
+ * <pre>
+ *   through QEMU -- bypass(tap) --> QEMU gets the rest that it is owed, no more -- drained(), QEMU has sent it on, leave() --> past QEMU
+ *        ^                                                                                                                      |
+ *        +---------------------------------------------------- rejoin() -------------------------------------------------------+
+ * </pre>
+ *
+ * <p>Invariants: No frame goes in two pieces or overtakes another, so the way changes only when QEMU has sent on all of what it was sent. A tap is
+ * closed once nobody wants it.
  *
  * <p>Threads: the capture thread says which way is wanted, the hold's thread takes it; each method says whose it is.
  */
@@ -18,6 +25,10 @@ final class HeldLine {
     final OutputLog log;
     /** The way past QEMU, if it is to be taken; the capture thread's. */
     private volatile @Nullable TapOutput wanted;
+    /** The way past QEMU that QEMU was drained for, if it was; the hold's thread's. */
+    private volatile @Nullable TapOutput drained;
+    /** The way past QEMU, once it may be taken; the capture thread's. */
+    private volatile @Nullable TapOutput ready;
     /** The way past QEMU, if it is taken; the hold's thread's. */
     private volatile @Nullable TapOutput used;
     /** A way that is not wanted any more; for the hold's thread to close. */
@@ -35,21 +46,28 @@ final class HeldLine {
 
     // ------------------------------------------------------------------ capture thread
 
-    /** From as soon as can be frames leave this way; null: through QEMU. */
+    /** Frames shall leave this way, and QEMU gets no more than it is owed; null: they leave through QEMU. */
     void bypass(@Nullable TapOutput tap) {
         wanted = tap;
+    }
+
+    /** Whether QEMU has received all that it is owed, if another way is wanted. */
+    boolean drained() {
+        return drained == wanted;
+    }
+
+    /** QEMU was drained, and has sent on what it received: frames leave the way that is wanted. */
+    void leave() {
+        ready = wanted;
     }
 
     /** Frames leave through QEMU again. */
     void rejoin() {
         TapOutput unwanted = wanted;
         wanted = null;
-        discarded = unwanted;
-    }
-
-    /** Whether frames go where they are wanted to go. */
-    boolean switched() {
-        return used == wanted;
+        if (unwanted != null) {
+            discarded = unwanted;
+        }
     }
 
     /** Whether all that QEMU has written is in the log; QEMU stands still. */
@@ -60,7 +78,8 @@ final class HeldLine {
 
     /** Whether nothing is held that leaves past QEMU. */
     boolean left() {
-        return used == null || log.heldBytes() == 0;
+        TapOutput tap = wanted;
+        return tap == null || (used == tap && log.heldBytes() == 0);
     }
 
     // ------------------------------------------------------------------ hold's thread
@@ -81,7 +100,7 @@ final class HeldLine {
             log.send(tap, until);
             return true;
         }
-        if (switched()) {
+        if (wanted == null) {
             owed = Math.max(owed, until);
         }
         return log.sent() >= owed || log.send(filter.injected(), owed);
@@ -95,8 +114,10 @@ final class HeldLine {
     private void follow() throws LinuxException {
         TapOutput next = wanted;
         TapOutput last = used;
-        if (next != last
-                && (next == null || (log.sent() >= owed && filter.injected().unreceivedBytes() == 0))) {
+        if (next == null || (log.sent() >= owed && filter.injected().unreceivedBytes() == 0)) {
+            drained = next;
+        }
+        if (next != last && (next == null || next == ready)) {
             used = next;
             if (last != null) {
                 last.close();

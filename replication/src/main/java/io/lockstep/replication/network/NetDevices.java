@@ -19,6 +19,9 @@ public final class NetDevices {
     private static final Pattern BACKEND = Pattern.compile("^ \\\\ (\\S+): index=(\\d+),type=(\\S+?)(,.*|$)");
     // The port of a hub and what is plugged into it, of which only NICs send what must be held
     private static final Pattern PORT = Pattern.compile("^ \\\\ (\\S+): (\\S+): index=\\d+,type=nic\\b.*");
+    // Both as options and, from libvirt, as JSON
+    private static final Pattern VHOST =
+            Pattern.compile(",(vhost=on|vhostforce=on|vhostfds?=)|\"(vhost|vhostforce)\":true|\"vhostfds?\":");
     private static final String VHOST_DEVICE = "/dev/vhost-net";
 
     private NetDevices() {}
@@ -83,9 +86,8 @@ public final class NetDevices {
     private static boolean vhost(String name, List<String> commandLine) {
         for (String argument : commandLine) {
             List<String> parts = List.of(argument.split(",", -1));
-            boolean on = parts.stream()
-                    .anyMatch(p -> p.equals("vhost=on") || p.startsWith("vhostfd") || p.equals("vhostforce=on"));
-            if (on && parts.contains("id=" + name)) {
+            if ((parts.contains("id=" + name) || argument.contains("\"id\":\"" + name + "\""))
+                    && VHOST.matcher(argument).find()) {
                 return true;
             }
         }

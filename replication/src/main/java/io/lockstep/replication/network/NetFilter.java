@@ -26,12 +26,15 @@ final class NetFilter {
     private static final String PREFIX = "lockstep-";
     private static final String OUT = PREFIX + "out-";
     private static final String IN = PREFIX + "in-";
+    private static final String TRIAL = IN + "trial";
+    /** Nothing is ever in it. */
+    private static final int TRIAL_BYTES = 4096;
 
     private final String suffix;
     private final UnixSocket captured;
     private final UnixSocket injected;
 
-    private NetFilter(String suffix, UnixSocket captured, UnixSocket injected) {
+    NetFilter(String suffix, UnixSocket captured, UnixSocket injected) {
         this.suffix = suffix;
         this.captured = captured;
         this.injected = injected;
@@ -109,6 +112,27 @@ final class NetFilter {
         qmp.execute(
                 "object-add",
                 Map.of("qom-type", "filter-redirector", "id", id, "netdev", device.name(), "queue", "rx", end, id));
+    }
+
+    /**
+     * What QEMU says of a filter on a netdev. Frames pass meanwhile, and nothing is left; no filter of ours may be there.
+     *
+     * @return the netdev, with what keeps its frames from being held
+     */
+    static NetDevice tried(QmpConnection qmp, NetDevice device) throws LockstepException {
+        UnixSocket unused = chardev(qmp, TRIAL, TRIAL_BYTES);
+        try {
+            add(qmp, TRIAL, device, "indev");
+            return device;
+        } catch (LockstepException e) {
+            if (e.code().equals("qmp-error")) {
+                return NetDevices.refused(device, String.valueOf(e.getMessage()));
+            }
+            throw e;
+        } finally {
+            unused.close();
+            removeAll(qmp);
+        }
     }
 
     /** From now on frames go straight to the netdev; what we hold can still be sent on. */

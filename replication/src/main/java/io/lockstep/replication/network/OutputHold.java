@@ -92,6 +92,18 @@ public final class OutputHold implements AutoCloseable {
     }
 
     /**
+     * What QEMU says of filters on netdevs that look as if they took them; it knows of vhost on a netdev that it got later, or under no name of
+     * its own. Frames pass meanwhile, and nothing is left. The thread that has the monitor; after {@link #removeLeftovers}.
+     */
+    public static List<NetDevice> tried(QmpConnection qmp, List<NetDevice> devices) throws LockstepException {
+        List<NetDevice> tried = new ArrayList<>();
+        for (NetDevice device : devices) {
+            tried.add(device.holdable() ? NetFilter.tried(qmp, device) : device);
+        }
+        return tried;
+    }
+
+    /**
      * Puts the filters in place; frames pass until the first {@link #boundary}. The thread that has the monitor.
      *
      * @throws LockstepException {@code output-not-holdable} if QEMU refuses a netdev; nothing is left in it then
@@ -245,16 +257,22 @@ public final class OutputHold implements AutoCloseable {
         signal();
         await(BYPASS_TIMEOUT_NS, FLUSH_POLL_NS, () -> {
             signal();
-            return present.stream().allMatch(HeldLine::switched);
+            return present.stream().allMatch(HeldLine::drained);
         });
+        List<HeldLine> drained = present.stream().filter(HeldLine::drained).toList();
+        // Its main loop sends on what it receives before it answers: no frame overtakes one that QEMU had received.
+        qmp.execute("query-status");
+        drained.forEach(HeldLine::leave);
         for (HeldLine line : present) {
-            if (!line.switched()) {
+            if (!drained.contains(line)) {
+                line.rejoin();
                 LOG.warn(
                         "{}: QEMU does not take what netdev {} was sent: what is held when the VM stands still is lost",
                         vmName,
                         line.device.name());
             }
         }
+        signal();
     }
 
     /** The VM runs on here: frames leave through QEMU again. */

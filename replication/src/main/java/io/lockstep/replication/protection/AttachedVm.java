@@ -19,6 +19,7 @@ import io.lockstep.replication.memory.MemoryRegion;
 import io.lockstep.replication.memory.PageIndex;
 import io.lockstep.replication.network.NetDevice;
 import io.lockstep.replication.network.NetDevices;
+import io.lockstep.replication.network.OutputHold;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -37,7 +38,7 @@ public final class AttachedVm implements AutoCloseable {
     private final Pidfd pidfd;
     private final QemuFacts facts;
     private final List<HostRamBlock> blocks;
-    private final List<NetDevice> netDevices;
+    private volatile List<NetDevice> netDevices;
     private final List<GuestDisk> disks;
     private final PageIndex index;
 
@@ -133,6 +134,15 @@ public final class AttachedVm implements AutoCloseable {
     /** What its NICs are connected to, and whether output can be held there. */
     public List<NetDevice> netDevices() {
         return netDevices;
+    }
+
+    /**
+     * Asks QEMU itself whether output can be held, by filters that are gone again afterwards; those of an agent before must be.
+     *
+     * @throws LockstepException what the monitor said
+     */
+    void tryFilters() throws LockstepException {
+        netDevices = OutputHold.tried(qmp, netDevices);
     }
 
     /** Its writable disks. */

@@ -233,10 +233,11 @@ public final class ProtectedVm implements AutoCloseable {
         DirtyTracker tracker = null;
         boolean done = false;
         try {
+            OutputHold.removeLeftovers(vm.qmp());
+            vm.tryFilters();
             if (settings.output().held() && !settings.output().unheldAllowed()) {
                 NetDevices.requireHoldable(vm.netDevices());
             }
-            OutputHold.removeLeftovers(vm.qmp());
             DiskReplication.removeLeftovers(vm.qmp());
             try (HeldSave trial = new HeldSave(vm.qmp(), vm.pidfd())) {
                 trial.requireHoldable(ByteBuffer.allocateDirect(DEVICE_STATE_BYTES_MAX), PROGRESS_TIMEOUT_NS);

@@ -62,6 +62,13 @@ class NetDevicesTest {
                                 + " to protect the VM without holding this netdev's output.");
         assertThat(NetDevices.refused(new NetDevice("n0", "virtio-net-pci.0", "", ""), "Vhost is not supported"))
                 .isEqualTo(found.get(0));
+        for (String another : List.of(
+                "tap,fd=20,vhostfd=21,id=n0",
+                "tap,fds=20:21,vhostfds=22:23,id=n0",
+                // As libvirt writes it
+                "{\"type\":\"tap\",\"fd\":\"20\",\"vhost\":true,\"vhostfd\":\"21\",\"id\":\"n0\"}")) {
+            assertThat(NetDevices.parse(TAP, List.of("-netdev", another))).isEqualTo(found);
+        }
         assertThat(NetDevices.parse(TAP, List.of("-netdev", "tap,id=n1,vhost=on")))
                 .containsExactly(new NetDevice("n0", "virtio-net-pci.0", "", ""));
     }

@@ -1,5 +1,6 @@
 package io.lockstep.replication.network;
 
+import static io.lockstep.replication.network.TapNetwork.ip;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -364,14 +365,6 @@ class OutputHoldTest {
             hold.rejoin();
             hold.remove(qmp);
         }
-    }
-
-    private static void ip(String... arguments) throws Exception {
-        java.util.ArrayList<String> command = new java.util.ArrayList<>(List.of("ip"));
-        command.addAll(List.of(arguments));
-        Process process = new ProcessBuilder(command).inheritIO().start();
-        assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
-        assertThat(process.exitValue()).as("%s", command).isZero();
     }
 
     /** The other end of a netdev that makes a datagram of each frame. */
