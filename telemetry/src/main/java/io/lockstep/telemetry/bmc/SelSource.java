@@ -3,6 +3,7 @@ package io.lockstep.telemetry.bmc;
 import io.lockstep.linux.Errno;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EventSource;
 import io.lockstep.telemetry.source.SourceState;
@@ -118,12 +119,13 @@ public final class SelSource implements EventSource {
                 return;
             }
             SelRecord record = record(answer);
-            tell(record, wallMs, sink);
+            tell(record, new SelPosition(position.whole(), erased(info), record), wallMs, sink);
             last = record;
             int following = following(answer);
             next = following == next ? LAST : following;
         }
         unreadable = "";
+        // Also what is no event was read.
         kept.mark(NAME, new SelPosition(position.whole() || next == LAST, erased(info), last).words());
         if (next == LAST) {
             first = false;
@@ -148,7 +150,7 @@ public final class SelSource implements EventSource {
         }
     }
 
-    private void tell(SelRecord record, long wallMs, Consumer<HardwareEvent> sink) {
+    private void tell(SelRecord record, SelPosition reached, long wallMs, Consumer<HardwareEvent> sink) {
         long ownMs = record.wallMs();
         boolean old = ownMs >= 0 && (first ? wallMs - ownMs > HISTORY_MS : ownMs < since);
         if (old) {
@@ -158,7 +160,8 @@ public final class SelSource implements EventSource {
         HardwareEvent event = record.event(name(), wallMs);
         if (event != null) {
             events++;
-            sink.accept(event);
+            sink.accept(event.seenAs(
+                    new Raw.Marked(NAME, reached.words(), event.raw().words())));
         }
     }
 

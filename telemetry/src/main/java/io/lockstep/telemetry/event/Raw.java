@@ -44,4 +44,17 @@ public interface Raw {
             words = words.length() > CHARS_MAX ? words.substring(0, CHARS_MAX) : words;
         }
     }
+
+    /**
+     * A record of a log that outlives the kernel.
+     *
+     * @param name of what marks how far that log was read
+     * @param mark that says so, once this has been handed on
+     * @param words cut after {@link #CHARS_MAX} characters
+     */
+    record Marked(String name, String mark, String words) implements Raw {
+        public Marked {
+            words = words.length() > CHARS_MAX ? words.substring(0, CHARS_MAX) : words;
+        }
+    }
 }

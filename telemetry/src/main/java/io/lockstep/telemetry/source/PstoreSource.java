@@ -32,7 +32,7 @@ public final class PstoreSource implements EventSource {
      * Over a mounted pstore.
      *
      * @param pstore of {@code /sys/fs/pstore}
-     * @param kept remembers which records were told: {@link #MARK} and a record's name, with its time
+     * @param kept has which records were told, as {@link #MARK} and a record's name, with its time
      */
     public PstoreSource(Sysfs pstore, Counters kept) {
         this.pstore = pstore;
@@ -74,7 +74,7 @@ public final class PstoreSource implements EventSource {
                             event.count(),
                             name(),
                             event.what() + ", which ended an earlier life of this host",
-                            new Raw.Text(check.words())));
+                            new Raw.Marked(MARK + name, Long.toString(check.wallMs()), check.words())));
                 }
             } catch (AccessDeniedException e) {
                 state = SourceState.noPrivilege("cannot read " + e.getFile());
@@ -102,12 +102,7 @@ public final class PstoreSource implements EventSource {
 
     /** A name may be used again when its record was removed. */
     private boolean newly(String name, long timeMs) {
-        String time = Long.toString(timeMs);
-        if (kept.mark(MARK + name).equals(time)) {
-            return false;
-        }
-        kept.mark(MARK + name, time);
-        return true;
+        return !kept.mark(MARK + name).equals(Long.toString(timeMs));
     }
 
     private void forgetBut(List<String> names) {

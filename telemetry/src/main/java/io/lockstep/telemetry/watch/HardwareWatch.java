@@ -79,8 +79,9 @@ public final class HardwareWatch implements AutoCloseable {
     private final FaultMerger fed = new FaultMerger(this::known, this::fault);
 
     /**
-     * Held from a source's first event to its word on how far it was read, and for what is kept: what was handed on and how far that is are kept as one,
-     * so that after a kill nothing is missing and nothing is counted twice. Before the merger; fair, as a storm would keep the other out.
+     * Held from a waking source's first event to its word on how far it was read, and for what is kept: what was handed on and how far that is are kept
+     * as one, so that after a kill nothing is missing and nothing is counted twice. Sources that must be asked are slow, and say it with each event.
+     * Taken before the merger; fair, as a storm would keep the other out.
      */
     private final ReentrantLock handing = new ReentrantLock(true);
 
@@ -295,7 +296,7 @@ public final class HardwareWatch implements AutoCloseable {
                 mark(waking, DRAIN_NS);
                 poll.await(DRAIN_NS);
                 mark(waking, 0);
-                read(sources.waking());
+                read(sources.waking(), true);
             }
         } catch (LinuxException e) {
             LOG.error("hardware events cannot be waited for: {}", e.toString());
@@ -353,7 +354,7 @@ public final class HardwareWatch implements AutoCloseable {
         int turns = 0;
         do {
             mark(waking, 0);
-            read(sources.waking());
+            read(sources.waking(), true);
             turns++;
         } while (turns < CATCH_UP_TURNS && closed.getCount() > 0 && poll.await(0) > 0);
         caughtUp.countDown();
@@ -364,7 +365,7 @@ public final class HardwareWatch implements AutoCloseable {
             caughtUp.await(POLL_MS, TimeUnit.MILLISECONDS);
             while (closed.getCount() > 0) {
                 mark(asking, 0);
-                read(sources.polled());
+                read(sources.polled(), false);
                 long nowMs = System.currentTimeMillis();
                 book.tick(nowMs);
                 List.of(errors, warnings, changes).forEach(lines -> lines.drain(monotonicMs()));
@@ -401,11 +402,16 @@ public final class HardwareWatch implements AutoCloseable {
         rounds.mark(nowNs, nowNs + Math.max(0, waitNs));
     }
 
-    private void read(List<EventSource> some) {
+    /** @param whole whether nothing may be kept between a source's first event and its word on how far it was read */
+    private void read(List<EventSource> some, boolean whole) {
         long nowMs = monotonicMs();
         try {
             for (EventSource source : some) {
-                poll(source, nowMs);
+                if (whole) {
+                    pollWhole(source, nowMs);
+                } else {
+                    source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+                }
             }
             synchronized (merger) {
                 merger.drain(nowMs);
@@ -417,7 +423,7 @@ public final class HardwareWatch implements AutoCloseable {
         }
     }
 
-    private void poll(EventSource source, long nowMs) {
+    private void pollWhole(EventSource source, long nowMs) {
         handing.lock();
         try {
             source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
@@ -440,6 +446,8 @@ public final class HardwareWatch implements AutoCloseable {
             merger.offer(event, nowMs);
             if (event.raw() instanceof Raw.Logged logged) {
                 sources.counters().pass(logged.log(), logged.position());
+            } else if (event.raw() instanceof Raw.Marked marked) {
+                sources.counters().mark(marked.name(), marked.mark());
             }
         }
     }

@@ -13,6 +13,7 @@ import io.lockstep.telemetry.health.HealthBook;
 import io.lockstep.telemetry.health.HealthFile;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
+import io.lockstep.telemetry.health.Pending;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
@@ -47,6 +48,8 @@ class HardwareWatchTest {
     private static final Component.Memory A2 = Component.Memory.ANYWHERE.labelled("A2");
 
     /** A source that tells what a test puts into it. */
+    private static final int LOGGED = 3000;
+
     private static class Scripted implements EventSource {
         final Queue<HardwareEvent> events = new ConcurrentLinkedQueue<>();
         volatile Supplier<@Nullable HardwareEvent> flood = () -> null;
@@ -388,51 +391,71 @@ class HardwareWatchTest {
         }
     }
 
+    private static HardwareEvent lost(int channel, long address, Raw raw) {
+        return new HardwareEvent(
+                1,
+                EventKind.MEMORY_ERROR,
+                Severity.RECOVERABLE,
+                Component.Memory.ANYWHERE.at(-1, -1, channel, -1),
+                address << 12,
+                1,
+                "mce",
+                "trouble",
+                raw);
+    }
+
+    private static long lost(HealthBook book, int channel) {
+        return book.all().stream()
+                .filter(health -> health.component() instanceof Component.Memory memory && memory.channel() == channel)
+                .mapToLong(ComponentHealth::uncorrected)
+                .sum();
+    }
+
     /** Whenever a kill comes, what the next agent takes up is all that was read up to there, and no more. */
     @Test
     void shouldKeepWhatWasHandedOnTogetherWithHowFarItsSourceWasRead() throws IOException {
         Counters counters = new Counters("boot");
-        AtomicLong lost = new AtomicLong();
+        AtomicLong read = new AtomicLong();
+        // Says at the end of each turn how far it was read.
         EventSource ring = new Scripted() {
             @Override
             public int poll(long wallMs, Consumer<HardwareEvent> sink) {
                 for (int i = 0; i < 5; i++) {
-                    Component place = Component.Memory.ANYWHERE.at(-1, -1, 1, -1);
-                    sink.accept(new HardwareEvent(
-                            wallMs,
-                            EventKind.MEMORY_ERROR,
-                            Severity.RECOVERABLE,
-                            place,
-                            lost.incrementAndGet() << 12,
-                            1,
-                            "mce",
-                            "trouble",
-                            Raw.NONE));
+                    sink.accept(lost(1, read.incrementAndGet(), Raw.NONE));
                 }
-                counters.pass("ring", lost.get());
+                counters.pass("ring", read.get());
                 return 5;
+            }
+        };
+        // Says so with each event.
+        EventSource log = new Scripted() {
+            @Override
+            public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+                for (int i = 1; i <= LOGGED; i++) {
+                    sink.accept(lost(2, (1L << 40) + i, new Raw.Marked("log", Integer.toString(i), "")));
+                }
+                return LOGGED;
             }
         };
         EdacSource edac = new EdacSource(new Tree(directory).sysfs(), counters);
         Path file = directory.resolve("health");
         try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
-                new HostSources(List.of(ring), List.of(ring), edac, counters),
+                new HostSources(List.of(ring), List.of(log), edac, counters),
                 HealthRules.DEFAULT,
                 file,
                 Optional::empty,
                 (health, before) -> {}))) {
-            for (int kills = 0; kills < 100; kills++) {
+            long logged = 0;
+            for (int kills = 0; kills < 100 || logged < LOGGED; kills++) {
                 watch.clear(component -> false);
                 HealthBook next = new HealthBook(HealthRules.DEFAULT, (health, before) -> {});
-                long passed = HealthFile.load(next, file).values().getOrDefault("ring", 0L);
-                assertThat(next.all().stream()
-                                .filter(health -> !(health.component() instanceof Component.Host))
-                                .mapToLong(ComponentHealth::uncorrected)
-                                .sum())
-                        .isEqualTo(passed);
+                Pending kept = HealthFile.load(next, file);
+                logged = Long.parseLong(kept.marks().getOrDefault("log", "0"));
+                assertThat(lost(next, 1)).isEqualTo(kept.values().getOrDefault("ring", 0L));
+                assertThat(lost(next, 2)).isEqualTo(logged);
             }
         }
-        assertThat(lost).hasValueGreaterThan(5);
+        assertThat(read).hasValueGreaterThan(5);
     }
 
     @Test
