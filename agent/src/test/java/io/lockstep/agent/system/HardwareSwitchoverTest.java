@@ -7,8 +7,10 @@ import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.agent.view.Promotion;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.QmpConnection;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -92,6 +94,28 @@ class HardwareSwitchoverTest {
             });
             Waits.until("a welcome", 20, () -> welcome(hosts, there.pid()));
             hosts.b().verify("vm1");
+        }
+    }
+
+    /** By the port of QEMU's own device, as a guest's kernel writes to it; QEMU is told to let the guest run on. */
+    @Test
+    @Timeout(120)
+    void shouldTellOfAGuestThatPanickedAndProtectItOn() throws Exception {
+        try (TwoHosts hosts = new TwoHosts("[hardware]\nswitchover = \"on\"")) {
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro("vm1", "-device", "pvpanic", "-action", "panic=none"));
+            hosts.a().protectWithStandby(vm.pid(), hosts.b());
+            hosts.a().awaitEpochs("vm1", 5);
+            try (QmpConnection monitor = vm.monitor()) {
+                monitor.execute("human-monitor-command", Map.of("command-line", "o /b 0x505 1"));
+            }
+            Waits.until("the guest's panic", 20, () -> hosts.a().verbs().hardwareEvents(0, 10).stream()
+                    .anyMatch(event -> event.kind().equals("guest_panic")
+                            && event.line()
+                                    .equals("notice on virtual machine vm1: the guest's kernel panicked (guests)")));
+            assertThat(hosts.a().verbs().hardware().state()).isEqualTo("healthy");
+            hosts.a().awaitEpochs("vm1", 5);
+            vm.chain().awaitSweep();
+            hosts.a().unprotect("vm1");
         }
     }
 
