@@ -97,6 +97,33 @@ class HardwareSwitchoverTest {
         }
     }
 
+    @Test
+    @Timeout(180)
+    void shouldMoveTheMostImportantVmFirst() throws Exception {
+        try (TwoHosts hosts =
+                new TwoHosts("[hardware]\nswitchover = \"on\"\n[vms.vm2]\npriority = 9\n[vms.vm3]\npriority = 5")) {
+            for (String name : List.of("vm1", "vm2", "vm3")) {
+                hosts.a()
+                        .protectWithStandby(
+                                hosts.boot(SystemVm.Boot.micro(name)).pid(), hosts.b());
+                hosts.a().awaitEpochs(name, 5);
+            }
+            Waits.until("each other's health", 10, () -> healthy(hosts));
+            hosts.a().verbs().hardwareDrill("mirror.jsonl", MIRROR_FAILOVER);
+            for (String name : List.of("vm2", "vm3", "vm1")) {
+                assertThat(hosts.b().awaitPromotion(name).reason()).isEqualTo("switchover");
+            }
+            Waits.until(
+                    "the last word of the switchovers",
+                    10,
+                    () -> outcomes(hosts.a()).stream().filter("done"::equals).count() == 3);
+            assertThat(hosts.a().verbs().hardwareSummary().actions().stream()
+                            .filter(action -> action.action().equals("switchover"))
+                            .map(action -> action.subject() + " " + action.outcome()))
+                    .containsExactly("vm2 started", "vm2 done", "vm3 started", "vm3 done", "vm1 started", "vm1 done");
+        }
+    }
+
     /** By the port of QEMU's own device, as a guest's kernel writes to it; QEMU is told to let the guest run on. */
     @Test
     @Timeout(120)
