@@ -124,7 +124,8 @@ final class Routes {
 
     private Map<String, Object> hardwareEvents(Map<String, String> query) throws LockstepException {
         Paging paging = Paging.ofNumbers(query, Paging.LIMIT);
-        String after = query.getOrDefault("after", paging.cursor() == null ? "0" : paging.cursor());
+        // A client that pages adds the cursor to what it asked first.
+        String after = paging.cursor() == null ? query.getOrDefault("after", "0") : paging.cursor();
         if (!after.matches("[0-9]{1,18}")) {
             throw new BadRequestException("after " + after + " is not a number of at most 18 digits.");
         }

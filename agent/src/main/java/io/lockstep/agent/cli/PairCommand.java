@@ -88,7 +88,8 @@ final class PairCommand implements Callable<Integer> {
         entry.append(paths);
         spec.commandLine()
                 .getOut()
-                .println("peer " + entry.name() + " at " + entry.address() + (known ? " was in " : " is in ")
+                .println("peer " + entry.name() + (known ? "" : " at " + entry.address())
+                        + (known ? " was in " : " is in ")
                         + paths.configuration()
                         + (known ? " already." : ". Restart the agent: systemctl restart lockstep-agent."));
         return ExitCode.OK;

@@ -32,6 +32,8 @@ final class TopCommand extends AgentCall {
     @Option(names = "--seconds", paramLabel = "N", defaultValue = "1", description = "Between two looks (default: 1).")
     double seconds;
 
+    private boolean restored;
+
     @Override
     int ask(AgentClient client) throws LockstepException, IOException, RequestFailedException {
         if (!(seconds >= SECONDS_MIN && seconds <= SECONDS_MAX)) {
@@ -72,7 +74,9 @@ final class TopCommand extends AgentCall {
         return ExitCode.OK;
     }
 
-    private static void restore(Terminal terminal, Attributes before) {
+    /** What this prints is the last: while a signal ends the process, the thread that draws still runs. */
+    synchronized void restore(Terminal terminal, Attributes before) {
+        restored = true;
         terminal.puts(Capability.cursor_visible);
         terminal.puts(Capability.exit_ca_mode);
         terminal.flush();
@@ -116,7 +120,10 @@ final class TopCommand extends AgentCall {
         };
     }
 
-    private static void draw(Terminal terminal, TopScreen screen) {
+    synchronized void draw(Terminal terminal, TopScreen screen) {
+        if (restored) {
+            return;
+        }
         Size size = terminal.getSize();
         if (size.getColumns() <= 0 || size.getRows() <= 0) {
             size = new Size(COLUMNS, ROWS);

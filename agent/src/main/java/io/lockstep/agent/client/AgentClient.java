@@ -3,6 +3,7 @@ package io.lockstep.agent.client;
 import io.lockstep.replication.LockstepException;
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.ConnectException;
@@ -74,10 +75,11 @@ public final class AgentClient {
     }
 
     /**
-     * Follows the agent's events until the taker has enough or the agent ends.
+     * Follows the agent's events until the taker has enough.
      *
      * @param lastId the event after which to begin; -1: those from now on
      * @return null after a stream; else the answer in place of one
+     * @throws AgentNotRunningException if nobody listens, or the agent ends before
      */
     public @Nullable Response events(long lastId, Lines lines) throws LockstepException, IOException {
         try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
@@ -98,8 +100,15 @@ public final class AgentClient {
                 }
                 return response(answer.toString().getBytes(StandardCharsets.UTF_8));
             }
-            for (String line = reader.readLine(); line != null && lines.take(line); line = reader.readLine()) {
-                // Taken.
+            String line = reader.readLine();
+            while (line != null && lines.take(line)) {
+                line = reader.readLine();
+            }
+            if (line == null) {
+                throw new AgentNotRunningException(
+                        "the agent at " + socket + " has ended. 'lockstep events --after ID', with the last id shown,"
+                                + " goes on when it runs again.",
+                        new EOFException());
             }
             return null;
         }

@@ -174,6 +174,12 @@ public record AgentConfig(
             }
             return parse(file.toString(), Files.readString(file), paths);
         } catch (NoSuchFileException e) {
+            if (Files.isSymbolicLink(file)) {
+                throw new LockstepException(
+                        "configuration-unreadable",
+                        file + " is a link to what is not there. Correct the link, or remove it.",
+                        e);
+            }
             return parse(file.toString(), "", paths);
         } catch (IOException e) {
             throw new LockstepException(

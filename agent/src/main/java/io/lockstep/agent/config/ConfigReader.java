@@ -19,6 +19,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -28,6 +29,10 @@ final class ConfigReader {
     private static final String ON = "on";
     private static final String DISKS_GROUP = ConfigKey.DISK_SHARED.group();
     private static final Pattern FINGERPRINT = Pattern.compile("sha256:[0-9a-f]{64}");
+    /** An address of IPv6 stands in brackets, so that its end is not taken for a port. */
+    private static final Pattern ADDRESS = Pattern.compile("(?:\\[([0-9A-Fa-f:.%]+)\\]|([^\\s:\\[\\]]+)):([0-9]{1,5})");
+
+    private static final int PORT_MAX = 65_535;
 
     private final TomlDocument document;
     private final AgentPaths paths;
@@ -59,7 +64,6 @@ final class ConfigReader {
                 common.text(ConfigKey.TRACKER));
         AgentConfig.Output output = new AgentConfig.Output(
                 common.text(ConfigKey.OUTPUT_PROTECTION), common.integer(ConfigKey.OUTPUT_LOG_BYTES));
-        String directory = common.text(ConfigKey.REPLICA_DIRECTORY);
         return new AgentConfig(
                 new AgentConfig.Listen(common.text(ConfigKey.LISTEN_ADDRESS), common.integer(ConfigKey.LISTEN_PORT)),
                 epoch,
@@ -74,8 +78,7 @@ final class ConfigReader {
                         common.integer(ConfigKey.FAILURE_TIMEOUT_MS),
                         common.integer(ConfigKey.AGENT_RESTART_MS),
                         common.integer(ConfigKey.RECONNECT_MS)),
-                new AgentConfig.Replica(
-                        directory.isEmpty() ? paths.replicas() : Path.of(directory), common.text(ConfigKey.ACK_LEVEL)),
+                new AgentConfig.Replica(replicaDirectory(), common.text(ConfigKey.ACK_LEVEL)),
                 new AgentConfig.Journal(
                         common.bytes(ConfigKey.JOURNAL_BYTES_MAX),
                         common.bytes(ConfigKey.JOURNAL_AGE_MS_MAX),
@@ -97,18 +100,13 @@ final class ConfigReader {
 
     private AgentConfig.Api api() throws LockstepException {
         String address = common.text(ConfigKey.METRICS_ADDRESS);
-        int colon = address.lastIndexOf(':');
-        int port = colon > 0 ? port(address.substring(colon + 1)) : -1;
-        if (!address.isEmpty() && port < 0) {
-            throw wrong(
-                    place(ConfigKey.METRICS_ADDRESS),
-                    "address \"" + address + "\" is not a host, a colon and a port in 1..65535");
-        }
+        HostAndPort metrics =
+                address.isEmpty() ? new HostAndPort("", 0) : hostAndPort(place(ConfigKey.METRICS_ADDRESS), address);
         return new AgentConfig.Api(
                 common.text(ConfigKey.API_READ_ONLY_SOCKET).equals(ON),
                 common.text(ConfigKey.API_GUEST_NAMES).equals("hidden"),
-                address.isEmpty() ? "" : address.substring(0, colon).replaceAll("^\\[(.*)\\]$", "$1"),
-                Math.max(0, port));
+                metrics.host,
+                metrics.port);
     }
 
     private AgentConfig.Drill drill() throws LockstepException {
@@ -352,14 +350,8 @@ final class ConfigReader {
         Map<String, String> byFingerprint = new HashMap<>();
         for (Map.Entry<String, ConfigTable> entry : peers.entrySet()) {
             String name = entry.getKey();
-            String address = entry.getValue().text(ConfigKey.PEER_ADDRESS);
-            int colon = address.lastIndexOf(':');
-            int port = colon > 0 ? port(address.substring(colon + 1)) : -1;
-            if (port < 0) {
-                throw wrong(
-                        List.of("peers", name, "address"),
-                        "address \"" + address + "\" is not a host, a colon and a port in 1..65535");
-            }
+            HostAndPort address = hostAndPort(
+                    List.of("peers", name, "address"), entry.getValue().text(ConfigKey.PEER_ADDRESS));
             String fingerprint = entry.getValue().text(ConfigKey.PEER_FINGERPRINT);
             if (!FINGERPRINT.matcher(fingerprint).matches()) {
                 throw wrong(
@@ -372,15 +364,34 @@ final class ConfigReader {
                         List.of("peers", name, "fingerprint"),
                         "peer " + name + " has the fingerprint of peer " + other + ": each host has its own");
             }
-            String host = address.substring(0, colon).replaceAll("^\\[(.*)\\]$", "$1");
-            result.put(name, new AgentConfig.Peer(host, port, fingerprint));
+            result.put(name, new AgentConfig.Peer(address.host, address.port, fingerprint));
         }
         return result;
     }
 
-    private static int port(String digits) {
-        int port = digits.matches("[0-9]{1,5}") ? Integer.parseInt(digits) : -1;
-        return port >= 1 && port <= 65_535 ? port : -1;
+    private record HostAndPort(String host, int port) {}
+
+    private HostAndPort hostAndPort(List<String> place, String address) throws LockstepException {
+        Matcher matcher = ADDRESS.matcher(address);
+        int port = matcher.matches() ? Integer.parseInt(matcher.group(3)) : 0;
+        if (port < 1 || port > PORT_MAX) {
+            throw wrong(place, "address \"" + address + "\" is not a host, a colon and a port in 1..65535");
+        }
+        String bracketed = matcher.group(1);
+        return new HostAndPort(bracketed == null ? matcher.group(2) : bracketed, port);
+    }
+
+    /** Memory of replicas must not depend on where the agent was started. */
+    private Path replicaDirectory() throws LockstepException {
+        String directory = common.text(ConfigKey.REPLICA_DIRECTORY);
+        if (directory.isEmpty()) {
+            return paths.replicas();
+        }
+        if (!directory.startsWith("/") || directory.indexOf(0) >= 0) {
+            throw wrong(
+                    place(ConfigKey.REPLICA_DIRECTORY), "directory \"" + directory + "\" is no path from the root /");
+        }
+        return Path.of(directory);
     }
 
     private Map<String, AgentConfig.Vm> vms(Epoch epoch, AgentConfig.Output output) throws LockstepException {

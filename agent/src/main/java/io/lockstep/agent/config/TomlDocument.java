@@ -37,6 +37,11 @@ final class TomlDocument {
 
     /** @param file its name, for messages */
     static TomlDocument parse(String file, String text) throws LockstepException {
+        if (text.startsWith("\uFEFF")) {
+            throw new LockstepException(
+                    "configuration-invalid",
+                    file + " line 1, column 1: a byte order mark. Save the file as UTF-8 without one.");
+        }
         try (JsonParser parser = new TomlFactory().createParser(new StringReader(text))) {
             parser.nextToken();
             TomlDocument document = new TomlDocument(file, object(parser));

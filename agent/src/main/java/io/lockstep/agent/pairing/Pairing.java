@@ -96,6 +96,13 @@ public final class Pairing {
                 throw failed("the other side did not say what it had promised: somebody may stand between");
             }
         }
+        if (other.who.fingerprint.equals(self.fingerprint)) {
+            throw new LockstepException(
+                    "peer-same-host",
+                    "the other side has this host's own fingerprint " + self.fingerprint
+                            + ". Nothing was written. Pair with another host; if that one is a clone of this, remove its"
+                            + " identity.");
+        }
         String code = code(dialed ? own : other, dialed ? other : own);
         boolean same;
         try {

@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -75,6 +76,21 @@ class ManagementTest {
         assertThat(older.get("epochs").elements().get(0).get("epoch").integer()).isEqualTo(6);
         assertThat(client.get("/v1/vms?cursor=!").json().get("detail").text())
                 .isEqualTo("cursor ! is none that this agent gave: take nextCursor as it came.");
+    }
+
+    @Test
+    void shouldGoOnAfterTheCursorAndNotAfterTheFirstId() throws Exception {
+        String cursor = Base64.getUrlEncoder().withoutPadding().encodeToString("5".getBytes(StandardCharsets.UTF_8));
+        assertThat(client.get("/v1/hardware/events?after=1")
+                        .json()
+                        .get("events")
+                        .elements())
+                .hasSize(1);
+        assertThat(client.get("/v1/hardware/events?after=1&cursor=" + cursor)
+                        .json()
+                        .get("events")
+                        .elements())
+                .isEmpty();
     }
 
     @Test

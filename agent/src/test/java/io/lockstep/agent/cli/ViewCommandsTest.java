@@ -11,15 +11,22 @@ import io.lockstep.agent.view.PeerView;
 import io.lockstep.agent.view.Role;
 import io.lockstep.agent.view.VmSummary;
 import java.io.ByteArrayOutputStream;
+import java.io.FilterOutputStream;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
+import org.jline.terminal.Terminal;
+import org.jline.terminal.TerminalBuilder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -89,6 +96,52 @@ class ViewCommandsTest {
         out.reset();
         assertThat(lockstep("peers", "--root", root.toString())).isEqualTo(ExitCode.AGENT_NOT_RUNNING);
         assertThat(lockstep("peers", "spare", "--root", root.toString())).isEqualTo(ExitCode.USAGE);
+    }
+
+    @Test
+    void shouldFailWhenTheAgentEndsBeforeItsEvents() throws Exception {
+        Path socket = root.resolve("run/lockstep/agent.sock");
+        FakeOperations operations = new FakeOperations();
+        operations.events.publish(AgentEvent.REPLICA, "db1", "silent", "nothing comes");
+        ApiServer server = ApiServer.start(operations, List::of, socket);
+        CountDownLatch shown = new CountDownLatch(1);
+        OutputStream watched = new FilterOutputStream(out) {
+            @Override
+            public void flush() {
+                shown.countDown();
+            }
+        };
+        FutureTask<Integer> following = new FutureTask<>(
+                () -> Main.run(new String[] {"events", "--follow", "--root", root.toString()}, watched, err));
+        new Thread(following, "following").start();
+        shown.await();
+        server.close();
+
+        assertThat(following.get()).isEqualTo(ExitCode.AGENT_NOT_RUNNING);
+        assertThat(out.toString(StandardCharsets.UTF_8)).contains(" replica vm:db1 state:silent nothing comes\n");
+        assertThat(err)
+                .hasToString(
+                        "lockstep events: the agent at " + socket
+                                + " has ended. 'lockstep events --after ID', with the last id shown, goes on when it runs again.\n");
+    }
+
+    @Test
+    void shouldDrawNothingOnceTheTerminalIsRestored() throws Exception {
+        ByteArrayOutputStream screen = new ByteArrayOutputStream();
+        try (Terminal terminal = TerminalBuilder.builder()
+                .system(false)
+                .type("xterm")
+                .streams(InputStream.nullInputStream(), screen)
+                .build()) {
+            TopCommand top = new TopCommand();
+            top.draw(terminal, new TopScreen());
+            assertThat(screen.toString(StandardCharsets.UTF_8)).contains("lockstep top");
+            top.restore(terminal, terminal.getAttributes());
+            screen.reset();
+            top.draw(terminal, new TopScreen());
+
+            assertThat(screen.toString(StandardCharsets.UTF_8)).doesNotContain("lockstep top");
+        }
     }
 
     @Test
@@ -181,7 +234,7 @@ class ViewCommandsTest {
                     .contains("hardware: failing")
                     // The cursor is back, so is the screen of before, and lines are edited again.
                     .containsPattern("\u001b\\[\\?(12;)?25h")
-                    .contains("\u001b[?1049l")
+                    .containsPattern("\u001b\\[\\?1049l[^\u001b]*(\u001b\\[23;0;0t)?[^\u001b]*$")
                     .contains(" icanon");
         }
     }

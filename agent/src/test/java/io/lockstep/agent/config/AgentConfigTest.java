@@ -14,7 +14,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class AgentConfigTest {
     private static final String FINGERPRINT_A = "sha256:" + "a".repeat(64);
@@ -134,6 +134,12 @@ class AgentConfigTest {
                 "[drill]\n  schedule = \"daily\"\n",
                 "agent.toml line 2, column 3: schedule \"daily\" is none of \"HH:MM\", \"Sun HH:MM\" and a length such as \"6h\" of at"
                         + " least 10s and at most 366d.");
+        refuses(
+                "[replica]\ndirectory = \"replicas\"\n",
+                "agent.toml line 2, column 1: directory \"replicas\" is no path from the root /.");
+        refuses(
+                "[replica]\ndirectory = \"/a\\u0000\"\n",
+                "agent.toml line 2, column 1: directory \"/a\0\" is no path from the root /.");
         refuses("epoch = 3\n", "agent.toml line 1, column 1: epoch is a value, and must be a table [epoch].");
         refuses(
                 "[epoch]\ntracker = \"dirty-log\"\n",
@@ -172,10 +178,27 @@ class AgentConfigTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"host-b", "host-b:", "host-b:0", "host-b:65536", "host-b:x", ":7500"})
+    @ValueSource(
+            strings = {
+                "host-b",
+                "host-b:",
+                "host-b:0",
+                "host-b:65536",
+                "host-b:x",
+                ":7500",
+                " :7500",
+                "::1:7500",
+                "[]:7500",
+                "[::1]",
+                "a b:7500"
+            })
     void shouldRefusePeersWithoutHostAndPort(String address) {
         refuses(
                 "[peers.b]\naddress = \"" + address + "\"\nfingerprint = \"" + FINGERPRINT_B + "\"\n",
+                "agent.toml line 2, column 1: address \"" + address
+                        + "\" is not a host, a colon and a port in 1..65535.");
+        refuses(
+                "[metrics]\naddress = \"" + address + "\"\n",
                 "agent.toml line 2, column 1: address \"" + address
                         + "\" is not a host, a colon and a port in 1..65535.");
     }
@@ -195,6 +218,9 @@ class AgentConfigTest {
     @Test
     void shouldSayWhereTheFileIsNotToml() {
         refuses(
+                "\uFEFF[epoch]\n",
+                "agent.toml line 1, column 1: a byte order mark. Save the file as UTF-8 without one.");
+        refuses(
                 "[epoch]\nepochMs = 1\nmaxEpochMs = 50\n  epochMs = 2 # again\n\n",
                 "agent.toml line 4, column 3: epoch.epochMs stands twice, first at line 2, column 1. Remove one of them.");
     }
@@ -207,6 +233,16 @@ class AgentConfigTest {
 
         assertThatThrownBy(() -> AgentConfig.load(paths))
                 .hasMessage(paths.configuration() + " has 4194305 bytes > 4194304.");
+    }
+
+    @Test
+    void shouldRefuseALinkToNoFile() throws Exception {
+        AgentPaths paths = AgentPaths.under(root);
+        Files.createDirectories(paths.configuration().getParent());
+        Files.createSymbolicLink(paths.configuration(), Path.of("gone.toml"));
+
+        assertThatThrownBy(() -> AgentConfig.load(paths))
+                .hasMessage(paths.configuration() + " is a link to what is not there. Correct the link, or remove it.");
     }
 
     @Test

@@ -156,6 +156,26 @@ class PairingTest {
     }
 
     @Test
+    void shouldNotPairAHostWithItself() throws Exception {
+        int port = freePort();
+        BlockingQueue<String> log = new LinkedBlockingQueue<>();
+        FutureTask<Met> listening =
+                new FutureTask<>(() -> new Meeting(port, 20_000).listen(A, log::add, (code, other) -> codes.add(code)));
+        new Thread(listening, "listening").start();
+        log.take();
+
+        String refusal = "the other side has this host's own fingerprint " + A.fingerprint()
+                + ". Nothing was written. Pair with another host; if that one is a clone of this, remove its identity.";
+        Introduction self = new Introduction("host-z", 7500, A.fingerprint());
+        assertThatThrownBy(() -> new Meeting(port, 20_000).dial("127.0.0.1", self, (code, other) -> codes.add(code)))
+                .hasMessage(refusal);
+        assertThat(log.take()).isEqualTo("a connection from 127.0.0.1 was no pairing: " + refusal);
+        assertThat(codes).isEmpty();
+        new Meeting(port, 20_000).dial("127.0.0.1", B, (code, other) -> codes.add(code));
+        assertThat(listening.get(10, TimeUnit.SECONDS)).isEqualTo(new Met(B, "127.0.0.1"));
+    }
+
+    @Test
     void shouldSayWhyWhenTheOtherHostIsNotThere() throws Exception {
         int port = freePort();
         assertThatThrownBy(() -> new Meeting(port, 1_000).dial("127.0.0.1", A, (code, other) -> true))
