@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.awaitility.core.ConditionTimeoutException;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -18,6 +19,12 @@ import org.junit.jupiter.api.Timeout;
 class ContentTest {
     private static final long QMP_NS = 5_000_000_000L;
     private static final Path OVMF = Path.of("/usr/share/OVMF");
+
+    /**
+     * QEMU 7.2's TCG loses a timer interrupt now and then while the guest is in its firmware. A kernel that asks for each tick anew then stands still
+     * until some other interrupt comes: three of four guests did so within a minute, in a QEMU that nobody else touched, and none of four with this.
+     */
+    private static final String PERIODIC_TICK = "nohz=off highres=off";
 
     /** The operator stops the VM, its QEMU is killed, and the peer's has the same memory; then it runs on there. */
     private static Promotion failOverStopped(TwoHosts hosts, SystemVm vm, String name, String block, int pagesMin)
@@ -38,12 +45,16 @@ class ContentTest {
             before.assertSame(RamContent.of(monitor, there.pid()));
             monitor.execute("cont");
         }
+        awaitSweep(vm, there);
+        return there;
+    }
+
+    private static void awaitSweep(SystemVm vm, Promotion there) throws Exception {
         try {
             vm.chain().awaitSweep();
-        } catch (AssertionError e) {
+        } catch (ConditionTimeoutException e) {
             throw new AssertionError(e.getMessage() + "\n" + whereItHangs(there), e);
         }
-        return there;
     }
 
     /** What the guest's processor and its interrupt controllers do, twice, for a guest that does not go on. */
@@ -84,7 +95,7 @@ class ContentTest {
             Files.copy(OVMF.resolve("OVMF_VARS_4M.fd"), variables);
             SystemVm vm = hosts.boot(SystemVm.Boot.linux(
                     "vm1",
-                    "efi=50",
+                    "efi=50 " + PERIODIC_TICK,
                     "-drive",
                     "if=pflash,format=raw,readonly=on,file=" + OVMF.resolve("OVMF_CODE_4M.fd"),
                     "-drive",
@@ -103,8 +114,7 @@ class ContentTest {
             awaitWrite(variables);
             hosts.b().verify("vm1");
             hosts.b().switchover("vm1");
-            hosts.a().awaitPromotion("vm1");
-            vm.chain().awaitSweep();
+            awaitSweep(vm, hosts.a().awaitPromotion("vm1"));
             awaitWrite(variables);
         }
     }
