@@ -108,7 +108,9 @@ class ViewCommandsTest {
         OutputStream watched = new FilterOutputStream(out) {
             @Override
             public void flush() {
-                shown.countDown();
+                if (ViewCommandsTest.this.out.toString(StandardCharsets.UTF_8).endsWith(" nothing comes\n")) {
+                    shown.countDown();
+                }
             }
         };
         FutureTask<Integer> following = new FutureTask<>(
