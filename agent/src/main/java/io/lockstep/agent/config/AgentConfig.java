@@ -6,6 +6,10 @@ import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.sensor.SensorLimits;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CoderResult;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -172,7 +176,7 @@ public record AgentConfig(
                         "configuration-invalid",
                         file + " has " + Files.size(file) + " bytes > " + FILE_BYTES_MAX + ".");
             }
-            return parse(file.toString(), Files.readString(file), paths);
+            return parse(file.toString(), text(file), paths);
         } catch (NoSuchFileException e) {
             if (Files.isSymbolicLink(file)) {
                 throw new LockstepException(
@@ -183,11 +187,25 @@ public record AgentConfig(
             return parse(file.toString(), "", paths);
         } catch (IOException e) {
             throw new LockstepException(
-                    "configuration-unreadable",
-                    "cannot read " + file + ": " + e
-                            + ". Correct its owner or mode, or its encoding, which must be UTF-8.",
-                    e);
+                    "configuration-unreadable", "cannot read " + file + ": " + e + ". Correct its owner or mode.", e);
         }
+    }
+
+    private static String text(Path file) throws IOException, LockstepException {
+        ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file));
+        CharBuffer text = CharBuffer.allocate(bytes.remaining());
+        CoderResult result = StandardCharsets.UTF_8.newDecoder().decode(bytes, text, true);
+        String before = text.flip().toString();
+        if (result.isError()) {
+            int lineStart = before.lastIndexOf('\n') + 1;
+            throw new LockstepException(
+                    "configuration-invalid",
+                    file + " line " + (before.chars().filter(c -> c == '\n').count() + 1) + ", column "
+                            + (before.length() - lineStart + 1) + ": byte 0x"
+                            + Integer.toHexString(bytes.get(bytes.position()) & 0xff)
+                            + " is no UTF-8. Save the file as UTF-8.");
+        }
+        return before;
     }
 
     /** As {@link #load}, from a text. */

@@ -7,8 +7,10 @@ import io.lockstep.agent.AgentPaths;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.health.HealthRules;
 import io.lockstep.telemetry.sensor.SensorLimits;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -233,6 +235,21 @@ class AgentConfigTest {
 
         assertThatThrownBy(() -> AgentConfig.load(paths))
                 .hasMessage(paths.configuration() + " has 4194305 bytes > 4194304.");
+    }
+
+    @Test
+    void shouldTellWhereAFileIsNoUtf8() throws Exception {
+        AgentPaths paths = AgentPaths.under(root);
+        Files.createDirectories(paths.configuration().getParent());
+        Files.writeString(paths.configuration(), "# ü\n[epoch]\nepochMs = 1 # für\n", StandardCharsets.ISO_8859_1);
+        assertThatThrownBy(() -> AgentConfig.load(paths))
+                .hasMessage(
+                        paths.configuration() + " line 1, column 3: byte 0xfc is no UTF-8. Save the file as UTF-8.");
+        Files.writeString(paths.configuration(), "# ü\n[epoch]\nepochMs = 1 # f");
+        Files.write(paths.configuration(), new byte[] {(byte) 0xc3}, StandardOpenOption.APPEND);
+        assertThatThrownBy(() -> AgentConfig.load(paths))
+                .hasMessage(
+                        paths.configuration() + " line 3, column 16: byte 0xc3 is no UTF-8. Save the file as UTF-8.");
     }
 
     @Test
