@@ -91,13 +91,14 @@ public final class AgentProcess implements AutoCloseable {
             Daemon daemon = factory().start(paths, config, sameHostForTesting);
             Notifier notifier = Notifier.of(System.getenv());
             WatchdogFeeder watchdog = WatchdogFeeder.start(daemon::progress, notifier);
-            notifier.ready();
             try {
                 ApiServer api = ApiServer.start(
                         daemon.operations(),
                         new HostDoctor(paths, config, daemon.operations()),
                         paths.socket(),
                         options(paths, config.api()));
+                // Not before: who started the service may ask it at once.
+                notifier.ready();
                 log.info("in service: {}, {}", AgentVersion.TEXT, paths.root());
                 return new AgentProcess(paths, lock, daemon, notifier, watchdog, api);
             } catch (LockstepException | RuntimeException e) {
