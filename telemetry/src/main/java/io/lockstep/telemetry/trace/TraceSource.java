@@ -166,6 +166,7 @@ public final class TraceSource implements EventSource {
         if (again) {
             spool.after(kept.passed(NAME), page -> take(page, offsetNs, sink));
             handOn(Long.MAX_VALUE, sink);
+            spool.continueBehind(kept.passed(NAME));
             again = false;
         }
         try {

@@ -153,6 +153,16 @@ final class TraceSpool implements AutoCloseable {
         return page;
     }
 
+    /** Numbers the pages from now on behind one up to which an earlier spool, which is gone, was handed on. */
+    void continueBehind(long number) {
+        if (last < number) {
+            last = number;
+            segment = (segment + 1) % SEGMENTS;
+            first = last + 1;
+            at = base(segment);
+        }
+    }
+
     /** Hands on the pages behind a number that are still there, oldest first. */
     void after(long number, Consumer<ByteBuffer> sink) {
         for (int i = 1; i <= SEGMENTS; i++) {

@@ -103,6 +103,21 @@ class TraceSpoolTest {
         assertThat(after(open(), 2)).containsExactly(3L);
     }
 
+    /** Its file was removed in the midst of the kernel's life: what the accounts say was handed on is not this one's. */
+    @Test
+    void shouldNumberItsPagesBehindThoseOfASpoolThatIsGone() throws IOException {
+        TraceSpool spool = open();
+        spool.continueBehind(5000);
+        pages = 5000;
+        add(spool, 100);
+        assertThat(spool.last()).isEqualTo(5001);
+        TraceSpool next = open();
+        next.continueBehind(5000);
+        add(next, 100);
+        assertThat(after(open(), 5000)).containsExactly(5001L, 5002L);
+        assertThat(next.pressing(5000)).isFalse();
+    }
+
     @Test
     void shouldHoldNothingOfAnotherLifeOfTheKernel() throws IOException {
         add(open(), 100);
