@@ -18,9 +18,13 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Events of the kernel's tracepoints, in the order of their own times. The record of truth: other sources may tell of the same faults. */
 public final class TraceSource implements EventSource {
+    private static final Logger LOG = LoggerFactory.getLogger(TraceSource.class);
+
     /** Of the source, and of how far its pages were handed on. */
     private static final String NAME = "trace";
 
@@ -100,8 +104,8 @@ public final class TraceSource implements EventSource {
         }
         try {
             TraceInstance instance = TraceInstance.open(tracefs, name, events);
-            TraceSource source = new TraceSource(
-                    instance, keep, TraceSpool.open(spool, kept.boot()), kept, decoder, monotonicNs, delayNs);
+            TraceSource source =
+                    new TraceSource(instance, keep, spool(spool, kept.boot()), kept, decoder, monotonicNs, delayNs);
             for (Path ring : instance.rings()) {
                 source.rings.add(new ReadableFile(ring, TraceSpool.PAGE_BYTES));
             }
@@ -111,6 +115,17 @@ public final class TraceSource implements EventSource {
             return new AbsentSource(SourceState.noPrivilege("cannot write " + e.getFile()));
         } catch (IOException e) {
             return new AbsentSource(SourceState.absent("no trace instance: " + e.getMessage(), ""));
+        }
+    }
+
+    /** Where there is no place for the file events are read all the same. */
+    private static TraceSpool spool(Path file, String boot) {
+        try {
+            return TraceSpool.open(file, boot);
+        } catch (LinuxException e) {
+            LOG.warn(
+                    "hardware events that are read and not kept yet are lost if the agent is killed: {}", e.toString());
+            return TraceSpool.inMemory();
         }
     }
 
@@ -261,15 +276,15 @@ public final class TraceSource implements EventSource {
     public void close() {
         rings.forEach(ReadableFile::close);
         rings.clear();
-        if (keep) {
-            spool.close();
-        } else {
-            try {
+        try {
+            if (keep) {
+                spool.close();
+            } else {
                 spool.remove();
                 instance.remove();
-            } catch (IOException e) {
-                state = new SourceState(Status.DEAF, "instance not removed: " + e, "", events, lost);
             }
+        } catch (IOException e) {
+            state = new SourceState(Status.DEAF, "instance not removed: " + e, "", events, lost);
         }
     }
 

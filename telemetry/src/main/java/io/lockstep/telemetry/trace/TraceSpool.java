@@ -1,6 +1,7 @@
 package io.lockstep.telemetry.trace;
 
 import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.NativeBlock;
 import io.lockstep.linux.ReadableFile;
 import io.lockstep.linux.SharedMapping;
 import java.io.IOException;
@@ -41,9 +42,11 @@ final class TraceSpool implements AutoCloseable {
     /** No event has such a number in its fields, which are what stands where a segment ends. */
     private static final long MARK = 0x9d1f_4c53_5350_6f6cL;
 
-    private final Path file;
-    private final SharedMapping mapping;
+    private static final int BYTES = HEAD_BYTES + SEGMENTS * SEGMENT_BYTES;
+
+    private final long address;
     private final ByteBuffer memory;
+    private final Closing closing;
     private int segment;
 
     /** The number of the segment's first page, the place of the next one, and the number of the newest. */
@@ -52,10 +55,21 @@ final class TraceSpool implements AutoCloseable {
     private int at = HEAD_BYTES;
     private long last;
 
-    private TraceSpool(Path file, SharedMapping mapping) {
-        this.file = file;
-        this.mapping = mapping;
-        memory = mapping.buffer().order(ByteOrder.LITTLE_ENDIAN);
+    /** Ends the memory; what it holds stays in its file, if it has one. */
+    private interface Closing {
+        void close(boolean remove) throws IOException;
+    }
+
+    private TraceSpool(long address, ByteBuffer memory, Closing closing) {
+        this.address = address;
+        this.memory = memory.order(ByteOrder.LITTLE_ENDIAN);
+        this.closing = closing;
+    }
+
+    /** One of this process alone: what its reader did not keep is gone with it. */
+    static TraceSpool inMemory() {
+        NativeBlock block = new NativeBlock(BYTES);
+        return new TraceSpool(block.address(), block.buffer(), remove -> {});
     }
 
     /**
@@ -65,8 +79,13 @@ final class TraceSpool implements AutoCloseable {
      * @param boot identity of this life of the kernel; of another or of an empty one, nothing is taken up
      */
     static TraceSpool open(Path file, String boot) throws LinuxException {
-        TraceSpool spool =
-                new TraceSpool(file, SharedMapping.create(file, HEAD_BYTES + (long) SEGMENTS * SEGMENT_BYTES, true));
+        SharedMapping mapping = SharedMapping.create(file, BYTES, true);
+        TraceSpool spool = new TraceSpool(mapping.address(), mapping.buffer(), remove -> {
+            mapping.close();
+            if (remove) {
+                Files.deleteIfExists(file);
+            }
+        });
         byte[] identity = Arrays.copyOf(boot.getBytes(StandardCharsets.US_ASCII), BOOT_BYTES);
         byte[] found = new byte[BOOT_BYTES];
         spool.memory.get(BOOT, found);
@@ -145,7 +164,7 @@ final class TraceSpool implements AutoCloseable {
         page.putLong(0, 0);
         page.putLong(Long.BYTES, 0);
         memory.putLong(at, (last + 1) ^ MARK);
-        if (ring.read(mapping.address() + at + Long.BYTES) <= 0) {
+        if (ring.read(address + at + Long.BYTES) <= 0) {
             return null;
         }
         last++;
@@ -186,12 +205,11 @@ final class TraceSpool implements AutoCloseable {
 
     /** Ends it, and its file. */
     void remove() throws IOException {
-        close();
-        Files.deleteIfExists(file);
+        closing.close(true);
     }
 
     @Override
-    public void close() {
-        mapping.close();
+    public void close() throws IOException {
+        closing.close(false);
     }
 }

@@ -179,6 +179,24 @@ class TraceSourceTest {
     }
 
     @Test
+    void shouldReadEventsAllTheSameWhereThereIsNoPlaceForTheirFile() throws IOException {
+        try (EventSource source = TraceSource.open(
+                tracefs,
+                NAME,
+                true,
+                state.resolve("no/such/directory/trace"),
+                counters,
+                MARKER,
+                TraceSourceTest::marker,
+                System::nanoTime,
+                ns -> {})) {
+            assertThat(source.state().status()).isEqualTo(Status.PRESENT);
+            write("one");
+            assertThat(poll(source)).containsExactly("one");
+        }
+    }
+
+    @Test
     void shouldWakeItsReaderAtOnceAndKnowWhenItHappened() throws IOException {
         try (EventSource source = open()) {
             int[] descriptors = source.descriptors();
