@@ -24,7 +24,7 @@ import org.agrona.BufferUtil;
  *   awaitBoundary()   first state in the pipe: nothing writes guest memory any more; QEMU blocks on the full pipe
  *   (caller)          scan, copy, cut the logs
  *   finish()          a larger pipe lets QEMU write the rest and start the VM
- *   afterResume()     outside of the pause: the pipe small again
+ *   afterResume()     outside of the pause: the pipe small again, and all of the next command but its last brace
  * </pre>
  *
  * A state of up to 32 KiB comes in one write at the end, so a pipe of one page holds QEMU. A larger one comes in pieces, and QEMU would
@@ -208,10 +208,11 @@ public final class HeldSave implements AutoCloseable {
         return early || boundaryNs == 0 ? Outcome.VOID : Outcome.COMPLETE;
     }
 
-    /** To be called after each {@link #finish}, outside of the pause: makes the pipe small again. */
+    /** To be called after each {@link #finish}, outside of the pause: makes the pipe small again, and announces the next save. */
     public void afterResume() throws LockstepException {
         if (!aborted) {
             capacity(holdBytes);
+            qmp.announce(save);
         }
     }
 

@@ -5,6 +5,9 @@ import java.nio.charset.StandardCharsets;
 
 /** A command in its final bytes, sent many times without allocating. Made by {@link QmpConnection#prepare}. One thread. */
 public final class QmpCommand {
+    /** A brace and the end of the line. */
+    private static final int END_BYTES = 2;
+
     private final String name;
     private final long id;
     private final ByteBuffer bytes;
@@ -26,9 +29,18 @@ public final class QmpCommand {
         return id;
     }
 
-    /** The direct bytes from first to last, rewound. */
+    /** The direct bytes from first to last. */
     ByteBuffer bytes() {
-        bytes.rewind();
-        return bytes;
+        return bytes.clear();
+    }
+
+    /** All but what makes it a command: its last brace, and the end of the line. */
+    ByteBuffer announcement() {
+        return bytes.clear().limit(bytes.capacity() - END_BYTES);
+    }
+
+    /** What follows the announcement. */
+    ByteBuffer end() {
+        return bytes.clear().position(bytes.capacity() - END_BYTES);
     }
 }

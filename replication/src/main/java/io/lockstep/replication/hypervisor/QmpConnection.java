@@ -26,6 +26,10 @@ import org.jspecify.annotations.Nullable;
  *   us   -> {"execute": NAME, "arguments": {...}, "id": N}
  *   QEMU -> {"return": ..., "id": N} or {"error": ..., "id": N}, and between them events
  * </pre>
+ *
+ * QEMU reads commands byte by byte, with seven system calls for each ({@code monitor_can_read} in {@code monitor/monitor.c}, a turn of its event loop
+ * in {@code util/aio-posix.c}): 100 bytes take milliseconds where system calls are dear. So what must be quick is announced: all but its last brace is there
+ * before it is needed. QEMU forgets what is not complete when the connection ends.
  */
 public final class QmpConnection implements AutoCloseable {
     /** A reply that never came in this time will not come: QEMU hangs. The slowest set-up command takes well under a second. */
@@ -43,6 +47,9 @@ public final class QmpConnection implements AutoCloseable {
 
     /** By which we know our descriptors in QEMU again. */
     private static final String OWNER = "lockstep";
+
+    /** Ends an announced command with a member that no command has: QEMU refuses the whole ({@code qmp_dispatch_check_obj} in {@code qapi/qmp-dispatch.c}). */
+    private static final ByteBuffer WITHDRAWAL = direct(",\"withdrawn\":true}\n");
 
     private static final byte[] STOP = QmpLine.bytes("STOP");
     private static final byte[] RESUME = QmpLine.bytes("RESUME");
@@ -72,6 +79,7 @@ public final class QmpConnection implements AutoCloseable {
     private boolean awaitedWanted;
     private @Nullable JsonNode awaitedContent;
     private boolean greeted;
+    private @Nullable QmpCommand announced;
 
     private QmpConnection(String name, UnixSocket socket) {
         this.name = name;
@@ -217,6 +225,7 @@ public final class QmpConnection implements AutoCloseable {
     /** Gives QEMU a copy of a descriptor of ours; {@link #removeDescriptor} takes it back. */
     public AddedDescriptor addDescriptor(int fd) throws LockstepException {
         QmpCommand command = prepare("add-fd", arguments().put("opaque", OWNER));
+        withdraw();
         awaitReply(command);
         try {
             socket.sendDescriptor(command.bytes(), fd, SEND_TIMEOUT_NS);
@@ -231,6 +240,7 @@ public final class QmpConnection implements AutoCloseable {
     /** Gives QEMU a copy of a descriptor under a name, for the next command that uses it. */
     public void passDescriptor(int fd, String name) throws LockstepException {
         QmpCommand command = prepare("getfd", arguments().put("fdname", name));
+        withdraw();
         awaitReply(command);
         try {
             socket.sendDescriptor(command.bytes(), fd, SEND_TIMEOUT_NS);
@@ -266,11 +276,49 @@ public final class QmpConnection implements AutoCloseable {
         return new QmpCommand(command, id, message.put("id", id).toString());
     }
 
-    /** Sends a command; its reply becomes {@link #reply}. One command at a time. */
+    /** Sends a command; its reply becomes {@link #reply}. One command at a time. What was announced and is another one is withdrawn before. */
     public void send(QmpCommand command) throws LockstepException {
+        boolean half = announced == command;
+        if (half) {
+            announced = null;
+        } else {
+            withdraw();
+        }
         awaitReply(command);
+        sendBytes(half ? command.end() : command.bytes());
+    }
+
+    /**
+     * Sends all of a command that does not make it one, so that QEMU has read it when {@link #send} sends the rest. Until then nothing happens, and
+     * whatever else is sent withdraws it.
+     */
+    public void announce(QmpCommand command) throws LockstepException {
+        if (announced != command) {
+            withdraw();
+            sendBytes(command.announcement());
+            announced = command;
+        }
+    }
+
+    private void withdraw() throws LockstepException {
+        QmpCommand command = announced;
+        if (command == null) {
+            return;
+        }
+        announced = null;
+        awaitReply(command);
+        sendBytes(WITHDRAWAL.duplicate());
+        awaitAnswer(command, EXECUTE_TIMEOUT_NS);
+        if (awaitedReply != QmpReply.ERROR) {
+            throw new LockstepException(
+                    "qmp-protocol",
+                    "QEMU ran " + command.name() + " on " + name + ", which had a member it does not know.");
+        }
+    }
+
+    private void sendBytes(ByteBuffer bytes) throws LockstepException {
         try {
-            socket.send(command.bytes(), SEND_TIMEOUT_NS);
+            socket.send(bytes, SEND_TIMEOUT_NS);
         } catch (LinuxException e) {
             throw closed(e);
         }
@@ -331,6 +379,15 @@ public final class QmpConnection implements AutoCloseable {
 
     private JsonNode awaitContent(QmpCommand command, long timeoutNs) throws LockstepException {
         awaitedWanted = true;
+        awaitAnswer(command, timeoutNs);
+        if (awaitedReply == QmpReply.ERROR) {
+            throw new LockstepException("qmp-error", "QEMU refused " + command.name() + ": " + errorText() + ".");
+        }
+        JsonNode content = awaitedContent;
+        return content == null ? arguments() : content;
+    }
+
+    private void awaitAnswer(QmpCommand command, long timeoutNs) throws LockstepException {
         long deadlineNs = System.nanoTime() + timeoutNs;
         while (awaitedReply == QmpReply.NONE) {
             long leftNs = deadlineNs - System.nanoTime();
@@ -343,11 +400,11 @@ public final class QmpConnection implements AutoCloseable {
             await(leftNs);
             receive();
         }
-        if (awaitedReply == QmpReply.ERROR) {
-            throw new LockstepException("qmp-error", "QEMU refused " + command.name() + ": " + errorText() + ".");
-        }
-        JsonNode content = awaitedContent;
-        return content == null ? arguments() : content;
+    }
+
+    private static ByteBuffer direct(String text) {
+        byte[] bytes = text.getBytes(StandardCharsets.US_ASCII);
+        return ByteBuffer.allocateDirect(bytes.length).put(bytes).flip();
     }
 
     private void consume(long nowNs) throws LockstepException {

@@ -101,6 +101,45 @@ class QmpConnectionTest {
     }
 
     @Test
+    void shouldRunAnnouncedCommandOnlyOnceItIsSent() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
+                QmpConnection qmp = vm.connect()) {
+            Recorder recorder = new Recorder();
+            qmp.listener(recorder);
+            QmpCommand stop = qmp.prepare("stop", qmp.arguments());
+            qmp.announce(stop);
+            qmp.announce(stop);
+            // Another command comes between, with an answer of its own, and then another announcement.
+            assertThat(qmp.execute("query-status").path("running").asBoolean()).isTrue();
+            qmp.announce(stop);
+            qmp.announce(qmp.prepare("system_reset", qmp.arguments()));
+            qmp.announce(stop);
+            assertThat(qmp.hmp("info status")).isEqualTo("VM status: running\n");
+            assertThat(recorder.names).isEmpty();
+
+            qmp.announce(stop);
+            qmp.send(stop);
+            awaitEvent(qmp, recorder, "STOP");
+            qmp.send(stop);
+            assertThat(qmp.execute("query-status").path("running").asBoolean()).isFalse();
+            assertThat(recorder.names).containsExactly("STOP");
+        }
+    }
+
+    @Test
+    void shouldForgetWhatWasAnnouncedWhenConnectionEnds() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16")) {
+            for (int i = 0; i < 3; i++) {
+                try (QmpConnection qmp = vm.connect()) {
+                    assertThat(qmp.execute("query-status").path("running").asBoolean())
+                            .isTrue();
+                    qmp.announce(qmp.prepare("stop", qmp.arguments()));
+                }
+            }
+        }
+    }
+
+    @Test
     void shouldReportClosedWhenQemuDies() throws Exception {
         try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
                 QmpConnection qmp = vm.connect()) {
