@@ -99,6 +99,8 @@ public final class AgentProcess implements AutoCloseable {
                         options(paths, config.api()));
                 // Not before: who started the service may ask it at once.
                 notifier.ready();
+                // Nor before that: a start waits for what it compiles.
+                CompilerThreads.giveWay();
                 log.info("in service: {}, {}", AgentVersion.TEXT, paths.root());
                 return new AgentProcess(paths, lock, daemon, notifier, watchdog, api);
             } catch (LockstepException | RuntimeException e) {

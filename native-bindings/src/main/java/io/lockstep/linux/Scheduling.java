@@ -68,8 +68,19 @@ public final class Scheduling {
      * @throws LinuxException EACCES if it may not be made more urgent
      */
     public static void setNice(int nice) throws LinuxException {
-        // SAFETY: no memory is passed. In Linux 0 names the calling thread, not its process.
-        if (Libc.setpriority(PRIO_PROCESS, 0, nice) != 0) {
+        setNice(0, nice);
+    }
+
+    /**
+     * Sets the nice value of a thread, and of what it starts from now on.
+     *
+     * @param tid as Linux numbers threads, not their process; 0: the calling one
+     * @param nice -20, most urgent, to 19
+     * @throws LinuxException EACCES if it may not be made more urgent, ESRCH if there is no such thread
+     */
+    public static void setNice(int tid, int nice) throws LinuxException {
+        // SAFETY: no memory is passed.
+        if (Libc.setpriority(PRIO_PROCESS, tid, nice) != 0) {
             throw new LinuxException("setpriority(" + nice + ")", Libc.errno());
         }
     }

@@ -18,12 +18,12 @@ import java.util.concurrent.locks.LockSupport;
  * thread.
  */
 public final class SerialLog implements AutoCloseable {
-    /** Bounds the error of a tick's time. */
     private static final long POLL_NS = 1_000_000;
     /** A line of the guests has at most 35 bytes; a kernel's message may be longer, and is of no interest beyond this. */
     private static final int LINE_BYTES_MAX = 512;
 
     private final FileChannel file;
+    private final long pollNs;
     private final Thread reader;
     private final List<Tick> ticks = new ArrayList<>();
     private final StringBuilder line = new StringBuilder(LINE_BYTES_MAX);
@@ -32,11 +32,21 @@ public final class SerialLog implements AutoCloseable {
     private long lineOffset;
 
     /**
-     * Creates the file and begins to read.
+     * Creates the file and begins to read, as often as the gap of a failover asks for.
      *
      * @throws IOException if the file cannot be created
      */
     public SerialLog(Path path) throws IOException {
+        this(path, POLL_NS);
+    }
+
+    /**
+     * As above, with a period of its own.
+     *
+     * @param pollNs bounds the error of a tick's time; each look takes some 0.05 ms of a processor, which the guest may want
+     */
+    public SerialLog(Path path, long pollNs) throws IOException {
+        this.pollNs = pollNs;
         file = FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         reader = new Thread(this::read, "serial-log");
         reader.setDaemon(true);
@@ -70,7 +80,7 @@ public final class SerialLog implements AutoCloseable {
                 if (file.read(buffer, offset) > 0) {
                     take(buffer.flip(), System.nanoTime());
                 } else {
-                    LockSupport.parkNanos(POLL_NS);
+                    LockSupport.parkNanos(pollNs);
                 }
             } catch (IOException e) {
                 return; // Closed, which is how this thread ends.

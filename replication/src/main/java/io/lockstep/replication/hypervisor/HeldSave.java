@@ -212,8 +212,13 @@ public final class HeldSave implements AutoCloseable {
     public void afterResume() throws LockstepException {
         if (!aborted) {
             capacity(holdBytes);
-            qmp.announce(save);
+            announce();
         }
+    }
+
+    /** Tells QEMU all of the command but its last brace: to be called before a {@link #begin} that other commands came before. */
+    public void announce() throws LockstepException {
+        qmp.announce(save);
     }
 
     /** Ends the save, wherever it is: QEMU starts the VM by itself. Any thread, at any time. */

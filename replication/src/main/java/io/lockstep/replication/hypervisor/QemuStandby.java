@@ -48,6 +48,8 @@ public final class QemuStandby implements Standby {
     private final Map<String, HostRamBlock> blocks;
     private final RemoteMemory memory;
     private final Events events = new Events();
+    private final Path loadSocket;
+    private final QmpCommand incoming;
     private final QmpCommand cont;
     private volatile Stage stage;
     private volatile boolean failed;
@@ -62,11 +64,14 @@ public final class QemuStandby implements Standby {
         this.qmp = qmp;
         this.stage = stage;
         memory = new RemoteMemory(process.pid());
+        loadSocket = StandbyDirectory.qemu(spec.directory()).resolve("load.sock");
+        incoming = qmp.prepare("migrate-incoming", qmp.arguments().put("uri", "unix:" + loadSocket));
         cont = qmp.prepare("cont", qmp.arguments());
         qmp.listener(events);
         blocks = check();
         // So that the end of loading is told, not asked for again and again.
         qmp.execute("migrate-set-capabilities", Map.of("capabilities", capabilities(spec)));
+        qmp.announce(incoming);
     }
 
     /** Until the order to run, QEMU neither writes to a shared disk nor locks its image: the primary's has it. */
@@ -310,18 +315,18 @@ public final class QemuStandby implements Standby {
     public void load(ByteBuffer deviceState) throws LockstepException {
         expect(Stage.WAITING, "load the device state");
         ByteBuffer stream = DeviceState.loadable(deviceState, spec.machineType());
-        Path socketPath = StandbyDirectory.qemu(spec.directory()).resolve("load.sock");
         try {
-            Files.deleteIfExists(socketPath);
+            Files.deleteIfExists(loadSocket);
             failed = true;
-            qmp.execute("migrate-incoming", Map.of("uri", "unix:" + socketPath));
-            try (UnixSocket socket = UnixSocket.connect(socketPath.toString())) {
+            qmp.execute(incoming);
+            try (UnixSocket socket = UnixSocket.connect(loadSocket.toString())) {
                 // The device state is the guest's: its registers, and what passes through its devices.
-                ListeningProcess.itself(process).require(socket, socketPath);
+                ListeningProcess.itself(process).require(socket, loadSocket);
                 socket.send(stream, LOAD_TIMEOUT_NS);
             }
+            qmp.announce(cont);
             awaitLoaded();
-            Files.deleteIfExists(socketPath);
+            Files.deleteIfExists(loadSocket);
         } catch (IOException e) {
             throw failure("load the device state", e);
         } catch (LockstepException e) {

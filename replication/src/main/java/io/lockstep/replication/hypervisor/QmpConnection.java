@@ -207,9 +207,13 @@ public final class QmpConnection implements AutoCloseable {
      * @throws LockstepException {@code qmp-error} with QEMU's text, {@code qmp-timeout} or {@code qmp-closed}
      */
     public JsonNode execute(String command, JsonNode arguments) throws LockstepException {
-        QmpCommand prepared = prepare(command, arguments);
-        send(prepared);
-        return awaitContent(prepared, EXECUTE_TIMEOUT_NS);
+        return execute(prepare(command, arguments));
+    }
+
+    /** The same with a command that was made, and perhaps announced, before. */
+    public JsonNode execute(QmpCommand command) throws LockstepException {
+        send(command);
+        return awaitContent(command, EXECUTE_TIMEOUT_NS);
     }
 
     /** Runs a command of the human monitor and returns what it prints. */

@@ -529,6 +529,7 @@ final class EpochLoop {
         if (!preCopied) {
             preCopy();
         }
+        save.announce();
         pipeline.awaitFree(pagesHeldMax + CONTROL_SLOTS, settings.failureTimeoutMs());
         guard.arm(System.nanoTime());
         urgency.begin();
