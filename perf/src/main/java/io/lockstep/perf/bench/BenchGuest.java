@@ -21,6 +21,10 @@ import java.util.List;
 final class BenchGuest implements AutoCloseable {
     private static final Duration BOOT = Duration.ofSeconds(60);
     private static final long QMP_NS = 5_000_000_000L;
+    /** Where a gap between ticks is measured: a tenth of it, and less. */
+    private static final long GAP_POLL_NS = 1_000_000;
+    /** Where ticks are counted: to look for them must not take the processor from what is measured. */
+    private static final long COUNT_POLL_NS = 5_000_000;
 
     private final String name;
     private final Path directory;
@@ -35,14 +39,15 @@ final class BenchGuest implements AutoCloseable {
     }
 
     /** What to boot: memory, and what the guest does with it. */
-    record Spec(String name, int memoryMib, List<String> boot, List<String> devices) {
+    record Spec(String name, int memoryMib, List<String> boot, List<String> devices, long pollNs) {
         /** The project's own small guest; {@code chain} as {@code agent/guests/micro/micro.c} knows it. */
         static Spec micro(BenchContext context, String name, int memoryMib, String chain) {
             return new Spec(
                     name,
                     memoryMib,
                     List.of("-kernel", context.guests().resolve("micro.elf").toString(), "-append", chain),
-                    List.of());
+                    List.of(),
+                    COUNT_POLL_NS);
         }
 
         /** Debian's kernel; {@code options} as {@code agent/guests/linux/init} knows them. */
@@ -57,13 +62,24 @@ final class BenchGuest implements AutoCloseable {
                             context.guests().resolve("initrd.gz").toString(),
                             "-append",
                             "console=ttyS0 loglevel=1 panic=-1 " + options),
-                    List.of());
+                    List.of(),
+                    COUNT_POLL_NS);
         }
 
         /** The same, and its server answers on the lab's network. */
         static Spec server(BenchContext context, String name, int memoryMib, String options) {
-            Spec plain = linux(context, name, memoryMib, options + " " + GuestNetwork.guestOption());
-            return new Spec(name, memoryMib, plain.boot, GuestNetwork.qemuArguments());
+            return linux(context, name, memoryMib, options + " " + GuestNetwork.guestOption())
+                    .with(GuestNetwork.qemuArguments());
+        }
+
+        /** The same with these devices. */
+        Spec with(List<String> otherDevices) {
+            return new Spec(name, memoryMib, boot, otherDevices, pollNs);
+        }
+
+        /** The same, and the times of its ticks are known to a millisecond. */
+        Spec withGaps() {
+            return new Spec(name, memoryMib, boot, devices, GAP_POLL_NS);
         }
     }
 
@@ -78,7 +94,7 @@ final class BenchGuest implements AutoCloseable {
             throws IOException, InterruptedException, DemoFailure {
         List<BenchGuest> guests = new ArrayList<>();
         for (Spec spec : specs) {
-            SerialLog serial = new SerialLog(directory.resolve(spec.name() + ".serial"));
+            SerialLog serial = new SerialLog(directory.resolve(spec.name() + ".serial"), spec.pollNs());
             Process process = start(context, spec, directory, spec.name(), List.of());
             guests.add(new BenchGuest(spec.name(), directory, process, serial));
         }

@@ -1,5 +1,6 @@
 package io.lockstep.perf.bench;
 
+import io.lockstep.agent.demo.DemoFailure;
 import io.lockstep.agent.demo.GuestNetwork;
 import io.lockstep.agent.demo.Workspace;
 import io.lockstep.agent.view.InitialSync;
@@ -67,9 +68,10 @@ final class MoveSection implements Section {
 
     /** Linux with a server where it can have a network, else the small guest. */
     private static BenchGuest.Spec spec(BenchContext context, String vm, int memoryMib, String chain) {
-        return context.network()
+        BenchGuest.Spec spec = context.network()
                 ? BenchGuest.Spec.server(context, vm, memoryMib, chain)
                 : BenchGuest.Spec.micro(context, vm, memoryMib, chain);
+        return spec.withGaps();
     }
 
     private void failover(BenchContext context, BenchReport report, int memoryMib, String chain, double downtimeMs)
@@ -98,13 +100,10 @@ final class MoveSection implements Section {
     }
 
     private void addClient(BenchReport report, String what, @Nullable LoadClient client, double qemuMs)
-            throws IOException {
+            throws IOException, InterruptedException, DemoFailure {
         if (client != null) {
             Figure figure = Figure.of(
-                    name(),
-                    what + ": longest gap of the client's answers",
-                    client.take().longestGapNs() / 1e6,
-                    "ms");
+                    name(), what + ": longest gap of the client's answers", QemuMigration.longestGapMs(client), "ms");
             report.add(qemuMs > 0 ? figure.against("QEMU's best", qemuMs) : figure);
         }
     }

@@ -204,9 +204,16 @@ final class QemuMigration {
                         seconds,
                         done.path("downtime").asDouble(),
                         pair.guest.longestGapMs(before),
-                        client == null ? 0 : client.take().longestGapNs() / 1e6);
+                        client == null ? 0 : longestGapMs(client));
             }
         }
+    }
+
+    /** Between two of its answers so far, and one more: a gap counts when it has ended. */
+    static double longestGapMs(LoadClient client) throws IOException, InterruptedException, DemoFailure {
+        long askedNs = System.nanoTime();
+        Deadline.await("an answer after the move", LONGEST, () -> client.answeredSince(askedNs));
+        return client.take().longestGapNs() / 1e6;
     }
 
     /** A client that asks all the time; null where the guest has no network. */

@@ -76,7 +76,7 @@ final class SlowdownSection implements Section {
     private void adaptive(BenchContext context, BenchReport report, Duration stretch) throws Exception {
         Lab lab = context.agents().warm(context);
         BenchGuest.Spec micro = BenchGuest.Spec.micro(context, ADAPTIVE, MIB, Work.COUNTER.chain);
-        BenchGuest.Spec spec = new BenchGuest.Spec(ADAPTIVE, MIB, micro.boot(), GuestNetwork.qemuArguments());
+        BenchGuest.Spec spec = micro.with(GuestNetwork.qemuArguments());
         try (BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
             double before = guest.ticksPerSecond(stretch);
             lab.protect(ADAPTIVE);
