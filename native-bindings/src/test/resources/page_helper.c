@@ -79,6 +79,8 @@ int main(int argc, char **argv) {
             uint64_t sum = 0;
             for (unsigned long i = 0; i < PAGE; i++) sum += (unsigned char)area[a * PAGE + i];
             printf("%lu\n", (unsigned long)sum);
+        } else if (!strncmp(line, "huge", 4)) {
+            printf("%d\n", madvise(area, pages * PAGE, MADV_HUGEPAGE) ? errno : 0);
         } else if (sscanf(line, "punch %lu %lu", &a, &b) == 2) {
             printf("%d\n", fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(a * PAGE), (off_t)(b * PAGE)) ? errno : 0);
         } else if (sscanf(line, "discard %lu %lu", &a, &b) == 2) {

@@ -26,6 +26,7 @@ public final class Userfaultfd implements AutoCloseable {
     private static final long UFFDIO_API = 0xC018AA3FL;
     private static final long UFFDIO_REGISTER = 0xC020AA00L;
     private static final long UFFDIO_UNREGISTER = 0x8010AA01L;
+    private static final long UFFDIO_WRITEPROTECT = 0xC018AA06L;
     private static final long UFFDIO_REGISTER_MODE_WP = 2;
 
     private final int fd;
@@ -75,6 +76,19 @@ public final class Userfaultfd implements AutoCloseable {
         // the kernel.
         if (Libc.ioctl(fd, UFFDIO_REGISTER, argument.address()) != 0) {
             throw new LinuxException("ioctl(UFFDIO_REGISTER, " + range(start, length) + ")", Libc.errno());
+        }
+    }
+
+    /**
+     * Lifts the protection of watched pages, as the first write to each would: PAGEMAP_SCAN reports them as written.
+     *
+     * @throws LinuxException EAGAIN while the address space changes: some are protected still; ENOENT if part of the range is not watched
+     */
+    public void liftWriteProtect(long start, long length) throws LinuxException {
+        argument.buffer().putLong(0, start).putLong(8, length).putLong(16, 0);
+        // SAFETY: struct uffdio_writeprotect is 24 bytes of the 32-byte argument block, which this object holds.
+        if (Libc.ioctl(fd, UFFDIO_WRITEPROTECT, argument.address()) != 0) {
+            throw new LinuxException("ioctl(UFFDIO_WRITEPROTECT, " + range(start, length) + ")", Libc.errno());
         }
     }
 

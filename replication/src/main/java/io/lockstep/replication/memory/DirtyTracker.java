@@ -32,6 +32,13 @@ public interface DirtyTracker extends AutoCloseable {
         return false;
     }
 
+    /**
+     * Lifts the protection of pages, where {@link #armsSelectively}: every scan lists them, written or not, until one arms them.
+     *
+     * @param start first address, of a watched region, as is the end
+     */
+    default void disarm(long start, long end) throws LinuxException {}
+
     /** Lists the same without arming; what it lists is listed again by the next {@link #scanAndArm}. While the VM runs, too. */
     void peek(DirtyRanges into) throws LinuxException;
 

@@ -1,5 +1,7 @@
 package io.lockstep.replication.memory;
 
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.concurrent.atomic.AtomicLongArray;
 
 /**
@@ -9,12 +11,15 @@ import java.util.concurrent.atomic.AtomicLongArray;
  * <p>How often a page must be written to be worth that depends on what a fault costs ({@link FaultCost}): with 1 µs every other epoch, with the 14 µs
  * of a virtual machine one of eleven. A page becomes hot as soon as the scans of a window of {@link #SCANS} epochs have listed it so often: while it
  * is not, the faults slow the guest down, and make it look as if it wrote less. It ceases to be hot when its content did not change for some epochs, or
- * nobody could tell: the encoder compares it with what it last sent. This is about speed alone: whatever is taken for hot, a page that is not armed is
- * always listed by the next whole scan.
+ * nobody could tell: the encoder compares it with what it last sent. Pieces of 2 MiB that are hot for the most part become and cease to be hot as a whole
+ * ({@link HotPieces}). This is about speed alone: whatever is taken for hot, a page that is not armed is always listed by the next whole scan.
  *
  * <p>Capture thread only, but for {@link #compared}. Allocates nothing after construction.
  */
 public final class HotPages {
+    /** Pages of a piece that may become hot as a whole: as many as a huge page has. */
+    public static final int PIECE_PAGES = HotPieces.PAGES;
+
     /** Epochs of a window: enough to tell a page that is written in one of eleven from one that is written in one of sixty. */
     static final int SCANS = 32;
 
@@ -31,7 +36,14 @@ public final class HotPages {
 
     private static final int WORD_BITS = 64;
 
+    /** A whole piece of whose pages fewer than so many changed in a window is not hot any more. */
+    private static final int PIECE_CHANGED_MIN = HotPieces.PAGES / 4;
+
+    /** Of whole pieces the caller has not heard yet; those that have no room here are not put together. */
+    private static final int FRESH_MAX = 64;
+
     private final PageIndex index;
+    private final HotPieces pieces;
     private final int max;
     private final PageBitmap hot;
     /** Pages that the scans of this window have listed, and how often. */
@@ -51,12 +63,16 @@ public final class HotPages {
     private int count;
     private int scans;
     private int ripeCount;
+    private final int[] fresh = new int[FRESH_MAX];
+    private int freshCount;
 
     /**
      * @param max pages that may be hot at once; 0 for none ever
      * @param faultNs what the first write to an armed page costs the guest
+     * @param hugeBlocks indexes of the blocks whose memory may be in huge pages
      */
-    public HotPages(PageIndex index, int max, long faultNs) {
+    public HotPages(PageIndex index, int max, long faultNs, BitSet hugeBlocks) {
+        this.pieces = new HotPieces(index, hugeBlocks);
         this.unchangedMax = (int) Math.max(UNCHANGED_MAX_LEAST, Math.min(faultNs / READ_NS, UNCHANGED_MAX_MOST));
         this.listedMin = Math.max(LISTED_MIN_LEAST, SCANS / unchangedMax);
         this.index = index;
@@ -148,15 +164,40 @@ public final class HotPages {
             if (!hot.get(flat)) {
                 hot.set(flat, flat + 1);
                 count++;
+                int piece = pieces.heated(flat);
+                if (piece >= 0 && count + pieces.missing(piece) <= max) {
+                    complete(piece);
+                }
             }
         }
         ripeCount = 0;
     }
 
+    private void complete(int piece) {
+        int first = pieces.first(piece);
+        count += pieces.missing(piece);
+        hot.set(first, first + HotPieces.PAGES);
+        pieces.becomesWhole(piece);
+        if (freshCount < FRESH_MAX) {
+            fresh[freshCount++] = first;
+        }
+    }
+
+    /** Flat index of the first page of a piece of {@link #PIECE_PAGES} that has become hot as a whole, once for each; negative if there is none. */
+    public int takeWholePiece() {
+        return freshCount == 0 ? -1 : fresh[--freshCount];
+    }
+
     private void review() {
+        int unchangedReportsMax = (HotPieces.PAGES - PIECE_CHANGED_MIN) * (SCANS / unchangedMax);
+        for (int piece = pieces.nextWhole(0); piece >= 0; piece = pieces.nextWhole(piece + 1)) {
+            if (pieces.takeUnchanged(piece) > unchangedReportsMax) {
+                dissolve(piece);
+            }
+        }
         // Was armed before it became hot, and was not written since.
         for (int flat = hot.nextSet(0); flat < hot.limit(); flat = hot.nextSet(flat + 1)) {
-            if (!seen.get(flat)) {
+            if (!seen.get(flat) && !pieces.isWhole(flat)) {
                 drop(flat);
             }
         }
@@ -205,10 +246,24 @@ public final class HotPages {
     }
 
     private void drop(int flat) {
-        if (hot.get(flat)) {
+        if (!hot.get(flat)) {
+            return;
+        }
+        if (pieces.isWhole(flat)) {
+            pieces.unchanged(flat);
+        } else {
             hot.clear(flat, flat + 1);
             listed[flat] = 0;
             count--;
+            pieces.cooled(flat);
         }
+    }
+
+    private void dissolve(int piece) {
+        int first = pieces.first(piece);
+        hot.clear(first, first + HotPieces.PAGES);
+        Arrays.fill(listed, first, first + HotPieces.PAGES, (byte) 0);
+        count -= HotPieces.PAGES;
+        pieces.dissolves(piece);
     }
 }

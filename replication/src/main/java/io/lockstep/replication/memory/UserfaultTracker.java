@@ -182,6 +182,18 @@ public final class UserfaultTracker implements DirtyTracker {
     }
 
     @Override
+    public void disarm(long start, long end) throws LinuxException {
+        try {
+            userfaultfd.liftWriteProtect(start, end - start);
+        } catch (LinuxException e) {
+            if (e.errno() != Errno.EAGAIN) {
+                throw e;
+            }
+            // QEMU changes its mappings just now: what stays armed is listed when it is written, as any other page.
+        }
+    }
+
+    @Override
     public void peek(DirtyRanges into) throws LinuxException {
         scan(into, false);
     }

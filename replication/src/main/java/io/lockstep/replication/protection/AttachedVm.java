@@ -21,6 +21,7 @@ import io.lockstep.replication.network.NetDevice;
 import io.lockstep.replication.network.NetDevices;
 import io.lockstep.replication.network.OutputHold;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Collection;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -182,6 +183,15 @@ public final class AttachedVm implements AutoCloseable {
             }
         }
         return new PopulatedPages(index, files, offsets);
+    }
+
+    /** Indexes of the blocks that no file is behind. */
+    BitSet privateBlocks() {
+        BitSet indexes = new BitSet();
+        for (HostRamBlock host : blocks) {
+            indexes.set(host.block().index(), !host.shared() && host.file() == null);
+        }
+        return indexes;
     }
 
     /** A watch on each shared block, if a device of the VM can discard memory. */

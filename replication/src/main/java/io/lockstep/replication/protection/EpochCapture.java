@@ -7,6 +7,7 @@ import io.lockstep.replication.memory.DirtyRanges;
 import io.lockstep.replication.memory.DirtyTracker;
 import io.lockstep.replication.memory.GuestMemory;
 import io.lockstep.replication.memory.HotPages;
+import io.lockstep.replication.memory.HugePageMerger;
 import io.lockstep.replication.memory.PageBitmap;
 import io.lockstep.replication.memory.PageIndex;
 import io.lockstep.replication.pipeline.PageCodec;
@@ -36,6 +37,7 @@ final class EpochCapture {
     private final PopulatedPages populated;
     private final PagePipeline pipeline;
     private final HotPages hot;
+    private final HugePageMerger hugePages;
     private final PageBitmap pending;
     private final PageBitmap peeked;
     /** Pages whose content at the peer is not what we sent: no delta may build on it. */
@@ -62,7 +64,8 @@ final class EpochCapture {
             GuestMemory memory,
             PopulatedPages populated,
             PagePipeline pipeline,
-            HotPages hot) {
+            HotPages hot,
+            HugePageMerger hugePages) {
         this.index = index;
         this.tracker = tracker;
         this.discards = discards;
@@ -71,6 +74,7 @@ final class EpochCapture {
         this.populated = populated;
         this.pipeline = pipeline;
         this.hot = hot;
+        this.hugePages = hugePages;
         this.pending = new PageBitmap(index.limit());
         this.peeked = new PageBitmap(index.limit());
         this.healed = new PageBitmap(index.limit());
@@ -152,9 +156,15 @@ final class EpochCapture {
         scanned = ledger.endScan(epoch);
     }
 
-    /** A hold is over, and all that it listed was read: learns which pages are hot. */
-    void learn() {
+    /** A hold is over, and all that it listed was read: learns which pages are hot. The VM runs. */
+    void learn() throws LinuxException {
         hot.holdEnded();
+        int whole = hot.takeWholePiece();
+        if (whole >= 0) {
+            long address = index.hostAddress(whole);
+            tracker.disarm(address, address + (long) HotPages.PIECE_PAGES * RamBlock.PAGE_BYTES);
+            hugePages.merge(address);
+        }
     }
 
     /** Pages that every hold reads. */

@@ -22,6 +22,7 @@ import io.lockstep.replication.memory.DirtyTracker;
 import io.lockstep.replication.memory.FaultCost;
 import io.lockstep.replication.memory.GuestMemory;
 import io.lockstep.replication.memory.HotPages;
+import io.lockstep.replication.memory.HugePageMerger;
 import io.lockstep.replication.memory.LedgerIdentity;
 import io.lockstep.replication.memory.ScanVector;
 import io.lockstep.replication.memory.TrackerFactory;
@@ -37,6 +38,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
@@ -87,6 +89,7 @@ public final class ProtectedVm implements AutoCloseable {
     private final EpochStatistics statistics = new EpochStatistics();
     private final SyncProgress sync = new SyncProgress();
     private final GuestMemory memory;
+    private final HugePageMerger hugePages;
     private final PopulatedPages populated;
     private final Discards discards;
     private final PagePipeline pipeline;
@@ -132,15 +135,16 @@ public final class ProtectedVm implements AutoCloseable {
         populated = vm.populatedPages();
         discards = vm.discards();
         HotPages hot = tracker.armsSelectively()
-                ? new HotPages(vm.index(), settings.hotPagesMax(), FaultCost.measureNs())
-                : new HotPages(vm.index(), 0, 0);
+                ? new HotPages(vm.index(), settings.hotPagesMax(), FaultCost.measureNs(), vm.privateBlocks())
+                : new HotPages(vm.index(), 0, 0, new BitSet());
+        hugePages = new HugePageMerger(vm.pidfd(), ticket.vmName());
         pipeline = new PagePipeline(
                 pipelineConfig(settings),
                 r -> daemon(r, "pipeline-" + ticket.vmName()),
                 counts -> {},
                 hot::compared,
                 SystemNanoClock.INSTANCE);
-        capture = new EpochCapture(vm.index(), tracker, discards, ledger, memory, populated, pipeline, hot);
+        capture = new EpochCapture(vm.index(), tracker, discards, ledger, memory, populated, pipeline, hot, hugePages);
         DeviceWatch devices = new DeviceWatch(vm.qmp());
         save = new HeldSave(vm.qmp(), vm.pidfd());
         guard = new PauseGuard(save, settings.pauseMsMax() * 1_000_000L);
@@ -342,6 +346,7 @@ public final class ProtectedVm implements AutoCloseable {
         releaseDisks(state);
         guard.close();
         save.close();
+        hugePages.close();
         try {
             if (state.terminal() && !state.qemuGone()) {
                 tracker.detach();

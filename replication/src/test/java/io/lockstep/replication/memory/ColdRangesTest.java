@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.replication.RamBlock;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -16,7 +17,7 @@ class ColdRangesTest {
 
     private void begin(int pageBytes, int... hotPages) {
         MemoryRegion region = new MemoryRegion(new RamBlock(0, "pc.ram", 4L << 21, pageBytes, true), START);
-        HotPages hot = new HotPages(new PageIndex(List.of(region)), 2048, 0);
+        HotPages hot = new HotPages(new PageIndex(List.of(region)), 2048, 0, new BitSet());
         for (int i = 0; i < HotPages.SCANS; i++) {
             for (int page : hotPages) {
                 hot.listed(page, page + 1);

@@ -3,6 +3,7 @@ package io.lockstep.replication.memory;
 import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.RamBlock;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.List;
 
 /** What an agent does with tracker and ledger, without end, in a JVM of its own that is to be killed. */
@@ -39,7 +40,7 @@ final class LedgerVictim {
 
     /** Every fifth page: more ranges between them than are armed apart. */
     private static HotPages hot(PageIndex index) {
-        HotPages hot = new HotPages(index, index.limit(), 0);
+        HotPages hot = new HotPages(index, index.limit(), 0, new BitSet());
         for (int scan = 0; scan < HotPages.SCANS; scan++) {
             for (int page = 0; page < index.limit(); page += 5) {
                 hot.listed(page, page + 1);

@@ -9,6 +9,7 @@ import io.lockstep.linux.Poll;
 import io.lockstep.linux.ProcessIdentity;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
+import java.util.BitSet;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -75,7 +76,7 @@ class ScanAllocationTest {
             this.pipe = pipe;
             this.memory = new GuestMemory(process.helper.pid(), process.index);
             this.punched = new PageBitmap(process.index.limit());
-            this.hot = new HotPages(process.index, 64, 0);
+            this.hot = new HotPages(process.index, 64, 0, new BitSet());
             poll.set(0, pipe.readFd(), Poll.IN);
         }
 

@@ -10,6 +10,7 @@ import io.lockstep.linux.NativeBlock;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.ProcMaps;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
@@ -130,7 +131,7 @@ class TrackerTest {
 
     /** Makes these pages hot, and everything armed. */
     private HotPages hot(DirtyTracker tracker, int... pages) throws Exception {
-        HotPages hot = new HotPages(process.index, pages.length, 0);
+        HotPages hot = new HotPages(process.index, pages.length, 0, new BitSet());
         for (int i = 0; i < HotPages.SCANS; i++) {
             for (int page : pages) {
                 int flat = process.flat(page);
