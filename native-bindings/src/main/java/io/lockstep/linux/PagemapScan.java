@@ -22,6 +22,8 @@ public final class PagemapScan implements AutoCloseable {
     public static final long PAGE_IS_PRESENT = 1 << 3;
     /** Swapped out. */
     public static final long PAGE_IS_SWAPPED = 1 << 4;
+    /** In a huge page that is mapped as one. */
+    public static final long PAGE_IS_HUGE = 1 << 6;
 
     private static final long PAGEMAP_SCAN = 0xC0606610L;
     private static final long PM_SCAN_WP_MATCHING = 1;

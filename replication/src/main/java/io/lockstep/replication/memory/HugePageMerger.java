@@ -3,8 +3,11 @@ package io.lockstep.replication.memory;
 import io.lockstep.linux.Errno;
 import io.lockstep.linux.HugePages;
 import io.lockstep.linux.LinuxException;
+import io.lockstep.linux.PagemapScan;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.replication.RamBlock;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -14,7 +17,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Puts pieces of a VM's memory together to huge pages while it runs, on a thread of its own: the kernel may have to make room first. What cannot be
- * put together stays as it is. Any thread.
+ * put together stays as it is. The VM gets no memory by it that it does not use: pieces with pages that are not in memory are left alone.
+ *
+ * <p>One thread for {@link #remember}; the other methods from any.
  */
 public final class HugePageMerger implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(HugePageMerger.class);
@@ -24,21 +29,42 @@ public final class HugePageMerger implements AutoCloseable {
     private static final int ATTEMPTS_MAX = 5;
 
     private static final long RETRY_NS = 20_000_000;
+    /** The VM waits when it writes to the piece that is put together: between two, it has as much time for itself. */
+    private static final long PACE_NS = 1_000_000;
+
     private static final long IDLE_S = 5;
+    private static final int RANGES = 1024;
 
     private final Pidfd process;
+    private final PagemapScan pages;
+    private final ScanVector found = new ScanVector(RANGES);
     private final HugePages hugePages = new HugePages();
-    private final ThreadPoolExecutor thread;
+    private final Pool thread;
+    private final List<Range> remembered = new ArrayList<>();
+    private volatile boolean closed;
 
-    /** @param process outlives this object */
-    public HugePageMerger(Pidfd process, String vmName) {
-        this.process = process;
-        thread = new ThreadPoolExecutor(1, 1, IDLE_S, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), body -> {
-            Thread made = new Thread(body, "huge-" + vmName);
-            made.setDaemon(true);
-            return made;
-        });
-        thread.allowCoreThreadTimeOut(true);
+    private record Range(long start, long end) {}
+
+    /** @param pid the VM's process */
+    public HugePageMerger(long pid, String vmName) throws LinuxException {
+        process = Pidfd.open(pid);
+        try {
+            pages = new PagemapScan(pid);
+        } catch (LinuxException e) {
+            process.close();
+            throw e;
+        }
+        thread = new Pool(vmName);
+    }
+
+    /** Looks which pieces of a region are huge pages, for {@link #restore}. */
+    public void remember(MemoryRegion region) throws LinuxException {
+        for (long at = region.hostAddress(); at < region.hostEnd(); at = pages.walkEnd()) {
+            // SAFETY: the vector has room for as many entries as are asked for.
+            int count = pages.having(
+                    PagemapScan.PAGE_IS_HUGE, 0, at, region.hostEnd(), found.address(), found.entryCount());
+            found.moveTo((start, end) -> remembered.add(new Range(start, end)), count);
+        }
     }
 
     /** A piece of {@link HotPages#PIECE_PAGES}, none of which is armed; returns at once. */
@@ -46,10 +72,25 @@ public final class HugePageMerger implements AutoCloseable {
         thread.execute(() -> attempt(hostAddress));
     }
 
-    private void attempt(long hostAddress) {
-        for (int attempt = 1; !thread.isShutdown(); attempt++) {
+    /** Puts together again, in the background, what was remembered; nothing is armed any more. In place of {@link #close}. */
+    public void restore() {
+        thread.execute(() -> {
+            for (Range range : remembered) {
+                for (long at = range.start; at < range.end && !closed; at += BYTES) {
+                    attempt(at);
+                    LockSupport.parkNanos(this, PACE_NS);
+                }
+            }
+        });
+        thread.shutdown();
+    }
+
+    private void attempt(long start) {
+        for (int attempt = 1; ; attempt++) {
             try {
-                hugePages.collapse(process, hostAddress, BYTES);
+                if (inMemory(start)) {
+                    hugePages.collapse(process, start, BYTES);
+                }
                 return;
             } catch (LinuxException e) {
                 boolean passes = e.errno() == Errno.EAGAIN || e.errno() == Errno.EBUSY;
@@ -62,9 +103,19 @@ public final class HugePageMerger implements AutoCloseable {
         }
     }
 
+    private boolean inMemory(long start) throws LinuxException {
+        // SAFETY: as above.
+        int count =
+                pages.having(PagemapScan.PAGE_IS_PRESENT, 0, start, start + BYTES, found.address(), found.entryCount());
+        boolean whole = count == 1 && found.start(0) == start && found.end(0) == start + BYTES;
+        found.moveTo((from, end) -> {}, count);
+        return whole;
+    }
+
     /** Ends it; waits for the piece that is being put together. */
     @Override
     public void close() {
+        closed = true;
         thread.shutdownNow();
         try {
             if (!thread.awaitTermination(IDLE_S, TimeUnit.SECONDS)) {
@@ -72,6 +123,24 @@ public final class HugePageMerger implements AutoCloseable {
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** One thread, while there is something to do; gives up the descriptors when all is done. */
+    private final class Pool extends ThreadPoolExecutor {
+        Pool(String vmName) {
+            super(1, 1, IDLE_S, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), body -> {
+                Thread made = new Thread(body, "huge-" + vmName);
+                made.setDaemon(true);
+                return made;
+            });
+            allowCoreThreadTimeOut(true);
+        }
+
+        @Override
+        protected void terminated() {
+            pages.close();
+            process.close();
         }
     }
 }

@@ -24,6 +24,7 @@ import io.lockstep.replication.memory.GuestMemory;
 import io.lockstep.replication.memory.HotPages;
 import io.lockstep.replication.memory.HugePageMerger;
 import io.lockstep.replication.memory.LedgerIdentity;
+import io.lockstep.replication.memory.MemoryRegion;
 import io.lockstep.replication.memory.ScanVector;
 import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerUnavailableException;
@@ -137,7 +138,12 @@ public final class ProtectedVm implements AutoCloseable {
         HotPages hot = tracker.armsSelectively()
                 ? new HotPages(vm.index(), settings.hotPagesMax(), FaultCost.measureNs(), vm.privateBlocks())
                 : new HotPages(vm.index(), 0, 0, new BitSet());
-        hugePages = new HugePageMerger(vm.pidfd(), ticket.vmName());
+        hugePages = new HugePageMerger(vm.process().pid(), ticket.vmName());
+        if (!opened.adopted()) {
+            for (MemoryRegion region : vm.index().regions()) {
+                hugePages.remember(region);
+            }
+        }
         pipeline = new PagePipeline(
                 pipelineConfig(settings),
                 r -> daemon(r, "pipeline-" + ticket.vmName()),
@@ -346,9 +352,9 @@ public final class ProtectedVm implements AutoCloseable {
         releaseDisks(state);
         guard.close();
         save.close();
-        hugePages.close();
+        boolean leaves = state.terminal() && !state.qemuGone();
         try {
-            if (state.terminal() && !state.qemuGone()) {
+            if (leaves) {
                 tracker.detach();
             }
             tracker.close();
@@ -359,6 +365,11 @@ public final class ProtectedVm implements AutoCloseable {
             }
         } catch (IOException e) {
             LOG.warn("{}: cleaning up: {}", ticket.vmName(), e.getMessage());
+        }
+        if (leaves) {
+            hugePages.restore();
+        } else {
+            hugePages.close();
         }
         vm.close();
         wake.close();

@@ -3,7 +3,6 @@ package io.lockstep.replication.memory;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.linux.PageHelper;
-import io.lockstep.linux.Pidfd;
 import io.lockstep.replication.RamBlock;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -28,8 +27,7 @@ class HugePageMergerTest {
     @Test
     void shouldPutDisarmedPiecesTogetherAndLoseNoWrite() throws Exception {
         try (PageHelper helper = new PageHelper();
-                Pidfd pidfd = Pidfd.open(helper.pid());
-                HugePageMerger merger = new HugePageMerger(pidfd, "vm")) {
+                HugePageMerger merger = new HugePageMerger(helper.pid(), "vm")) {
             long area = helper.map("private", PAGES, "-");
             assertThat(helper.ask("huge")).isEqualTo("0");
             long lead = -(area >> 12) & (PIECE - 1);
@@ -63,6 +61,35 @@ class HugePageMergerTest {
                 assertThat(scan(tracker, area)).containsExactly(lead + 5, lead + PIECE + 5);
                 tracker.detach();
             }
+        }
+    }
+
+    @Test
+    void shouldRestoreHugePagesButForThoseOfWhichTheProcessHasGivenUpAPart() throws Exception {
+        try (PageHelper helper = new PageHelper()) {
+            long area = helper.map("private", PAGES, "-");
+            assertThat(helper.ask("huge")).isEqualTo("0");
+            long lead = -(area >> 12) & (PIECE - 1);
+            RamBlock block = new RamBlock(0, "pc.ram", PAGES * PageHelper.PAGE, 4096, true);
+            MemoryRegion region = new MemoryRegion(block, area);
+            helper.ask("touch 0 " + PAGES);
+            HugePageMerger merger = new HugePageMerger(helper.pid(), "vm");
+            for (long piece = lead; piece + PIECE <= PAGES; piece += PIECE) {
+                merger.merge(area + piece * PageHelper.PAGE);
+            }
+            long allKib = (PAGES - lead) / PIECE * HUGE_KIB;
+            Awaitility.await().atMost(20, TimeUnit.SECONDS).until(() -> hugeKib(helper.pid()) == allKib);
+            merger.remember(region);
+            try (DirtyTracker tracker = UserfaultTracker.attach(helper.pid(), List.of(region), new ScanVector(64), 1)) {
+                scan(tracker, area);
+                helper.ask("touch 0 " + PAGES);
+                scan(tracker, area);
+                assertThat(hugeKib(helper.pid())).isZero();
+                tracker.detach();
+            }
+            helper.ask("discard " + (lead + 7) + " 1");
+            merger.restore();
+            Awaitility.await().atMost(20, TimeUnit.SECONDS).until(() -> hugeKib(helper.pid()) == allKib - HUGE_KIB);
         }
     }
 
