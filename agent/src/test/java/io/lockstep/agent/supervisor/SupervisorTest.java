@@ -9,6 +9,8 @@ import io.lockstep.agent.client.AgentClient;
 import io.lockstep.linux.Pidfd;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -90,6 +92,31 @@ class SupervisorTest {
         assertThat(Files.readString(paths.logs().resolve("agent.log")))
                 .contains("in service: ")
                 .contains("stopping the agent of " + root);
+    }
+
+    @Test
+    void shouldHaveTheCompilersGiveWayOnceTheAgentIsInService() throws Exception {
+        Path threads = Path.of("/proc/" + awaitAgent(0) + "/task");
+
+        await().atMost(BOUND).untilAsserted(() -> assertThat(compilersNice(threads))
+                .hasSizeGreaterThanOrEqualTo(2)
+                .allMatch(nice -> nice == 10));
+    }
+
+    /** The nice values of the JIT's threads; proc(5), field 19 of stat. */
+    private static List<Integer> compilersNice(Path threads) throws IOException {
+        List<Integer> found = new ArrayList<>();
+        try (DirectoryStream<Path> each = Files.newDirectoryStream(threads)) {
+            for (Path thread : each) {
+                String stat = Files.readString(thread.resolve("stat"), StandardCharsets.ISO_8859_1);
+                if (stat.contains(" CompilerThre)")) {
+                    String[] behindName =
+                            stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+                    found.add(Integer.parseInt(behindName[16]));
+                }
+            }
+        }
+        return found;
     }
 
     @Test

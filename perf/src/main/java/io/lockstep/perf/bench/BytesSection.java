@@ -2,7 +2,6 @@ package io.lockstep.perf.bench;
 
 import io.lockstep.agent.view.EncodingBytes;
 import io.lockstep.agent.view.ProtectionStatus;
-import java.util.ArrayList;
 import java.util.List;
 
 /** What an epoch costs on the link, by what the guest does with its memory. */
@@ -10,7 +9,7 @@ final class BytesSection implements Section {
     private static final int MIB = 256;
     private static final double KB = 1e3;
 
-    /** XBZRLE needs a first pass and a warm cache before it can be measured: too long for a quick run. */
+    /** Of XBZRLE's passes, in the whole run. */
     private static final int STRETCH_S = 15;
 
     private record Load(String name, BenchGuest.Spec spec) {}
@@ -34,25 +33,13 @@ final class BytesSection implements Section {
                 new Load(
                         "kernel-compile-like (memory taken and given back)",
                         BenchGuest.Spec.linux(context, "churn", MIB, "mb=1 pages=0 sweep=0 every=20 churn=32")));
-        List<Double> ours = new ArrayList<>();
         Lab lab = context.agents().warm(context);
         for (Load load : loads) {
-            ours.add(measure(context, report, lab, load));
-        }
-        for (int i = 0; i < loads.size(); i++) {
-            Load load = loads.get(i);
-            if (context.quick()) {
-                report.add(Figure.of(name(), load.name() + ": bytes for each written page", ours.get(i), "B"));
-                continue;
-            }
-            QemuMigration.Iterations xbzrle = QemuMigration.iterate(context, load.spec(), lab.directory(), STRETCH_S);
-            Figure figure = Figure.of(name(), load.name() + ": bytes for each written page", ours.get(i), "B");
-            report.add(xbzrle.pages() == 0 ? figure : figure.against("XBZRLE's", xbzrle.bytesPerPage()));
-            report.add(Figure.of(name(), load.name() + ": XBZRLE's pages measured", xbzrle.pages(), "pages"));
+            measure(context, report, lab, load);
         }
     }
 
-    private double measure(BenchContext context, BenchReport report, Lab lab, Load load) throws Exception {
+    private void measure(BenchContext context, BenchReport report, Lab lab, Load load) throws Exception {
         String vm = load.spec().name();
         try (BenchGuest guest = BenchGuest.boot(context, load.spec(), lab.directory())) {
             lab.protect(vm);
@@ -81,7 +68,15 @@ final class BytesSection implements Section {
                     (double) (to.unchangedPages() - from.unchangedPages()) / epochs,
                     "pages"));
             lab.primary().unprotect(vm);
-            return (end.linkBytes() - begin.linkBytes()) / (end.dirtyPages().p50() * epochs);
+            Figure each = Figure.of(
+                    name(),
+                    load.name() + ": bytes for each written page",
+                    (end.linkBytes() - begin.linkBytes()) / (end.dirtyPages().p50() * epochs),
+                    "B");
+            QemuMigration.Iterations xbzrle =
+                    QemuMigration.iterate(context, guest, load.spec(), lab.directory(), context.pick(1, STRETCH_S));
+            report.add(xbzrle.pages() == 0 ? each : each.against("XBZRLE's", xbzrle.bytesPerPage()));
+            report.add(Figure.of(name(), load.name() + ": XBZRLE's pages measured", xbzrle.pages(), "pages"));
         }
     }
 }

@@ -141,7 +141,9 @@ public final class ProtectedVm implements AutoCloseable {
         hugePages = new HugePageMerger(vm.process().pid(), ticket.vmName());
         if (!opened.adopted()) {
             for (MemoryRegion region : vm.index().regions()) {
-                hugePages.remember(region);
+                if (vm.privateBlocks().get(region.block().index())) {
+                    hugePages.remember(region);
+                }
             }
         }
         pipeline = new PagePipeline(
