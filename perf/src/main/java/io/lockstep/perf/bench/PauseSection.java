@@ -102,7 +102,7 @@ final class PauseSection implements Section {
             lab.protectWarm(load.vm(), Math.max(3, context.pick(1_000, 10_000) / load.epochMs));
             long beganNs = System.nanoTime();
             ProtectionStatus status =
-                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(2_000, 20_000) / load.epochMs));
+                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_000, 20_000) / load.epochMs));
             // Of this stretch alone: the first pauses after a first copy are others.
             Histogram pauses = LatencySection.histogram(LatencySection.Part.PAUSE, trace.since(beganNs));
             histogram(histogram, load, pauses);

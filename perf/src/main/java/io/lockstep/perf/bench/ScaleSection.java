@@ -18,6 +18,10 @@ final class ScaleSection implements Section {
     private static final List<Integer> MIB = List.of(256, 1024, 4096, 16_384);
     private static final List<Integer> THREADS = List.of(1, 2, 4);
     private static final List<Integer> VMS = List.of(1, 4, 16);
+    /** The first copy of more would take most of a quick run's time; idle memory is scanned without one. */
+    private static final List<Integer> QUICK_MIB = List.of(256, 1024);
+
+    private static final int SCANNED_MIB = 4096;
     private static final String CHAIN = "mb=64 pages=20 sweep=32 hz=100";
     private static final String SMALL_CHAIN = "mb=8 pages=20 sweep=0 hz=20";
     private static final int SMALL_MIB = 32;
@@ -34,9 +38,15 @@ final class ScaleSection implements Section {
 
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
-        List<Integer> sizes = context.quick() ? List.of(256, 4096) : MIB;
         Lab lab = context.agents().warm(context);
-        sizes(context, report, lab, sizes);
+        sizes(context, report, lab, context.quick() ? QUICK_MIB : MIB);
+        if (context.quick()) {
+            String vm = "idle-" + SCANNED_MIB;
+            try (BenchGuest guest =
+                    BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, SCANNED_MIB, CHAIN), lab.directory())) {
+                scans(context, report, guest, lab.directory(), SCANNED_MIB);
+            }
+        }
         vms(context, report);
     }
 
@@ -59,8 +69,7 @@ final class ScaleSection implements Section {
                 report.add(Figure.of(name(), mib + " MiB: processor time of both agents, an epoch", cpuMs, "ms"));
                 points.add(new double[] {mib, pauseMs, scanMs});
                 lab.primary().unprotect(vm);
-                // Memory below 1 GiB has one thread, however many are configured.
-                if (mib >= 1024 || !context.quick()) {
+                if (!context.quick()) {
                     scans(context, report, guest, lab.directory(), mib);
                 }
             }
@@ -143,17 +152,17 @@ final class ScaleSection implements Section {
                 }
                 guests.addAll(BenchGuest.bootAll(context, more, lab.directory()));
                 if (before == 0) {
-                    lab.protectWarm("many-0", context.pick(20, 400));
+                    lab.protectWarm("many-0", context.pick(10, 400));
                 }
                 List<String> others = new ArrayList<>();
                 for (int i = Math.max(before, 1); i < count; i++) {
                     others.add("many-" + i);
                 }
                 lab.protectAll(others);
-                lab.awaitEpochs("many-0", context.pick(5, 100));
+                lab.awaitEpochs("many-0", context.pick(3, 100));
                 long epochsBefore = epochs(lab, count);
                 double cpuBefore = cpuSeconds(lab);
-                lab.awaitEpochs("many-0", context.pick(12, 400));
+                lab.awaitEpochs("many-0", context.pick(8, 400));
                 double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (epochs(lab, count) - epochsBefore);
                 one = count == 1 ? cpuMs : one;
                 Figure figure = Figure.of(
