@@ -17,16 +17,19 @@ import org.slf4j.LoggerFactory;
  */
 final class CompilerThreads {
     private static final Logger LOG = LoggerFactory.getLogger(CompilerThreads.class);
+    /** A third of an ordinary thread's share where all processors are busy: enough for code to be compiled there, too. */
+    private static final int NICE = 5;
+
     private static final Path THREADS = Path.of("/proc/self/task");
 
     private CompilerThreads() {}
 
-    /** The compilers' threads, and with them those that they start, as modest as {@link ModestThread}. */
+    /** The compilers' threads, and with them those that they start. */
     static void giveWay() {
         try (DirectoryStream<Path> threads = Files.newDirectoryStream(THREADS)) {
             for (Path thread : threads) {
                 if (isCompiler(thread)) {
-                    Scheduling.setNice(Integer.parseInt(thread.getFileName().toString()), ModestThread.NICE);
+                    Scheduling.setNice(Integer.parseInt(thread.getFileName().toString()), NICE);
                 }
             }
         } catch (LinuxException e) {

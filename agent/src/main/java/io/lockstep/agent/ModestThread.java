@@ -9,7 +9,7 @@ import org.slf4j.LoggerFactory;
 public final class ModestThread extends Thread {
     private static final Logger LOG = LoggerFactory.getLogger(ModestThread.class);
 
-    static final int NICE = 10;
+    private static final int NICE = 10;
 
     /** @param work what it does, once started */
     public ModestThread(Runnable work) {

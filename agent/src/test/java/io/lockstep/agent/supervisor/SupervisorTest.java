@@ -100,7 +100,7 @@ class SupervisorTest {
 
         await().atMost(BOUND).untilAsserted(() -> assertThat(compilersNice(threads))
                 .hasSizeGreaterThanOrEqualTo(2)
-                .allMatch(nice -> nice == 10));
+                .allMatch(nice -> nice == 5));
     }
 
     /** The nice values of the JIT's threads; proc(5), field 19 of stat. */
