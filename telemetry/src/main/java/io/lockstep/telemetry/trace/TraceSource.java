@@ -34,8 +34,11 @@ public final class TraceSource implements EventSource {
     /** Events that are put in order at one time, of some 300 bytes each; in a storm beyond it they are handed on as they come. */
     private static final int ORDERED_MAX = 8192;
 
-    /** Turns of one poll that wait for events which came while another CPU's ring was read. */
-    private static final int TURNS_MAX = 3;
+    /**
+     * Turns of one poll that wait for events which came while another CPU's ring was read. It takes an event in each turn to use them up: a storm, in
+     * which nobody waits longer than some milliseconds for order.
+     */
+    private static final int TURNS_MAX = 32;
 
     private static final long NS_PER_MS = 1_000_000;
 

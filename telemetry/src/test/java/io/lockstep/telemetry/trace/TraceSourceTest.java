@@ -1,6 +1,8 @@
 package io.lockstep.telemetry.trace;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.lockstep.linux.Poll;
 import io.lockstep.telemetry.event.Component;
@@ -20,6 +22,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.IntConsumer;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -134,6 +139,44 @@ class TraceSourceTest {
             }
             List<HardwareEvent> events = new ArrayList<>();
             source.poll(System.currentTimeMillis(), events::add);
+            assertThat(events.stream().map(HardwareEvent::what)).containsExactlyElementsOf(written);
+        }
+    }
+
+    /** In each turn of a poll, an event comes on a CPU whose ring was read already, and a later one on the CPU that is being read. */
+    @Test
+    void shouldHandOnInOrderWhatComesWhileItReads() throws Exception {
+        assumeTrue(Runtime.getRuntime().availableProcessors() > 1);
+        Path marker = tracefs.resolve("instances").resolve(NAME).resolve("trace_marker");
+        List<String> written = new ArrayList<>();
+        int turns = 8;
+        AtomicBoolean begun = new AtomicBoolean();
+        IntConsumer happen = cpu -> {
+            String event = "event " + written.size();
+            written.add(event);
+            assertThatCode(() -> run(
+                            "taskset", "-c", Integer.toString(cpu), "sh", "-c", "printf '" + event + "' >" + marker))
+                    .doesNotThrowAnyException();
+        };
+        LongSupplier turn = () -> {
+            long nowNs = System.nanoTime();
+            if (written.size() < 3 * turns && !begun.getAndSet(true)) {
+                happen.accept(1);
+            }
+            return nowNs;
+        };
+        TraceDecoder decoder = (event, record, wallMs) -> {
+            if (begun.getAndSet(false)) {
+                happen.accept(0);
+                happen.accept(1);
+            }
+            return marker(event, record, wallMs);
+        };
+        try (EventSource source = TraceSource.open(
+                tracefs, NAME, true, state.resolve("trace"), counters, MARKER, decoder, turn, ns -> {})) {
+            List<HardwareEvent> events = new ArrayList<>();
+            source.poll(System.currentTimeMillis(), events::add);
+            assertThat(events).hasSizeGreaterThan(3 * 3);
             assertThat(events.stream().map(HardwareEvent::what)).containsExactlyElementsOf(written);
         }
     }
