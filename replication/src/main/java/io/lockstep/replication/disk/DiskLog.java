@@ -62,6 +62,9 @@ final class DiskLog implements AutoCloseable {
     private volatile long head;
     private volatile boolean taking;
     private volatile boolean draining;
+    /** A write may be waiting for room: written under the lock, read without. */
+    private volatile boolean waiting;
+
     private volatile boolean lost;
     /** What is being read of a disk, and which of its sectors were written since that began. Under the lock. */
     private int copiedDisk = -1;
@@ -224,8 +227,10 @@ final class DiskLog implements AutoCloseable {
         try {
             while (taking && used() + needed > (draining ? capacity : capacity / RESERVE_PART)) {
                 filling.run();
+                waiting = true;
                 room.await(RECHECK_MS, TimeUnit.MILLISECONDS);
             }
+            waiting = false;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new NbdException(NbdException.ESHUTDOWN, "the server closes");
@@ -300,6 +305,9 @@ final class DiskLog implements AutoCloseable {
     /** While QEMU drains, its writes may use the reserve. */
     void draining(boolean on) {
         draining = on;
+        if (on && waiting) {
+            wake();
+        }
     }
 
     /** Where the log ends now: in a hold, the boundary. */

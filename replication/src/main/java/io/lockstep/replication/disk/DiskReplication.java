@@ -178,22 +178,27 @@ public final class DiskReplication implements AutoCloseable {
         nextPollNs = System.nanoTime();
         nextTrailNs = nextPollNs;
         nextJobsNs = nextPollNs + JOBS_NS;
-        for (DiskMirror mirror : mirrors) {
-            mirror.start(qmp, false);
+        draining(true);
+        try {
+            for (DiskMirror mirror : mirrors) {
+                mirror.start(qmp, false);
+            }
+            long missed = trail.collect(qmp);
+            long left = 0;
+            for (int i = 0; i < disks.size(); i++) {
+                left += disks.get(i).disk().lengthBytes() - ledger.copied(i);
+            }
+            LOG.info("disks: {}, {} bytes written since, {} bytes never copied", known, missed, left);
+            if (missed + left == 0) {
+                trail.removeCollected(qmp);
+                ready = true;
+            } else {
+                copy(exports, ledger, known);
+            }
+            return here && left == 0 && missed <= ONE_EPOCH_BYTES_MAX;
+        } finally {
+            draining(false);
         }
-        long missed = trail.collect(qmp);
-        long left = 0;
-        for (int i = 0; i < disks.size(); i++) {
-            left += disks.get(i).disk().lengthBytes() - ledger.copied(i);
-        }
-        LOG.info("disks: {}, {} bytes written since, {} bytes never copied", known, missed, left);
-        if (missed + left == 0) {
-            trail.removeCollected(qmp);
-            ready = true;
-        } else {
-            copy(exports, ledger, known);
-        }
-        return here && left == 0 && missed <= ONE_EPOCH_BYTES_MAX;
     }
 
     private void copy(DiskExports served, CopyLedger to, DiskCopy.Known known) throws LockstepException {
@@ -240,19 +245,31 @@ public final class DiskReplication implements AutoCloseable {
         }
         if (nowNs - nextPollNs >= 0) {
             nextPollNs = nowNs + POLL_NS;
-            DiskCopy under = copy;
-            if (under == null) {
-                ready = jobsReady();
-            } else if (under.complete()) {
-                under.close();
-                copy = null;
-                stopServing();
-                ready = true;
-            } else if (under.failure() != null) {
-                throw broken("the copy ended: " + under.failure());
+            draining(true);
+            try {
+                ready = copyReady();
+            } finally {
+                draining(false);
             }
         }
         return ready;
+    }
+
+    private boolean copyReady() throws LockstepException {
+        DiskCopy under = copy;
+        if (under == null) {
+            return jobsReady();
+        }
+        if (under.complete()) {
+            under.close();
+            copy = null;
+            stopServing();
+            return true;
+        }
+        if (under.failure() != null) {
+            throw broken("the copy ended: " + under.failure());
+        }
+        return false;
     }
 
     private void stopServing() throws LockstepException {
@@ -304,6 +321,15 @@ public final class DiskReplication implements AutoCloseable {
         if (ledger == null || !ready) {
             return;
         }
+        draining(true);
+        try {
+            keep(ledger, epoch, ackedEpoch, nowNs);
+        } finally {
+            draining(false);
+        }
+    }
+
+    private void keep(CopyLedger ledger, long epoch, long ackedEpoch, long nowNs) throws LockstepException {
         if (nowNs - nextJobsNs >= 0) {
             nextJobsNs = nowNs + JOBS_NS;
             if (!jobsReady()) {
@@ -329,7 +355,10 @@ public final class DiskReplication implements AutoCloseable {
         }
     }
 
-    /** QEMU drains: the log must take what is in flight. */
+    /**
+     * QEMU drains, or may do so before it answers a command, while nobody takes: the log must take what is in flight, or neither would ever end. So
+     * it is with every command of this thread, as one of somebody else's may be why QEMU drains.
+     */
     public void draining(boolean on) {
         log.draining(on);
     }

@@ -489,7 +489,7 @@ final class EpochLoop {
         pace.paused(save.beginNs(), boundary, save.resumedNs() - save.beginNs());
         if (outcome == Hold.WHOLE) {
             capture.learn();
-            devices.check(lastStateBytes, boundary);
+            checkDevices(boundary);
             disks.requireIntact(events.jobEnded());
             disks.takeMarked();
             if (run != null) {
@@ -509,6 +509,15 @@ final class EpochLoop {
             capture.rereadEpoch();
         } else {
             overloads++;
+        }
+    }
+
+    private void checkDevices(long nowNs) throws LockstepException {
+        disks.draining(true);
+        try {
+            devices.check(lastStateBytes, nowNs);
+        } finally {
+            disks.draining(false);
         }
     }
 

@@ -1,0 +1,76 @@
+package io.lockstep.replication.disk;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lockstep.linux.FileRange;
+import io.lockstep.replication.hypervisor.ProcessOwner;
+import io.lockstep.replication.hypervisor.QmpConnection;
+import io.lockstep.replication.hypervisor.TestVm;
+import io.lockstep.replication.pipeline.PagePipeline;
+import io.lockstep.replication.pipeline.PipelineConfig;
+import java.nio.file.Path;
+import org.agrona.concurrent.SystemNanoClock;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A VM's disks with a real QEMU, whose guest writes faster than the stream takes. */
+@Tag("system")
+@Timeout(60)
+class DiskReplicationTest {
+    private static final int MIB = 1 << 20;
+    private static final int BYTES = 64 * MIB;
+    private static final int WRITE_MIB = 4;
+    /** More than the log takes while QEMU does not drain, less than it has room for. */
+    private static final int WRITES = 11;
+
+    private static final long IMAGES = 7;
+
+    @TempDir
+    Path directory;
+
+    /** To add a bitmap, QEMU waits for all writes, and they for room in the log, which the thread that waits for QEMU's answer makes. */
+    @Test
+    void shouldLetQemuDrainWhileItsAnswerIsWaitedFor() throws Exception {
+        Path source = directory.resolve("source.img");
+        FileRange.create(source, BYTES).close();
+        try (TestVm vm = TestVm.start(
+                        "-S",
+                        "-m",
+                        "16",
+                        "-blockdev",
+                        "raw,node-name=d0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=" + source,
+                        "-device",
+                        "virtio-blk-pci,drive=d0,id=v0");
+                QmpConnection qmp = vm.connect();
+                PagePipeline pipeline = new PagePipeline(
+                        PipelineConfig.defaults(),
+                        Thread::new,
+                        counts -> {},
+                        (block, page, changed) -> {},
+                        SystemNanoClock.INSTANCE);
+                DiskReplication disks = new DiskReplication(
+                        GuestDisk.find(qmp),
+                        0,
+                        qmp,
+                        ProcessOwner.of(vm.pid()),
+                        pipeline,
+                        directory.resolve("state"),
+                        "vm",
+                        () -> {})) {
+            assertThat(disks.begin(false, IMAGES)).isFalse();
+            Awaitility.await().until(() -> disks.ready(System.nanoTime()));
+            for (int i = 0; i < WRITES; i++) {
+                assertThat(qmp.hmp("qemu-io -d /machine/peripheral/v0/virtio-backend \"aio_write -P 0x41 "
+                                + i * WRITE_MIB + "M " + WRITE_MIB + "M\""))
+                        .isEmpty();
+            }
+            disks.keep(0, -1, System.nanoTime());
+            assertThat(disks.waits()).isTrue();
+            disks.requireIntact("");
+            disks.remove(true);
+        }
+    }
+}
