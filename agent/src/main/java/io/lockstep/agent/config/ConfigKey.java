@@ -118,7 +118,7 @@ enum ConfigKey {
             256,
             PipelineConfig.RING_SLOTS_MAX,
             "Page slots of 4 KiB of each protected VM's ring, a power of two; nine sixteenths of it are the most that a short pause copies, and half"
-                    + " of it the most pages that are read in every pause instead of being watched, count."
+                    + " of it, or of the page cache if that is smaller, the most pages that are read in every pause instead of being watched, count."
                     + " The default is 64 MiB, what a link of 10 Gbit/s carries in 50 ms."),
     PAGE_CACHE_BYTES(
             "pipeline",

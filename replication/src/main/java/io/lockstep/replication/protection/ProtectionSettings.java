@@ -1,5 +1,6 @@
 package io.lockstep.replication.protection;
 
+import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.HostIdentity;
 import java.nio.file.Path;
 
@@ -78,9 +79,13 @@ public record ProtectionSettings(
         return pagesHeldMax(ringSlots);
     }
 
-    /** Most pages that are read in every hold instead of being watched. */
+    /**
+     * Most pages that are read in every hold instead of being watched. Half of the page cache has room for them: of one that it does not hold nobody
+     * can tell whether it changed, so that it would travel whole in every epoch.
+     */
     public int hotPagesMax() {
-        return ringSlots / RING_SHARES * RING_SHARE_HOT;
+        long cachedMax = pageCacheBytes / RamBlock.PAGE_BYTES / 2;
+        return (int) Math.min(cachedMax, (long) ringSlots / RING_SHARES * RING_SHARE_HOT);
     }
 
     /** Most pages that an epoch may scrub with a ring of so many slots: a hold's pages must have room beside them. */
