@@ -62,8 +62,6 @@ final class DiskLog implements AutoCloseable {
     private volatile long head;
     private volatile boolean taking;
     private volatile boolean draining;
-    /** A write may be waiting for room: written under the lock, read without. */
-    private volatile boolean waiting;
 
     private volatile boolean lost;
     /** What is being read of a disk, and which of its sectors were written since that began. Under the lock. */
@@ -227,10 +225,8 @@ final class DiskLog implements AutoCloseable {
         try {
             while (taking && used() + needed > (draining ? capacity : capacity / RESERVE_PART)) {
                 filling.run();
-                waiting = true;
                 room.await(RECHECK_MS, TimeUnit.MILLISECONDS);
             }
-            waiting = false;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new NbdException(NbdException.ESHUTDOWN, "the server closes");
@@ -302,10 +298,10 @@ final class DiskLog implements AutoCloseable {
         return lost;
     }
 
-    /** While QEMU drains, its writes may use the reserve. */
+    /** While QEMU drains, its writes may use the reserve, those that wait for room already included. */
     void draining(boolean on) {
         draining = on;
-        if (on && waiting) {
+        if (on) {
             wake();
         }
     }

@@ -33,7 +33,6 @@ final class EpochApplier implements AutoCloseable {
     static final int DEVICE_STATE_BYTES_MAX = 1 << 20; // what an EpochEnd can carry
 
     private final EpochJournal journal;
-    private final ReplicaFiles files;
     private final ReplicaPages pages;
     private final ReplicaMarker marker;
     private final PageDecoder decoder;
@@ -53,11 +52,10 @@ final class EpochApplier implements AutoCloseable {
 
     EpochApplier(ReplicaStore.Content content, ScrubListener listener) {
         journal = content.journal();
-        files = content.files();
         marker = content.marker();
         pages = content.pages();
         decoder = new PageDecoder(pages.pageCounts());
-        comparison = new PageComparison(files, listener);
+        comparison = new PageComparison(content.files(), listener);
         reader = journal.reader();
         deviceState.limit(0);
         applied = marker.epoch();
@@ -155,7 +153,7 @@ final class EpochApplier implements AutoCloseable {
         long endIndex = journal.endIndex(epoch);
         marker.applying();
         reader.moveTo(beginIndex);
-        long pages = 0;
+        long count = 0;
         boolean verify = false;
         while (true) {
             if (!reader.next()) {
@@ -163,7 +161,7 @@ final class EpochApplier implements AutoCloseable {
             }
             int kind = reader.kind();
             if (kind == PageBatchDecoder.TEMPLATE_ID) {
-                pages += applyBatch(epoch);
+                count += applyBatch(epoch);
             } else if (kind == VerifyHashesDecoder.TEMPLATE_ID) {
                 verify = true;
             } else if (kind == EpochEndDecoder.TEMPLATE_ID) {
@@ -174,9 +172,9 @@ final class EpochApplier implements AutoCloseable {
             }
         }
         check("journal index", reader.index(), endIndex);
-        files.flush();
+        pages.flush();
         takeDeviceState(epoch);
-        check("pages of epoch " + epoch, pages, end.pageCount());
+        check("pages of epoch " + epoch, count, end.pageCount());
         marker.applied(epoch, endIndex);
         if (live) {
             compareScrub(epoch);

@@ -189,7 +189,7 @@ final class EpochReceiver {
         long epoch = openEpoch;
         EpochTrace.done(EpochStage.RECEIVED, epoch, System.nanoTime());
         if (sync) {
-            content.files().flush();
+            content.pages().flush();
             applier.synced(epoch);
         } else {
             content.journal().append(buffer, offset, length);

@@ -14,9 +14,10 @@ import org.agrona.BufferUtil;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The images of the replica's disks: raw files, sparse, written with pwrite(2) as epochs are applied.
+ * The images of the replica's disks: raw files, sparse, written with pwrite(2) as epochs are applied. Consecutive pages are gathered and written at
+ * once; {@link #flush()} writes what is gathered.
  *
- * <p>Invariant: between two epochs an image is exactly as old as the replica's memory. All methods are synchronized; nothing is allocated per
+ * <p>Invariant: between two epochs, once flushed, an image is exactly as old as the replica's memory. All methods are synchronized; nothing is allocated per
  * page.
  */
 final class ReplicaDisks implements AutoCloseable {
@@ -25,6 +26,7 @@ final class ReplicaDisks implements AutoCloseable {
     private final List<ReplicatedDisk> disks;
     private final List<Path> paths;
     private final FileRange[] images;
+    private final PageRun gathered = new PageRun();
     private @Nullable BeforeWrite before;
     private final long id;
     private boolean closed;
@@ -145,27 +147,43 @@ final class ReplicaDisks implements AutoCloseable {
     /** Fills the buffer with a page; beyond the disk's end it is zero. */
     synchronized void read(int disk, int page, ByteBuffer into) throws IOException {
         requireOpen();
+        if (gathered.meets(disk, page, page + 1)) {
+            flush();
+        }
         long address = BufferUtil.address(into);
         // SAFETY: the caller's buffer is direct and has 4096 bytes from position 0 on, PageSink's contract.
-        long count = images[disk].read(address, PAGE_BYTES, at(page));
+        long count = images[disk].read(address, PAGE_BYTES, (long) page * PAGE_BYTES);
         for (int i = (int) count; i < PAGE_BYTES; i++) {
             into.put(i, (byte) 0);
         }
     }
 
-    /** Writes a page, up to the disk's end. */
+    /** Takes a page, up to the disk's end. */
     synchronized void write(int disk, int page, ByteBuffer content) throws IOException {
-        requireOpen();
-        keep(disk, page);
-        // SAFETY: the caller's buffer is direct and has 4096 bytes from position 0 on, PageSink's contract.
-        images[disk].write(BufferUtil.address(content), bytes(disk, page), at(page));
+        prepare(disk, page, false);
+        gathered.add(disk, page, content);
     }
 
-    /** Makes a page a hole. */
+    /** Takes a page as a hole. */
     synchronized void zero(int disk, int page) throws IOException {
+        prepare(disk, page, true);
+        gathered.addHole(disk, page);
+    }
+
+    private void prepare(int disk, int page, boolean hole) throws IOException {
         requireOpen();
         keep(disk, page);
-        images[disk].punchHole(at(page), bytes(disk, page));
+        if (!gathered.accepts(disk, page, hole)) {
+            flush();
+        }
+    }
+
+    /** Writes what is gathered: from now on others may read the images. */
+    synchronized void flush() throws IOException {
+        if (!gathered.isEmpty()) {
+            int disk = gathered.file();
+            gathered.writeTo(images[disk], disks.get(disk).lengthBytes());
+        }
     }
 
     private void keep(int disk, int page) {
@@ -173,14 +191,6 @@ final class ReplicaDisks implements AutoCloseable {
         if (keeper != null) {
             keeper.beforeWrite(disk, page);
         }
-    }
-
-    private long bytes(int disk, int page) {
-        return Math.min(PAGE_BYTES, disks.get(disk).lengthBytes() - at(page));
-    }
-
-    private static long at(int page) {
-        return (long) page * PAGE_BYTES;
     }
 
     private void requireOpen() throws IOException {

@@ -42,6 +42,12 @@ record ReplicaPages(ReplicaFiles memory, ReplicaDisks disks) implements PageSink
         }
     }
 
+    /** Writes what is gathered: the files are whole, and others may read them. */
+    void flush() throws IOException {
+        memory.flush();
+        disks.flush();
+    }
+
     /** Pages of each block of the stream. */
     int[] pageCounts() {
         return IntStream.concat(

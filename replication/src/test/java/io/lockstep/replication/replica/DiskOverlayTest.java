@@ -57,6 +57,7 @@ class DiskOverlayTest {
             for (int i = 0; i < 300; i++) {
                 apply(images, random.nextInt(101));
             }
+            images.flush();
             byte[] model = Files.readAllBytes(images.paths().get(0));
             Path file = directory.resolve("overlay");
             try (DiskOverlay overlay = new DiskOverlay(images, 0, file, 1 << 20)) {
