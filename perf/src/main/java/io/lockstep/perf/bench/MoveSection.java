@@ -33,7 +33,7 @@ final class MoveSection implements Section {
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         int memoryMib = context.pick(256, 1024);
-        String chain = "mb=" + memoryMib * 3 / 4 + CHAIN;
+        String chain = "mb=" + memoryMib * 5 / 8 + CHAIN;
         Map<QemuMigration.Way, Double> rates = new EnumMap<>(QemuMigration.Way.class);
         double bestDowntimeMs = Double.MAX_VALUE;
         double bestClientMs = Double.MAX_VALUE;
