@@ -62,7 +62,6 @@ final class DiskLog implements AutoCloseable {
     private volatile long head;
     private volatile boolean taking;
     private volatile boolean draining;
-
     private volatile boolean lost;
     /** What is being read of a disk, and which of its sectors were written since that began. Under the lock. */
     private int copiedDisk = -1;

@@ -8,8 +8,8 @@ import org.agrona.BufferUtil;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
- * Consecutive pages of one file, gathered to be written by one pwrite(2), or made a hole by one fallocate(2): a call for each page took more than
- * the pages' content. For one thread at a time; allocates nothing after construction.
+ * Consecutive pages of one file, gathered to be written by one pwrite(2), or made a hole by one fallocate(2), instead of a call for each page. For
+ * one thread at a time; allocates nothing after construction.
  */
 final class PageRun {
     private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
