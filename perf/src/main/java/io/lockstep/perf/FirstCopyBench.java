@@ -83,7 +83,7 @@ public final class FirstCopyBench {
                 throw new IllegalStateException("no connection within 5 s");
             }
             try (peer) {
-                pipeline.attach(primary, 1_000);
+                pipeline.attach(primary, true, 1_000);
                 for (int round = 0; round < rounds; round++) {
                     round(name, guest, pipeline, primary, peer, replica, round);
                 }

@@ -67,7 +67,7 @@ public class PipelineBenchmark {
         String[] percent = mix.split("/", 2);
         guest = new GuestMemory(PAGES).mix(7, Integer.parseInt(percent[0]), Integer.parseInt(percent[1]));
         pipeline = start(encoders);
-        pipeline.attach(new DiscardChannel(), 1_000);
+        pipeline.attach(new DiscardChannel(), true, 1_000);
     }
 
     /** Ends the threads. */

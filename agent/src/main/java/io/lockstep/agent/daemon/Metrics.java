@@ -82,6 +82,7 @@ final class Metrics {
         text.add(Metric.ENCODED_BYTES, p.encoding().deltaBytes(), "vm", vm, "encoding", "delta");
         text.add(Metric.ENCODED_BYTES, p.encoding().lz4Bytes(), "vm", vm, "encoding", "lz4");
         text.add(Metric.ENCODED_BYTES, p.encoding().rawBytes(), "vm", vm, "encoding", "raw");
+        text.add(Metric.ENCODED_BYTES, p.encoding().referenceBytes(), "vm", vm, "encoding", "reference");
         text.add(Metric.UNCHANGED_PAGES, p.encoding().unchangedPages(), "vm", vm);
         text.add(Metric.LINK_BYTES, p.linkBytes(), "vm", vm);
         text.add(

@@ -14,6 +14,7 @@ import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkDialer;
+import io.lockstep.replication.link.ProtocolVersion;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.network.NetDevices;
 import io.lockstep.replication.protection.AttachedVm;
@@ -191,8 +192,9 @@ final class Protections implements AutoCloseable {
             throw e;
         }
         UUID vmId = UUID.randomUUID();
+        // For last words, which every peer must understand.
         SessionHello hello = new ProtectionTicket(name, vmId, AgentVersion.TEXT)
-                .hello(vm, settings(name, asked), -1, Long.MAX_VALUE, 0);
+                .hello(ProtocolVersion.PROTOCOL_VERSION_MIN, vm, settings(name, asked), -1, Long.MAX_VALUE, 0);
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
                 name,
                 vmId,

@@ -84,6 +84,7 @@ final class Views {
                         counters.bytes(Encoding.DELTA),
                         counters.bytes(Encoding.LZ4),
                         counters.bytes(Encoding.RAW),
+                        counters.bytes(Encoding.REFERENCE),
                         counters.pages(Encoding.UNCHANGED)),
                 initialSync(vm.sync(), vm.state()),
                 disks(vm),

@@ -35,6 +35,8 @@ class DiskThroughputTest {
             SystemVm vm = hosts.start(SystemVm.Boot.linux(
                     "vm1",
                     "run=/dd/run",
+                    "-nic",
+                    "user,model=virtio-net-pci",
                     "-initrd",
                     initrd(hosts.directory()).toString(),
                     "-drive",
@@ -47,15 +49,18 @@ class DiskThroughputTest {
             double before = megabytesPerSecond(serial, RUNS);
             hosts.a().protectWithStandby(vm.pid(), hosts.b());
             double first = megabytesPerSecond(serial, RUNS_UNTIL_COMPILED);
+            long linkBytes = hosts.a().protection("vm1").linkBytes();
+            int from = runs(serial);
             double during = megabytesPerSecond(serial, RUNS);
             var status = hosts.a().protection("vm1");
+            double written = (runs(serial) - from) * RUN_MB * 1e6;
             hosts.a().unprotect("vm1");
             double after = megabytesPerSecond(serial, RUNS);
             double without = (before + after) / 2;
             System.out.printf(
                     Locale.ROOT,
                     "dd of 64 KiB blocks, synced: unprotected %.1f and %.1f MB/s, protected %.1f MB/s, ratio %.2f (at first %.1f MB/s, %.2f);"
-                            + " epoch p50 %.1f ms, pause p50 %.1f ms p99 %.1f ms; %s; %s: %s%n",
+                            + " epoch p50 %.1f ms, pause p50 %.1f ms p99 %.1f ms; %s; %.2f bytes on the link for each written; %s; %s: %s%n",
                     before,
                     after,
                     during,
@@ -66,6 +71,8 @@ class DiskThroughputTest {
                     status.pauseMs().p50(),
                     status.pauseMs().p99(),
                     status.pauseParts(),
+                    (status.linkBytes() - linkBytes) / written,
+                    status.encoding(),
                     status.state().name(),
                     status.state().reason());
         }

@@ -22,6 +22,7 @@ final class DiskPages implements DiskLog.Taker {
     private final int firstBlock;
     private final PagePipeline pipeline;
     private final PageBitmap[] given;
+    private int flags = PageCodec.FLAG_PASSING;
 
     /** @param firstBlock index of the first disk among the stream's blocks */
     DiskPages(List<GuestDisk> disks, int firstBlock, PagePipeline pipeline) {
@@ -41,6 +42,11 @@ final class DiskPages implements DiskLog.Taker {
             each.clear();
             each.set(0, empty ? 0 : each.limit());
         }
+    }
+
+    /** Whether pages may refer to memory: all of the epoch's memory has been published. */
+    void memoryPublished(boolean is) {
+        flags = is ? PageCodec.FLAG_PASSING | PageCodec.FLAG_MAY_REFER : PageCodec.FLAG_PASSING;
     }
 
     @Override
@@ -81,7 +87,7 @@ final class DiskPages implements DiskLog.Taker {
             // SAFETY: the log holds count pages at from until they are taken, and the slots are ours until
             // published.
             UnsafeApi.copyMemory(from + (long) i * PAGE_BYTES, pipeline.address(first + i), PAGE_BYTES);
-            pipeline.describe(first + i, firstBlock + disk, page + i, PageCodec.FLAG_PASSING);
+            pipeline.describe(first + i, firstBlock + disk, page + i, flags);
         }
         pipeline.publish(first, first + count - 1);
         given[disk].set(page, page + count);

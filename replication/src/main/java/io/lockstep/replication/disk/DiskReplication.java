@@ -41,8 +41,10 @@ public final class DiskReplication implements AutoCloseable {
     private static final long POLL_NS = 10_000_000;
     /** Taken in one go, so that the VM's death is noticed. */
     private static final long TAKE_BYTES = 8 << 20;
-    /** More than this that waits is taken before the epoch ends. */
+    /** More than this that waits is taken before the epoch ends, so that the link does not rest. */
     private static final long WAITING_BYTES = 1 << 20;
+    /** The same, where most pages need not travel if they wait for the epoch's memory. */
+    private static final long WAITING_BYTES_REFERRED = LOG_BYTES / 4;
     /** What was missed is no more than this: it travels in one epoch, and the peer keeps the one before until then. Half of the least journal. */
     private static final long ONE_EPOCH_BYTES_MAX = 64 << 20;
     /** What was written in so much time is read again after a restart of the agent. */
@@ -68,6 +70,7 @@ public final class DiskReplication implements AutoCloseable {
     private volatile boolean ready;
     private long nextPollNs;
     private long nextJobsNs;
+    private final ReferenceWorth references;
     private long mark;
     private long copiedEpoch = NONE;
     private final long[] copiedEnds;
@@ -104,6 +107,7 @@ public final class DiskReplication implements AutoCloseable {
         this.disks = List.copyOf(disks);
         this.qmp = qmp;
         pages = new DiskPages(this.disks, firstBlock, pipeline);
+        references = new ReferenceWorth(pipeline.counters());
         trail = new BitmapTrail(this.disks);
         copiedEnds = new long[disks.size()];
         log = new DiskLog(disks.isEmpty() ? 1 << 12 : LOG_BYTES, wake);
@@ -392,7 +396,7 @@ public final class DiskReplication implements AutoCloseable {
 
     /** Whether so much waits that it should be taken now. */
     public boolean waits() {
-        return log.waitingBytes() > WAITING_BYTES;
+        return log.waitingBytes() > (references.pay() ? WAITING_BYTES_REFERRED : WAITING_BYTES);
     }
 
     /** Hands over some of what has come, in an epoch under way. */
@@ -404,6 +408,17 @@ public final class DiskReplication implements AutoCloseable {
     public void takeMarked() throws LockstepException {
         while (log.waits(mark)) {
             take(mark);
+        }
+    }
+
+    /** As {@link #takeMarked}, behind all of the epoch's memory: pages whose content is there need not travel. */
+    public void takeMarkedLast() throws LockstepException {
+        references.look();
+        pages.memoryPublished(true);
+        try {
+            takeMarked();
+        } finally {
+            pages.memoryPublished(false);
         }
     }
 

@@ -7,7 +7,7 @@ import java.util.List;
 /**
  * What a primary says first: the VM, its memory and how it was started. Immutable.
  *
- * @param protocolVersion {@link ProtocolVersion#PROTOCOL_VERSION}
+ * @param protocolVersion the newest that may be spoken in the session
  * @param vmIdHigh random at the first protect of this QEMU process, kept over agent restarts
  * @param vmIdLow the other half
  * @param lastAckedEpoch last epoch whose acknowledgement the primary saw; -1: none

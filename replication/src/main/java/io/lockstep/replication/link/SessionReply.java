@@ -6,7 +6,7 @@ import io.lockstep.replication.wire.HelloStatus;
 /**
  * The peer's answer to a {@link SessionHello}. Immutable.
  *
- * @param protocolVersion {@link ProtocolVersion#PROTOCOL_VERSION}
+ * @param protocolVersion that of the session; in a refusal, the newest that the peer speaks
  * @param status whether to send what changed since committedEpoch, or everything, or nothing
  * @param committedEpoch the replica's epoch; -1: none
  * @param ackLevel what an acknowledgement will mean

@@ -26,6 +26,8 @@ public final class TlsChannel implements FrameChannel {
     private final TlsReceiver receiver;
     private final ReentrantLock receiving = new ReentrantLock();
     private final AtomicReference<String> closedWhy = new AtomicReference<>();
+    /** Closing in order: nothing is sent any more, and the rest of what the peer sends is read. */
+    private volatile boolean ending;
 
     private TlsChannel(
             TimedSocket socket, Identity identity, Set<String> allowed, boolean client, LinkTimeouts timeouts) {
@@ -53,24 +55,28 @@ public final class TlsChannel implements FrameChannel {
 
     @Override
     public void send(DirectBuffer message, int offset, int length) throws LinkException {
-        checkOpen();
+        checkSendable();
         try {
             sender.send(message, offset, length);
         } catch (IOException e) {
+            checkSendable();
             throw failed(e);
         } catch (LinkException e) {
+            checkSendable();
             throw failed(e);
         }
     }
 
     @Override
     public void flush() throws LinkException {
-        checkOpen();
+        checkSendable();
         try {
             sender.flush();
         } catch (IOException e) {
+            checkSendable();
             throw failed(e);
         } catch (LinkException e) {
+            checkSendable();
             throw failed(e);
         }
     }
@@ -115,6 +121,7 @@ public final class TlsChannel implements FrameChannel {
         long deadlineNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
         try {
             flush();
+            ending = true;
             sender.closeNotify();
             socket.shutdownOutput();
             // To close while the peer still sends would answer it with an RST, which overtakes what we sent.
@@ -145,6 +152,17 @@ public final class TlsChannel implements FrameChannel {
         if (why != null) {
             throw new LinkException(
                     Kind.CLOSED, "link-closed", "the connection to " + socket.remote() + " is closed: " + why);
+        }
+    }
+
+    /** What another thread cannot send any more must not end what the peer still says. */
+    private void checkSendable() throws LinkException {
+        checkOpen();
+        if (ending) {
+            throw new LinkException(
+                    Kind.CLOSED,
+                    "link-closed",
+                    "the connection to " + socket.remote() + " is being closed by this agent");
         }
     }
 

@@ -69,6 +69,9 @@ final class BatchWriter {
         Encoding encoding = slot.encoding;
         int code = encoding.code();
         counts.pages[code]++;
+        if ((slot.flags & PageCodec.FLAG_MAY_REFER) != 0 && encoding != Encoding.ZERO) {
+            counts.referable++;
+        }
         if (encoding == Encoding.UNCHANGED) {
             return;
         }

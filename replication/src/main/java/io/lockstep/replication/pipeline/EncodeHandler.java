@@ -6,10 +6,11 @@ import io.lockstep.replication.DutyCycle;
 import java.nio.ByteBuffer;
 import org.agrona.BufferUtil;
 import org.agrona.concurrent.NanoClock;
+import org.agrona.concurrent.UnsafeBuffer;
 
 /**
  * Encodes or hashes its share of the slots: a page always falls to the same encoder, so that its versions stay in order and its
- * cache needs no lock.
+ * cache needs no lock. A disk's page that may refer to memory is looked for by all of them.
  */
 final class EncodeHandler implements EventHandler<PageSlot> {
     /** The sealer starts on what is encoded after so many slots: 64 × 0.5 µs. */
@@ -21,6 +22,7 @@ final class EncodeHandler implements EventHandler<PageSlot> {
 
     private final PipelineControl control;
     private final ByteBuffer arena;
+    private final UnsafeBuffer arenaBuffer;
     private final long arenaAddress;
     private final int slotMask;
     private final int index;
@@ -41,7 +43,8 @@ final class EncodeHandler implements EventHandler<PageSlot> {
             ComparedPages compared,
             NanoClock clock) {
         this.control = control;
-        this.arena = arena;
+        this.arena = arena.duplicate();
+        this.arenaBuffer = new UnsafeBuffer(arena);
         this.arenaAddress = BufferUtil.address(arena);
         this.slotMask = slots - 1;
         this.index = index;
@@ -56,9 +59,14 @@ final class EncodeHandler implements EventHandler<PageSlot> {
         return rounds.cycle();
     }
 
-    /** Forgets the session; while no slot is in the ring only. */
-    void reset() {
+    /**
+     * Forgets the session; while no slot is in the ring only.
+     *
+     * @param references whether the next peer understands them
+     */
+    void reset(boolean references) {
         codec.cache().clear();
+        codec.references(references);
         epochOpen = false;
     }
 
@@ -96,14 +104,11 @@ final class EncodeHandler implements EventHandler<PageSlot> {
     private void encode(PageSlot slot, long sequence) {
         switch (slot.kind) {
             case PAGE -> {
-                if (mine(slot) && (slot.flags & PageCodec.FLAG_ENCODED) == 0) {
-                    // SAFETY: the offset is that of this sequence's slot, inside the arena and its slack.
-                    int offset = (int) (sequence & slotMask) * PagePipeline.SLOT_BYTES;
-                    slot.payloadBytes = codec.encode(arena, arenaAddress, offset, slot.block, slot.page, slot.flags);
-                    slot.encoding = codec.encoding();
-                    if ((slot.flags & PageCodec.FLAG_HOT) != 0) {
-                        compared.page(slot.block, slot.page, codec.changed());
-                    }
+                int offset = (int) (sequence & slotMask) * PagePipeline.SLOT_BYTES;
+                if ((slot.flags & PageCodec.FLAG_MAY_REFER) != 0) {
+                    look(slot, offset);
+                } else if (mine(slot) && (slot.flags & PageCodec.FLAG_ENCODED) == 0) {
+                    page(slot, offset);
                 }
             }
             case SCRUB, VERIFY -> {
@@ -120,6 +125,33 @@ final class EncodeHandler implements EventHandler<PageSlot> {
             }
             case EPOCH_END -> epochOpen = false;
             case NONE, MESSAGE -> {}
+        }
+    }
+
+    private void page(PageSlot slot, int offset) {
+        // SAFETY: the offset is that of this sequence's slot, inside the arena and its slack.
+        slot.payloadBytes = codec.encode(arena, arenaAddress, offset, slot.block, slot.page, slot.flags);
+        slot.encoding = codec.encoding();
+        if ((slot.flags & PageCodec.FLAG_HOT) != 0) {
+            compared.page(slot.block, slot.page, codec.changed());
+        }
+    }
+
+    /** Each encoder looks among the pages that it has sent, and has sent all that come before this one; the last to look encodes. */
+    private void look(PageSlot slot, int offset) {
+        long found = codec.find(arena, arenaAddress, offset);
+        if (found != 0) {
+            slot.found = found;
+        }
+        if (slot.looked() < encoders) {
+            return;
+        }
+        found = slot.found;
+        if (found == 0) {
+            page(slot, offset);
+        } else {
+            slot.payloadBytes = codec.refer(arenaBuffer, offset, found);
+            slot.encoding = codec.encoding();
         }
     }
 

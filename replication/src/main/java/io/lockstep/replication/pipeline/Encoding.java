@@ -11,10 +11,12 @@ public enum Encoding {
     /** One LZ4 block that expands to exactly 4096 bytes. */
     LZ4(3),
     /** The 4096 bytes themselves. */
-    RAW(4);
+    RAW(4),
+    /** A disk's page: where in the memory that the peer holds the same bytes are; see {@link PageReference}. */
+    REFERENCE(5);
 
     /** Number of encodings; codes run from 0 to this, exclusive. */
-    public static final int COUNT = 5;
+    public static final int COUNT = 6;
 
     private static final Encoding[] BY_CODE = values();
 

@@ -10,6 +10,7 @@ public final class EpochCounts {
     EpochKind kind = EpochKind.SYNC;
     int batches;
     int scrubbed;
+    long referable;
     long pageCount;
     long pageBytes;
     int deviceStateBytes;
@@ -21,6 +22,7 @@ public final class EpochCounts {
         java.util.Arrays.fill(bytes, 0);
         batches = 0;
         scrubbed = 0;
+        referable = 0;
         pageCount = 0;
         pageBytes = 0;
         deviceStateBytes = 0;

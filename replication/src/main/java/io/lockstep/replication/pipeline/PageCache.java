@@ -8,7 +8,7 @@ import org.agrona.BufferUtil;
  * What was last sent of each page, for as many pages as fit. Bounded, off-heap, set-associative; one encoder owns it.
  *
  * <p>An entry's content is exactly what the peer holds once it has applied everything sent so far in this session. So it is
- * cleared at each new session and when an epoch starts again.
+ * cleared at each new session and when an epoch starts again. Entries can be found by content, too, once they were given a fingerprint.
  */
 public final class PageCache {
     private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
@@ -23,6 +23,11 @@ public final class PageCache {
     private final byte[] used;
 
     private final byte[] hands;
+    /** Of each entry's content; 0: not known. */
+    private final int[] fingerprints;
+    /** By the fingerprint's low bits: the entry that had it last, plus one. */
+    private final int[] byFingerprint;
+
     private final AlignedMemory content;
     private final long contentAddress;
     private long hits;
@@ -30,7 +35,7 @@ public final class PageCache {
     private long evictions;
 
     /**
-     * @param bytes of content, 0 (no cache) to 1 GiB, rounded down to whole sets of 8 pages; metadata adds 0.2 %
+     * @param bytes of content, 0 (no cache) to 1 GiB, rounded down to whole sets of 8 pages; metadata adds 0.6 %
      */
     public PageCache(long bytes) {
         if (bytes < 0 || bytes > BYTES_MAX) {
@@ -40,6 +45,8 @@ public final class PageCache {
         keys = new long[sets * WAYS];
         used = new byte[sets];
         hands = new byte[sets];
+        fingerprints = new int[keys.length];
+        byFingerprint = new int[Integer.highestOneBit(Math.max(1, keys.length)) * 2];
         content = new AlignedMemory(sets * WAYS * PAGE_BYTES);
         contentAddress = BufferUtil.address(content.buffer());
     }
@@ -91,7 +98,47 @@ public final class PageCache {
             evictions++;
         }
         keys[at] = key;
+        fingerprints[at] = 0;
         return address(at);
+    }
+
+    /**
+     * Says what an entry holds from now on, so that {@link #findContent} finds it.
+     *
+     * @param entry address of the entry
+     * @param fingerprint of its content; 0: it cannot be found
+     */
+    void fingerprint(long entry, int fingerprint) {
+        int at = (int) ((entry - contentAddress) / PAGE_BYTES);
+        fingerprints[at] = fingerprint;
+        if (fingerprint != 0) {
+            byFingerprint[fingerprint & byFingerprint.length - 1] = at + 1;
+        }
+    }
+
+    /**
+     * A page whose content, as last sent, is the same byte for byte.
+     *
+     * @param fingerprint of the content, not 0
+     * @param address of the content
+     * @return block and page as {@link #blockOf} and {@link #pageOf} read them; 0 if none is known
+     */
+    long findContent(int fingerprint, long address) {
+        int at = byFingerprint[fingerprint & byFingerprint.length - 1] - 1;
+        if (at < 0 || fingerprints[at] != fingerprint || !PageBytes.same(address, address(at))) {
+            return 0;
+        }
+        return keys[at];
+    }
+
+    /** Block of a page that was found. */
+    static int blockOf(long found) {
+        return (int) (found >>> 32) - 1;
+    }
+
+    /** Number of a page that was found. */
+    static int pageOf(long found) {
+        return (int) found;
     }
 
     /** Forgets everything. */
@@ -99,6 +146,8 @@ public final class PageCache {
         Arrays.fill(keys, 0);
         Arrays.fill(used, (byte) 0);
         Arrays.fill(hands, (byte) 0);
+        Arrays.fill(fingerprints, 0);
+        Arrays.fill(byFingerprint, 0);
     }
 
     /** Calls of {@link #find} that found the page. */

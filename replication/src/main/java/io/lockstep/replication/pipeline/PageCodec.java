@@ -2,9 +2,11 @@ package io.lockstep.replication.pipeline;
 
 import io.lockstep.replication.RamBlock;
 import java.nio.ByteBuffer;
+import java.util.zip.CRC32C;
 import net.jpountz.lz4.LZ4Compressor;
 import net.jpountz.lz4.LZ4Factory;
 import org.agrona.BufferUtil;
+import org.agrona.MutableDirectBuffer;
 import org.agrona.UnsafeApi;
 import org.agrona.concurrent.NanoClock;
 
@@ -29,6 +31,9 @@ public final class PageCodec {
     /** It is read whether it was written or not: tell whether it changed. */
     public static final int FLAG_HOT = 16;
 
+    /** A disk's page, and no page of memory follows in this epoch: it may travel as a {@link Encoding#REFERENCE}. Of a page that never had a place in the cache. */
+    public static final int FLAG_MAY_REFER = 32;
+
     /** Prices are in ns a byte times this, so that integers do. */
     public static final long PRICE_SCALE = LinkPrice.SCALE;
 
@@ -52,8 +57,11 @@ public final class PageCodec {
     private final long deltaAddress = BufferUtil.address(deltaScratch);
     private final ByteBuffer lz4Scratch = BufferUtil.allocateDirectAligned(SCRATCH_BYTES, 64);
     private final long lz4Address = BufferUtil.address(lz4Scratch);
+    private final CRC32C crc = new CRC32C();
     private Encoding encoding = Encoding.RAW;
     private boolean compared;
+    private boolean references;
+    private int checksum;
 
     static {
         if (DELTA_BYTES_MAX + PageDelta.SLACK_BYTES > SCRATCH_BYTES) {
@@ -70,6 +78,11 @@ public final class PageCodec {
     /** Tells what a byte costs now on its way to the peer: ns × {@link #PRICE_SCALE}, at least 1; LZ4 must save more than it costs. */
     public void price(long scaledNsPerByte) {
         worth.price(scaledNsPerByte);
+    }
+
+    /** Whether the peer understands references; before the first page of a session. */
+    void references(boolean on) {
+        references = on;
     }
 
     /** How the last page was encoded. */
@@ -90,7 +103,7 @@ public final class PageCodec {
     /**
      * Encodes a page; its payload replaces its content from the page's start on.
      *
-     * @param pages a direct buffer with {@link PageDelta#SLACK_BYTES} or more behind its last page
+     * @param pages a direct buffer, position and limit of which no other thread uses, with {@link PageDelta#SLACK_BYTES} or more behind its last page
      * @param offset where the page's 4096 bytes begin
      * @param flags of this class, added
      * @return bytes of payload, 0 to 4096; {@link #encoding()} tells how
@@ -106,7 +119,7 @@ public final class PageCodec {
             return zero(cached, flags);
         }
         if ((flags & FLAG_WHOLE) != 0) {
-            remember(cached, address, block, page, flags);
+            remember(cached, pages, address, offset, block, page, flags);
             return chosen(Encoding.RAW, PAGE_BYTES);
         }
         int deltaBytes = -1;
@@ -124,8 +137,9 @@ public final class PageCodec {
         }
         if (deltaBytes > 0 && deltaBytes <= DELTA_PATCH_BYTES_MAX) {
             PageDelta.patch(deltaAddress, deltaBytes, cached);
+            cache.fingerprint(cached, 0);
         } else {
-            remember(cached, address, block, page, flags);
+            remember(cached, pages, address, offset, block, page, flags);
         }
         if (lz4Bytes < plainBytes && lz4Bytes <= LZ4_BYTES_MAX) {
             UnsafeApi.copyMemory(lz4Address, address, lz4Bytes);
@@ -144,6 +158,7 @@ public final class PageCodec {
                 return chosen(Encoding.UNCHANGED, 0);
             }
             PageBytes.zero(cached);
+            cache.fingerprint(cached, 0);
         }
         return chosen(Encoding.ZERO, 0);
     }
@@ -156,14 +171,47 @@ public final class PageCodec {
         return bytes;
     }
 
-    private void remember(long cached, long address, int block, int page, int flags) {
+    private void remember(long cached, ByteBuffer pages, long address, int offset, int block, int page, int flags) {
         long entry = cached;
         if (entry == 0 && (flags & FLAG_PASSING) == 0) {
             entry = cache.insert(block, page);
         }
         if (entry != 0) {
             PageBytes.copy(address, entry);
+            cache.fingerprint(entry, references ? fingerprint(pages, offset) : 0);
         }
+    }
+
+    /** Never 0, which stands for none. */
+    private int fingerprint(ByteBuffer pages, int offset) {
+        checksum = PageReference.checksum(crc, pages, offset);
+        return checksum == 0 ? 1 : checksum;
+    }
+
+    /**
+     * Looks for a page that the peer holds with this content, and changes nothing.
+     *
+     * @param pages as for {@link #encode}
+     * @return what {@link #refer} takes; 0 if there is none, or the content is zeros
+     */
+    long find(ByteBuffer pages, long pagesAddress, int offset) {
+        long address = pagesAddress + offset;
+        if (!references || PageBytes.isZero(address)) {
+            return 0;
+        }
+        return cache.findContent(fingerprint(pages, offset), address);
+    }
+
+    /**
+     * Encodes the page for which {@link #find} was called last.
+     *
+     * @param into of the page's 4096 bytes, which the payload replaces from their start on
+     * @param found what that call returned, or that of another encoder for the same content
+     * @return bytes of payload
+     */
+    int refer(MutableDirectBuffer into, int offset, long found) {
+        PageReference.put(into, offset, PageCache.blockOf(found), PageCache.pageOf(found), checksum);
+        return chosen(Encoding.REFERENCE, PageReference.BYTES);
     }
 
     private int chosen(Encoding encoding, int payloadBytes) {

@@ -4,6 +4,7 @@ import io.lockstep.replication.RamBlock;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.zip.CRC32C;
 import net.jpountz.lz4.LZ4Exception;
 import net.jpountz.lz4.LZ4Factory;
 import net.jpountz.lz4.LZ4SafeDecompressor;
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class PageDecoder {
     private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
 
+    private final int memoryBlocks;
     private final int[] pageCounts;
     private final LZ4SafeDecompressor lz4 = LZ4Factory.fastestInstance().safeDecompressor();
     private final ByteBuffer payload = BufferUtil.allocateDirectAligned(PAGE_BYTES, PAGE_BYTES);
@@ -26,15 +28,27 @@ public final class PageDecoder {
     private final UnsafeBuffer payloadBuffer = new UnsafeBuffer(payload);
     private final ByteBuffer page = BufferUtil.allocateDirectAligned(PAGE_BYTES, PAGE_BYTES);
     private final long pageAddress = BufferUtil.address(page);
+    private final CRC32C crc = new CRC32C();
+    /** A page of the epoch has referred to memory. */
+    private boolean referred;
 
-    /** @param pageCounts pages of each block of the stream */
-    public PageDecoder(int... pageCounts) {
+    /**
+     * @param memoryBlocks how many of the stream's blocks, from the first on, are memory; those behind them are disks
+     * @param pageCounts pages of each block of the stream
+     */
+    public PageDecoder(int memoryBlocks, int... pageCounts) {
+        this.memoryBlocks = memoryBlocks;
         this.pageCounts = pageCounts.clone();
     }
 
     /** @param blocks the session's RAM blocks, block i at index i; there is nothing else */
     public PageDecoder(List<RamBlock> blocks) {
-        this(blocks.stream().mapToInt(RamBlock::pageCount).toArray());
+        this(blocks.size(), blocks.stream().mapToInt(RamBlock::pageCount).toArray());
+    }
+
+    /** The batches that follow are those of another epoch, or of one that starts again. */
+    public void beginEpoch() {
+        referred = false;
     }
 
     /**
@@ -97,6 +111,9 @@ public final class PageDecoder {
         if (PageRecord.flags(pages, at) != 0) {
             throw malformed(index, "flags " + PageRecord.flags(pages, at) + " != 0");
         }
+        if (referred && block < memoryBlocks) {
+            throw malformed(index, "block " + block + " is memory, and behind a page that refers to it");
+        }
         int code = PageRecord.encoding(pages, at);
         if (code >= Encoding.COUNT) {
             throw malformed(index, "encoding " + code + " unknown");
@@ -130,6 +147,7 @@ public final class PageDecoder {
                 }
             }
             case DELTA -> delta(block, number32, index, payloadBytes, sink);
+            case REFERENCE -> reference(block, number32, index, payloadBytes, sink);
             case UNCHANGED -> throw malformed(index, "encoding 1 (UNCHANGED) never travels");
         }
     }
@@ -146,6 +164,38 @@ public final class PageDecoder {
         if (sink != null) {
             sink.read(block, number, page.clear());
             PageDelta.patch(payloadAddress, payloadBytes, pageAddress);
+            sink.write(block, number, page.clear());
+        }
+    }
+
+    private void reference(int block, int number, int index, int payloadBytes, @Nullable PageSink sink)
+            throws PageFormatException, IOException {
+        exactly(index, payloadBytes, PageReference.BYTES);
+        if (block < memoryBlocks) {
+            throw malformed(index, "block " + block + " is memory, which refers to nothing");
+        }
+        int ofBlock = PageReference.block(payloadBuffer, 0);
+        if (ofBlock >= memoryBlocks) {
+            throw malformed(index, "block " + ofBlock + " referred to not in 0.." + (memoryBlocks - 1));
+        }
+        long ofPage = PageReference.page(payloadBuffer, 0);
+        if (ofPage >= pageCounts[ofBlock]) {
+            throw malformed(
+                    index,
+                    "page " + ofPage + " of block " + ofBlock + " referred to not in 0.." + (pageCounts[ofBlock] - 1));
+        }
+        referred = true;
+        if (sink != null) {
+            sink.read(ofBlock, (int) ofPage, page.clear());
+            int found = PageReference.checksum(crc, page, 0);
+            int expected = PageReference.checksum(payloadBuffer, 0);
+            if (found != expected) {
+                throw malformed(
+                        index,
+                        String.format(
+                                "page %d of block %d referred to has checksum %08x != %08x",
+                                ofPage, ofBlock, found, expected));
+            }
             sink.write(block, number, page.clear());
         }
     }

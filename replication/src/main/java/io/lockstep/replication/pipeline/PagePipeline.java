@@ -289,6 +289,7 @@ public final class PagePipeline implements AutoCloseable {
         slot.block = block;
         slot.page = page;
         slot.flags = flags;
+        slot.unlooked();
     }
 
     /** Hands slots over, in the order of claiming; those not described are passed over. */
@@ -407,12 +408,13 @@ public final class PagePipeline implements AutoCloseable {
     /**
      * Starts a session: ends the one before, waits until the ring is empty, forgets what was sent.
      *
+     * @param references whether the peer understands {@link Encoding#REFERENCE}
      * @throws PipelineException {@code pipeline-stuck} if the old session does not let go within the timeout
      */
-    public void attach(FrameChannel channel, long timeoutMs) throws PipelineException {
+    public void attach(FrameChannel channel, boolean references, long timeoutMs) throws PipelineException {
         detach(timeoutMs);
         for (EncodeHandler encoder : encoders) {
-            encoder.reset();
+            encoder.reset(references);
         }
         sealer.reset();
         // The handlers see the reset: they read the cursor, which the next publication writes after it.

@@ -9,7 +9,8 @@ public final class PipelineCounters {
     private static final int BATCHES = EPOCHS + 1;
     private static final int MESSAGES = EPOCHS + 2;
     private static final int MESSAGE_BYTES = EPOCHS + 3;
-    private static final int LENGTH = EPOCHS + 4;
+    private static final int REFERABLE = EPOCHS + 4;
+    private static final int LENGTH = EPOCHS + 5;
 
     private final AtomicLongArray values = new AtomicLongArray(LENGTH);
     private final PageCache[] caches;
@@ -28,6 +29,11 @@ public final class PipelineCounters {
     /** Bytes of records, headers included, of an encoding. */
     public long bytes(Encoding encoding) {
         return values.get(BYTES + encoding.code());
+    }
+
+    /** Pages, not zero, that could have travelled as {@link Encoding#REFERENCE}, had their content been found. */
+    public long referable() {
+        return values.get(REFERABLE);
     }
 
     /** Epochs whose end was sent. */
@@ -76,6 +82,10 @@ public final class PipelineCounters {
     void page(int code, long pages, long bytes) {
         add(code, pages);
         add(BYTES + code, bytes);
+    }
+
+    void referable(long pages) {
+        add(REFERABLE, pages);
     }
 
     void message(int bytes) {

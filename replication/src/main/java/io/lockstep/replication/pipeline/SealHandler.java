@@ -161,6 +161,7 @@ final class SealHandler implements EventHandler<PageSlot> {
         for (int code = 0; code < Encoding.COUNT; code++) {
             counters.page(code, counts.pages[code], counts.bytes[code]);
         }
+        counters.referable(counts.referable);
         counters.epoch();
         EpochTrace.done(EpochStage.SENT, counts.epoch, System.nanoTime());
         listener.onEpochSent(counts);

@@ -96,12 +96,7 @@ final class CaptureSession {
 
     private void begin(SessionInbox.Established fresh, long nowNs) throws LockstepException, LinuxException {
         try {
-            boolean resumes = loop.attach(
-                    fresh.channel(),
-                    fresh.reply().status(),
-                    fresh.reply().committedEpoch(),
-                    fresh.reply().imagesId(),
-                    nowNs);
+            boolean resumes = loop.attach(fresh.channel(), fresh.reply(), nowNs);
             up = true;
             heldUntil.sessionBegan(fresh.reply().promotionWindowMs());
             if (resumes) {

@@ -7,6 +7,8 @@ import io.lockstep.replication.hypervisor.Handover;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
 import io.lockstep.replication.link.FrameChannel;
+import io.lockstep.replication.link.ProtocolVersion;
+import io.lockstep.replication.link.SessionReply;
 import io.lockstep.replication.network.OutputHold;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
@@ -205,21 +207,20 @@ final class EpochLoop {
     /**
      * Starts with a new session.
      *
-     * @param committedEpoch of the replica; -1 if none
-     * @param imagesId of the peer's images of the disks
+     * @param reply in which the peer says what it holds
      * @return whether it goes on from there, without a full copy
      */
-    boolean attach(FrameChannel newChannel, HelloStatus status, long committedEpoch, long imagesId, long nowNs)
-            throws LockstepException, LinuxException {
-        pipeline.attach(newChannel, ATTACH_TIMEOUT_MS);
+    boolean attach(FrameChannel newChannel, SessionReply reply, long nowNs) throws LockstepException, LinuxException {
+        long committedEpoch = reply.committedEpoch();
+        pipeline.attach(newChannel, ProtocolVersion.hasReferences(reply.protocolVersion()), ATTACH_TIMEOUT_MS);
         channel = newChannel;
         begun = false;
         lastAcked = committedEpoch;
         lastEnded = committedEpoch;
         epoch = committedEpoch >= 0 ? committedEpoch + 1 : epoch;
-        boolean resumes = status == HelloStatus.RESUME;
+        boolean resumes = reply.status() == HelloStatus.RESUME;
         events.forgetJobs();
-        boolean oneEpoch = disks.begin(resumes, imagesId);
+        boolean oneEpoch = disks.begin(resumes, reply.imagesId());
         events.forgetJobs();
         passWhenAcked = Long.MAX_VALUE;
         syncEndedNs = nowNs;
@@ -475,7 +476,6 @@ final class EpochLoop {
     }
 
     private void boundary() throws LockstepException, LinuxException {
-        disks.take();
         approach();
         int room = pagesHeldMax + settings.scrubPagesPerEpoch() + CONTROL_SLOTS;
         pipeline.awaitFree(room, settings.failureTimeoutMs());
@@ -491,7 +491,7 @@ final class EpochLoop {
             capture.learn();
             checkDevices(boundary);
             disks.requireIntact(events.jobEnded());
-            disks.takeMarked();
+            disks.takeMarkedLast();
             if (run != null) {
                 verify = null;
                 run.pauseNs(save.resumedNs() - save.beginNs());
@@ -569,7 +569,7 @@ final class EpochLoop {
             }
         }
         capture.publish();
-        disks.takeMarked();
+        disks.takeMarkedLast();
         end(runState);
         return lastEnded;
     }

@@ -9,6 +9,7 @@ import io.lockstep.replication.link.HelloCodec;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.LiveSender;
+import io.lockstep.replication.link.ProtocolVersion;
 import io.lockstep.replication.link.ReportedHealth;
 import io.lockstep.replication.link.SessionDispatcher;
 import io.lockstep.replication.link.SessionHandler;
@@ -16,8 +17,8 @@ import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
 import java.util.Objects;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntFunction;
 import java.util.function.IntSupplier;
-import java.util.function.Supplier;
 import org.agrona.DirectBuffer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -51,7 +52,7 @@ final class PeerSession implements AutoCloseable {
     private final String vmName;
     private final PeerAddress peer;
     private final LinkDialer dialer;
-    private final Supplier<SessionHello> hello;
+    private final IntFunction<SessionHello> hello;
     private final ProtectionSettings settings;
     private final Listener listener;
     private final FrameHandler dispatcher = new SessionDispatcher(new Incoming());
@@ -69,14 +70,20 @@ final class PeerSession implements AutoCloseable {
     private final IntSupplier ownHealth;
     private final ReportedHealth peerHealth = new ReportedHealth();
     private @Nullable SessionReply reply;
+    /** Of the protocol, in the next Hello. */
+    private int version = ProtocolVersion.PROTOCOL_VERSION;
+
     private boolean endReported;
 
-    /** @param ownHealth of this host's hardware, as in {@link ReportedHealth}; must not wait */
+    /**
+     * @param hello what is said in a version of the protocol
+     * @param ownHealth of this host's hardware, as in {@link ReportedHealth}; must not wait
+     */
     PeerSession(
             String vmName,
             PeerAddress peer,
             LinkDialer dialer,
-            Supplier<SessionHello> hello,
+            IntFunction<SessionHello> hello,
             IntSupplier ownHealth,
             ProtectionSettings settings,
             Listener listener) {
@@ -164,6 +171,9 @@ final class PeerSession implements AutoCloseable {
         while (!closed) {
             try (FrameChannel connected = dialer.dial(peer.address(), peer.fingerprint())) {
                 SessionReply accepted = sayHello(connected);
+                if (accepted == null) {
+                    continue;
+                }
                 channel = connected;
                 endReported = false;
                 listener.established(connected, accepted);
@@ -181,6 +191,7 @@ final class PeerSession implements AutoCloseable {
             } catch (LockstepException e) {
                 receiving.rest(System.nanoTime());
                 channel = null;
+                version = ProtocolVersion.PROTOCOL_VERSION;
                 report(e);
                 listener.ended(e);
             }
@@ -197,8 +208,9 @@ final class PeerSession implements AutoCloseable {
         dispatcher.onFrame(buffer, offset, length);
     }
 
-    private SessionReply sayHello(FrameChannel connected) throws LockstepException {
-        HelloCodec.send(connected, hello.get());
+    /** @return null if the peer speaks an older version, which the next Hello says */
+    private @Nullable SessionReply sayHello(FrameChannel connected) throws LockstepException {
+        HelloCodec.send(connected, hello.apply(version));
         reply = null;
         if (!connected.receive((b, o, n) -> reply = HelloCodec.decodeReply(b, o, n), HELLO_TIMEOUT_MS)) {
             throw new LinkException(
@@ -208,6 +220,12 @@ final class PeerSession implements AutoCloseable {
                             + " ms: see its log for what it waits for");
         }
         SessionReply received = Objects.requireNonNull(reply);
+        if (received.code().equals(ProtocolVersion.TOO_NEW)
+                && received.protocolVersion() < version
+                && received.protocolVersion() >= ProtocolVersion.PROTOCOL_VERSION_MIN) {
+            version = received.protocolVersion();
+            return null;
+        }
         return switch (received.status()) {
             case RESUME, FULL -> received;
             case PROMOTED ->

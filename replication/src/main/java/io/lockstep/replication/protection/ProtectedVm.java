@@ -325,8 +325,9 @@ public final class ProtectedVm implements AutoCloseable {
     }
 
     /** What the peer must know; on the session's thread, anew for each session. */
-    private SessionHello hello() {
+    private SessionHello hello(int version) {
         return ticket.hello(
+                version,
                 vm,
                 settings,
                 Math.max(ackedBefore, duty.ackedEpoch()),

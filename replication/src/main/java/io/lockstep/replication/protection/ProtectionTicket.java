@@ -2,7 +2,6 @@ package io.lockstep.replication.protection;
 
 import io.lockstep.replication.disk.GuestDisk;
 import io.lockstep.replication.hypervisor.HostRamBlock;
-import io.lockstep.replication.link.ProtocolVersion;
 import io.lockstep.replication.link.SessionHello;
 import java.util.UUID;
 
@@ -17,14 +16,20 @@ public record ProtectionTicket(String vmName, UUID vmId, String agentVersion) {
     /**
      * What the peer is told first.
      *
+     * @param version of the protocol, the newest that may be spoken
      * @param lastAckedEpoch the replica must have this one, or it is copied anew; -1: any will do
      * @param lastSentEpoch the replica must have none after this one
      * @param imagesId of the peer's images whose content is known; 0: none
      */
     public SessionHello hello(
-            AttachedVm vm, ProtectionSettings settings, long lastAckedEpoch, long lastSentEpoch, long imagesId) {
+            int version,
+            AttachedVm vm,
+            ProtectionSettings settings,
+            long lastAckedEpoch,
+            long lastSentEpoch,
+            long imagesId) {
         return new SessionHello(
-                ProtocolVersion.PROTOCOL_VERSION,
+                version,
                 vmId.getMostSignificantBits(),
                 vmId.getLeastSignificantBits(),
                 lastAckedEpoch,

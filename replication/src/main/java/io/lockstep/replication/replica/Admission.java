@@ -99,10 +99,10 @@ final class Admission {
     }
 
     /** The answer, once the replica is what it says. */
-    SessionReply reply(HelloStatus status, long epoch) {
+    SessionReply reply(SessionHello wanted, HelloStatus status, long epoch) {
         ReplicaStore.Content content = open.contentIfOpen();
         return new SessionReply(
-                ProtocolVersion.PROTOCOL_VERSION,
+                ProtocolVersion.common(wanted.protocolVersion()),
                 status,
                 epoch,
                 ackLevel,

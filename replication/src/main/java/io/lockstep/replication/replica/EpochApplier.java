@@ -54,7 +54,7 @@ final class EpochApplier implements AutoCloseable {
         journal = content.journal();
         marker = content.marker();
         pages = content.pages();
-        decoder = new PageDecoder(pages.pageCounts());
+        decoder = pages.decoder();
         comparison = new PageComparison(content.files(), listener);
         reader = journal.reader();
         deviceState.limit(0);
@@ -152,6 +152,7 @@ final class EpochApplier implements AutoCloseable {
     private void apply(long epoch, long beginIndex, boolean live) throws LockstepException, IOException {
         long endIndex = journal.endIndex(epoch);
         marker.applying();
+        decoder.beginEpoch();
         reader.moveTo(beginIndex);
         long count = 0;
         boolean verify = false;

@@ -79,7 +79,7 @@ final class EpochReceiver {
         this.acks = acks;
         this.ackLevel = ackLevel;
         this.applyLagMax = applyLagMax;
-        decoder = new PageDecoder(content.pages().pageCounts());
+        decoder = content.pages().decoder();
         consistent =
                 content.marker().is(ReplicaMarker.BASELINE) && !content.marker().is(ReplicaMarker.SYNCING);
         committed = Math.max(applier.applied(), content.journal().newestEpoch());
@@ -131,6 +131,7 @@ final class EpochReceiver {
         } else {
             content.journal().append(buffer, offset, length);
         }
+        decoder.beginEpoch();
         openKind = kind;
         openEpoch = epoch;
         openPages = 0;

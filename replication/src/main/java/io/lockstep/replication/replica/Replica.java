@@ -102,6 +102,7 @@ final class Replica implements AutoCloseable {
             recovery.checkReadable();
             if (admission.promotedHere(wanted)) {
                 return admission.reply(
+                        wanted,
                         HelloStatus.PROMOTED,
                         Objects.requireNonNull(store.meta()).epoch());
             }
@@ -143,7 +144,7 @@ final class Replica implements AutoCloseable {
                 open.following(),
                 now(),
                 resume ? "session resumes after epoch " + epoch : "session begins with a full copy");
-        return admission.reply(resume ? HelloStatus.RESUME : HelloStatus.FULL, resume ? epoch : -1);
+        return admission.reply(wanted, resume ? HelloStatus.RESUME : HelloStatus.FULL, resume ? epoch : -1);
     }
 
     /** Nothing is left of a replica that cannot be made. */

@@ -2,6 +2,7 @@ package io.lockstep.replication.replica;
 
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.pipeline.PageDecoder;
 import io.lockstep.replication.pipeline.PageSink;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -48,12 +49,12 @@ record ReplicaPages(ReplicaFiles memory, ReplicaDisks disks) implements PageSink
         disks.flush();
     }
 
-    /** Pages of each block of the stream. */
-    int[] pageCounts() {
-        return IntStream.concat(
-                        memory.blocks().stream().mapToInt(RamBlock::pageCount),
-                        disks.disks().stream().mapToInt(ReplicatedDisk::pageCount))
-                .toArray();
+    /** A decoder of the stream. */
+    PageDecoder decoder() {
+        IntStream pageCounts = IntStream.concat(
+                memory.blocks().stream().mapToInt(RamBlock::pageCount),
+                disks.disks().stream().mapToInt(ReplicatedDisk::pageCount));
+        return new PageDecoder(memory.blocks().size(), pageCounts.toArray());
     }
 
     /** The file of each block of the stream. */

@@ -9,8 +9,13 @@ public final class TestHello {
 
     /** Of a VM of one block, one mebibyte, that has sent everything and heard nothing. */
     public static SessionHello micro() {
+        return micro(ProtocolVersion.PROTOCOL_VERSION);
+    }
+
+    /** The same in a version of the protocol. */
+    public static SessionHello micro(int version) {
         return new SessionHello(
-                ProtocolVersion.PROTOCOL_VERSION,
+                version,
                 1,
                 2,
                 -1,

@@ -149,15 +149,7 @@ class TlsChannelLifeTest {
                 UnsafeBuffer bulk = TestMessages.batch(1, 200_000);
                 pair.client.send(bulk, 0, bulk.capacity());
                 List<ControlMessage> answers = new CopyOnWriteArrayList<>();
-                FrameHandler rest = new SessionDispatcher(new SessionHandler() {
-                    @Override
-                    public void onHeartbeat(long sentNs, int health) {}
-
-                    @Override
-                    public void onControl(ControlMessage message) {
-                        answers.add(message);
-                    }
-                });
+                FrameHandler rest = into(answers);
                 Future<?> closing = executor.submit(() -> {
                     ControlCodec.send(pair.client, last);
                     pair.client.closeInOrder(rest, 10_000);
@@ -179,6 +171,40 @@ class TlsChannelLifeTest {
                 closing.get(20, TimeUnit.SECONDS);
                 assertThat(answers).containsExactly(answer);
             }
+        }
+    }
+
+    private static FrameHandler into(List<ControlMessage> answers) {
+        return new SessionDispatcher(new SessionHandler() {
+            @Override
+            public void onHeartbeat(long sentNs, int health) {}
+
+            @Override
+            public void onControl(ControlMessage message) {
+                answers.add(message);
+            }
+        });
+    }
+
+    /** A heartbeat's thread does not know that the last word has been said. */
+    @Test
+    void shouldHearTheAnswerThoughAnotherThreadStillSendsWhenClosedInOrder() throws Exception {
+        try (LinkPair pair = new LinkPair()) {
+            List<ControlMessage> answers = new CopyOnWriteArrayList<>();
+            Future<?> closing = executor.submit(() -> {
+                pair.client.closeInOrder(into(answers), 10_000);
+                return null;
+            });
+            LiveSender heart = new LiveSender(pair.client);
+            await().atMost(Duration.ofSeconds(10)).untilAsserted(() -> assertThatThrownBy(() -> heart.heartbeat(1, 0))
+                    .isInstanceOfSatisfying(
+                            LinkException.class, e -> assertThat(e.kind()).isEqualTo(Kind.CLOSED)));
+            ControlMessage answer = new ControlMessage.Promoted(1, 1);
+            ControlCodec.send(pair.server, answer);
+            await().atMost(Duration.ofSeconds(10)).until(() -> answers.size() == 1);
+            assertThat(answers).containsExactly(answer);
+            pair.server.close();
+            closing.get(20, TimeUnit.SECONDS);
         }
     }
 

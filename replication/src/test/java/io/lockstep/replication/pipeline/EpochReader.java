@@ -3,6 +3,7 @@ package io.lockstep.replication.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.wire.EpochBeginDecoder;
 import io.lockstep.replication.wire.EpochEndDecoder;
@@ -21,6 +22,7 @@ import org.agrona.concurrent.UnsafeBuffer;
 final class EpochReader {
     final PageModel model;
     final PageDecoder decoder;
+    private final PageDecoder checker;
     final CRC32C checksum = new CRC32C();
     FrameChannel channel;
     long epoch = -1;
@@ -33,8 +35,16 @@ final class EpochReader {
     private final MessageHeaderDecoder header = new MessageHeaderDecoder();
 
     EpochReader(PageModel model) {
+        this(model, model.blocks.length);
+    }
+
+    /** @param memoryBlocks the model's blocks behind so many are disks */
+    EpochReader(PageModel model, int memoryBlocks) {
         this.model = model;
-        this.decoder = new PageDecoder(model.ramBlocks());
+        int[] pageCounts =
+                model.ramBlocks().stream().mapToInt(RamBlock::pageCount).toArray();
+        this.decoder = new PageDecoder(memoryBlocks, pageCounts);
+        this.checker = new PageDecoder(memoryBlocks, pageCounts);
     }
 
     void expect(FrameChannel channel) {
@@ -62,6 +72,8 @@ final class EpochReader {
         switch (header.templateId()) {
             case EpochBeginDecoder.TEMPLATE_ID -> {
                 checksum.reset();
+                decoder.beginEpoch();
+                checker.beginEpoch();
                 pageCount = 0;
                 pageBytes = 0;
             }
@@ -87,7 +99,7 @@ final class EpochReader {
         pageCount += count;
         pageBytes += bytes.length;
         try {
-            decoder.check(pages, 0, pages.capacity(), count);
+            checker.check(pages, 0, pages.capacity(), count);
             decoder.apply(pages, 0, pages.capacity(), count, model);
         } catch (LockstepException | IOException e) {
             throw new AssertionError(e);

@@ -3,9 +3,11 @@ package io.lockstep.replication.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
+import org.agrona.BufferUtil;
 import org.agrona.UnsafeApi;
 import org.junit.jupiter.api.Test;
 
@@ -60,6 +62,46 @@ class PageCacheTest {
             cache.insert(0, page);
         }
         assertThat(cache.find(0, 1_000)).isNotZero();
+    }
+
+    @Test
+    void shouldFindContentOnlyWhereItIsByteForByte() {
+        PageCache cache = new PageCache(1 << 20);
+        ByteBuffer wanted = BufferUtil.allocateDirectAligned(4096, 64);
+        long address = BufferUtil.address(wanted);
+        wanted.putLong(4088, 7);
+        long entry = cache.insert(3, 70_000);
+        PageBytes.copy(address, entry);
+        assertThat(cache.findContent(99, address)).as("without a fingerprint").isZero();
+        cache.fingerprint(entry, 99);
+        long found = cache.findContent(99, address);
+        assertThat(PageCache.blockOf(found)).isEqualTo(3);
+        assertThat(PageCache.pageOf(found)).isEqualTo(70_000);
+        assertThat(cache.findContent(98, address)).as("another fingerprint").isZero();
+        wanted.putLong(4088, 8);
+        assertThat(cache.findContent(99, address))
+                .as("the same fingerprint of other content")
+                .isZero();
+        wanted.putLong(4088, 7);
+        cache.fingerprint(entry, 0);
+        assertThat(cache.findContent(99, address)).as("content that changed").isZero();
+        cache.fingerprint(entry, 99);
+        cache.clear();
+        assertThat(cache.findContent(99, address)).as("cleared").isZero();
+    }
+
+    @Test
+    void shouldForgetTheFingerprintOfAPageThatMadePlace() {
+        PageCache cache = new PageCache(8 * 4096);
+        ByteBuffer zeros = BufferUtil.allocateDirectAligned(4096, 64);
+        PageBytes.zero(cache.insert(0, 0));
+        cache.fingerprint(cache.find(0, 0), 5);
+        // Every entry but the one that was used a moment ago makes place before it.
+        for (int page = 1; page <= 16; page++) {
+            PageBytes.zero(cache.insert(0, page));
+        }
+        assertThat(cache.find(0, 0)).isZero();
+        assertThat(cache.findContent(5, BufferUtil.address(zeros))).isZero();
     }
 
     @Test

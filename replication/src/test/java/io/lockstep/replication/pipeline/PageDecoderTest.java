@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Random;
+import java.util.zip.CRC32C;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.api.Test;
 
@@ -29,7 +30,7 @@ class PageDecoderTest {
         refused("block 65535 not in 0..1", 0xffff, 0, 0, 0);
         refused("page 2 of block 1 not in 0..1", 1, 0, 2, 0);
         refused("page 4294967295 of block 0 not in 0..3", 0, 0, 0xffff_ffffL, 0);
-        refused("encoding 5 unknown", 0, 5, 0, 0);
+        refused("encoding 6 unknown", 0, 6, 0, 0);
         refused("encoding 255 unknown", 0, 255, 0, 0);
         refused("encoding 1 (UNCHANGED) never travels", 0, 1, 0, 0);
         refused("1 bytes != 0", 0, 0, 0, 1, (byte) 1);
@@ -46,6 +47,80 @@ class PageDecoderTest {
         refused("delta run of 0 at 5 not within the page", 0, 2, 0, 2, (byte) 5, (byte) 0);
         refused("delta run of 2 at 4095 not within the page", 0, 2, 0, 5, new byte[] {(byte) 0xff, 0x1f, 2, 1, 1});
         refused("delta run of 3 > 2 bytes left", 0, 2, 0, 4, new byte[] {0, 3, 1, 1});
+    }
+
+    private static byte[] reference(int block, int page, byte[] content) {
+        UnsafeBuffer payload = new UnsafeBuffer(new byte[PageReference.BYTES]);
+        CRC32C crc = new CRC32C();
+        crc.update(content);
+        PageReference.put(payload, 0, block, page, (int) crc.getValue());
+        return payload.byteArray();
+    }
+
+    private static UnsafeBuffer record(int block, Encoding encoding, int page, byte[] payload) {
+        UnsafeBuffer record = new UnsafeBuffer(new byte[PageRecord.HEADER_BYTES + payload.length]);
+        PageRecord.header(record, 0, block, encoding.code(), page, payload.length);
+        record.putBytes(PageRecord.HEADER_BYTES, payload);
+        return record;
+    }
+
+    /** Block 0 is memory, block 1 a disk. */
+    @Test
+    void shouldTakeAReferredPagesContentFromMemory() throws Exception {
+        PageDecoder memoryAndDisk = new PageDecoder(1, 4, 2);
+        new Random(1).nextBytes(model.blocks[0][3]);
+        UnsafeBuffer record = record(1, Encoding.REFERENCE, 1, reference(0, 3, model.blocks[0][3]));
+        memoryAndDisk.check(record, 0, record.capacity(), 1);
+        assertThat(model.blocks[1][1]).isEqualTo(new byte[PageModel.PAGE_BYTES]);
+        memoryAndDisk.beginEpoch();
+        memoryAndDisk.apply(record, 0, record.capacity(), 1, model);
+        assertThat(model.blocks[1][1]).isEqualTo(model.blocks[0][3]);
+    }
+
+    @Test
+    void shouldRefuseAReferenceThatBreaksARule() {
+        byte[] zeros = new byte[PageModel.PAGE_BYTES];
+        refusedReference("9 bytes != 10", 1, new byte[9]);
+        refusedReference("block 0 is memory, which refers to nothing", 0, reference(0, 1, zeros));
+        refusedReference("block 1 referred to not in 0..0", 1, reference(1, 0, zeros));
+        refusedReference("block 65535 referred to not in 0..0", 1, reference(0xffff, 0, zeros));
+        refusedReference("page 4 of block 0 referred to not in 0..3", 1, reference(0, 4, zeros));
+        refusedReference("page 4294967295 of block 0 referred to not in 0..3", 1, reference(0, -1, zeros));
+    }
+
+    private void refusedReference(String message, int block, byte[] payload) {
+        UnsafeBuffer record = record(block, Encoding.REFERENCE, 0, payload);
+        assertThatThrownBy(() -> new PageDecoder(1, 4, 2).check(record, 0, record.capacity(), 1))
+                .isInstanceOf(PageFormatException.class)
+                .hasMessage("page record 0: " + message);
+    }
+
+    @Test
+    void shouldRefuseAReferenceToContentThatMemoryDoesNotHave() {
+        PageDecoder memoryAndDisk = new PageDecoder(1, 4, 2);
+        model.blocks[0][3][77] = 1;
+        UnsafeBuffer record = record(1, Encoding.REFERENCE, 1, reference(0, 3, new byte[PageModel.PAGE_BYTES]));
+        assertThatThrownBy(() -> memoryAndDisk.apply(record, 0, record.capacity(), 1, model))
+                .isInstanceOf(PageFormatException.class)
+                .hasMessageMatching(
+                        "page record 0: page 3 of block 0 referred to has checksum [0-9a-f]{8} != 98f94189");
+        assertThat(model.blocks[1][1]).isEqualTo(new byte[PageModel.PAGE_BYTES]);
+    }
+
+    /** Applied again from its beginning, the epoch would give the disk what memory has at its end. */
+    @Test
+    void shouldRefuseMemoryBehindAReferenceInItsEpoch() throws Exception {
+        PageDecoder memoryAndDisk = new PageDecoder(1, 4, 2);
+        UnsafeBuffer reference = record(1, Encoding.REFERENCE, 1, reference(0, 3, new byte[PageModel.PAGE_BYTES]));
+        UnsafeBuffer memory = record(0, Encoding.ZERO, 3, new byte[0]);
+        UnsafeBuffer disk = record(1, Encoding.ZERO, 0, new byte[0]);
+        memoryAndDisk.check(reference, 0, reference.capacity(), 1);
+        memoryAndDisk.check(disk, 0, disk.capacity(), 1);
+        assertThatThrownBy(() -> memoryAndDisk.check(memory, 0, memory.capacity(), 1))
+                .isInstanceOf(PageFormatException.class)
+                .hasMessage("page record 0: block 0 is memory, and behind a page that refers to it");
+        memoryAndDisk.beginEpoch();
+        memoryAndDisk.check(memory, 0, memory.capacity(), 1);
     }
 
     private void refused(

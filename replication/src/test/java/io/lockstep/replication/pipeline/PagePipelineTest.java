@@ -30,6 +30,9 @@ import org.junit.jupiter.api.Timeout;
 class PagePipelineTest {
     private static final PipelineConfig SMALL = new PipelineConfig(256, 2, 1 << 20, 16 << 10, 64 << 10, 16, 5_000);
 
+    /** Index of the disk, behind the blocks of memory. */
+    private static final int DISK = 2;
+
     private final MemoryChannel.Pair link = MemoryChannel.pair(256, 5_000);
     private final List<String> sent = Collections.synchronizedList(new ArrayList<>());
     private final Map<Integer, Boolean> compared = new ConcurrentHashMap<>();
@@ -56,15 +59,15 @@ class PagePipelineTest {
     void shouldRebuildMemoryWhenRandomEpochsAreSent() throws Exception {
         long seed = 11;
         Random random = new Random(seed);
-        PageModel guest = new PageModel(300, 20);
-        EpochReader peer = new EpochReader(new PageModel(300, 20));
-        pipeline.attach(link.left(), 1_000);
+        PageModel guest = new PageModel(300, 20, 50);
+        EpochReader peer = new EpochReader(new PageModel(300, 20, 50), DISK);
+        pipeline.attach(link.left(), true, 1_000);
         for (int epoch = 0; epoch < 200; epoch++) {
             if (epoch == 100) {
                 pipeline.awaitDrained(5_000);
                 peer.readAll(link.right());
                 MemoryChannel.Pair next = MemoryChannel.pair(256, 5_000);
-                pipeline.attach(next.left(), 1_000);
+                pipeline.attach(next.left(), true, 1_000);
                 peer.expect(next.right());
             } else if (epoch == 0) {
                 peer.expect(link.right());
@@ -101,13 +104,14 @@ class PagePipelineTest {
             left -= n;
         }
         // Everything once more, so that whatever was left out above arrives.
-        for (int block = 0; block < guest.blocks.length; block++) {
+        for (int block = 0; block < DISK; block++) {
             for (int page = 0; page < guest.blocks[block].length; page++) {
                 long at = pipeline.claim(1);
                 fill(at, guest, block, page, kind == EpochKind.SYNC ? PageCodec.FLAG_PASSING : 0);
                 pipeline.publish(at, at);
             }
         }
+        writeDisk(random, guest);
         long scrub = pipeline.claim(1);
         pipeline.slots().putBytes(pipeline.offset(scrub), guest.blocks[0][epoch]);
         pipeline.describeScrub(scrub, 0, epoch);
@@ -122,12 +126,46 @@ class PagePipelineTest {
         pipeline.epochEnd(epoch, kind, RunState.RUNNING, epoch, 1_000, kind == EpochKind.SYNC ? 0 : 1000);
     }
 
+    /** The guest writes to its disk what it has in memory, all but one byte of that, or something else. */
+    private void writeDisk(Random random, PageModel guest) throws PipelineException {
+        for (int writes = random.nextInt(40); writes > 0; writes--) {
+            int page = random.nextInt(guest.blocks[DISK].length);
+            byte[] content = guest.blocks[DISK][page];
+            byte[] from = guest.blocks[0][random.nextInt(guest.blocks[0].length)];
+            System.arraycopy(from, 0, content, 0, content.length);
+            switch (random.nextInt(4)) {
+                case 0 -> content[random.nextInt(content.length)]++;
+                case 1 -> guest.mutate(random, DISK, page);
+                default -> {}
+            }
+            long at = pipeline.claim(1);
+            fill(at, guest, DISK, page, PageCodec.FLAG_PASSING | PageCodec.FLAG_MAY_REFER);
+            pipeline.publish(at, at);
+        }
+    }
+
+    @Test
+    void shouldSendNoReferencesToAPeerThatDoesNotKnowThem() throws Exception {
+        Random random = new Random(12);
+        PageModel guest = new PageModel(300, 20, 50);
+        EpochReader peer = new EpochReader(new PageModel(300, 20, 50), DISK);
+        pipeline.attach(link.left(), false, 1_000);
+        peer.expect(link.right());
+        for (int epoch = 0; epoch < 20; epoch++) {
+            epoch(random, guest, epoch);
+            peer.awaitEpoch(epoch);
+            assertThat(peer.model.blocks).as("epoch %d", epoch).isDeepEqualTo(guest.blocks);
+        }
+        assertThat(pipeline.counters().pages(Encoding.REFERENCE)).isZero();
+        assertThat(pipeline.counters().referable()).isPositive();
+    }
+
     @Test
     void shouldTellOfHotPagesWhetherTheyChanged() throws Exception {
         PageModel guest = new PageModel(300, 20);
         guest.blocks[0][5][0] = 1;
         guest.blocks[0][6][0] = 1;
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         assertThat(hotEpoch(guest, 0)).as("never sent before").isEqualTo(Map.of(5, false, 6, false));
         guest.blocks[0][5][0] = 2;
         assertThat(hotEpoch(guest, 1)).isEqualTo(Map.of(5, true, 6, false));
@@ -166,7 +204,7 @@ class PagePipelineTest {
                 (block, page, changed) -> {},
                 () -> nowNs.addAndGet(stepNs.get()))) {
             assertThat(watched.rounds()).containsOnlyKeys("encode-0", "encode-1", "send");
-            watched.attach(link.left(), 1_000);
+            watched.attach(link.left(), true, 1_000);
             long epochs = 0;
             for (; epochs < 2; epochs++) {
                 nowNs.addAndGet(10 * DutyCycle.STALL_NS);
@@ -191,7 +229,7 @@ class PagePipelineTest {
 
     @Test
     void shouldReportCauseWhenChannelFails() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         link.left().failAfterSends(1);
         pipeline.epochBegin(1, EpochKind.DELTA, 0);
         pipeline.epochEnd(1, EpochKind.DELTA, RunState.RUNNING, 0, 0, 0);
@@ -206,7 +244,7 @@ class PagePipelineTest {
     @Test
     void shouldEndWaitWhenAbortedWhileTheRingIsFull() throws Exception {
         MemoryChannel.Pair narrow = MemoryChannel.pair(1, 30_000);
-        pipeline.attach(narrow.left(), 1_000);
+        pipeline.attach(narrow.left(), true, 1_000);
         pipeline.epochBegin(1, EpochKind.DELTA, 0);
         pipeline.epochEnd(1, EpochKind.DELTA, RunState.RUNNING, 0, 0, 0);
         Thread aborter = daemon(() -> {
@@ -218,7 +256,7 @@ class PagePipelineTest {
                 .isInstanceOf(PipelineException.class)
                 .hasMessage("the stream failed: receiver saw the end");
         MemoryChannel.Pair next = MemoryChannel.pair(64, 1_000);
-        pipeline.attach(next.left(), 5_000);
+        pipeline.attach(next.left(), true, 5_000);
         pipeline.epochBegin(2, EpochKind.DELTA, 0);
         pipeline.epochEnd(2, EpochKind.DELTA, RunState.RUNNING, 0, 0, 0);
         EpochReader peer = new EpochReader(new PageModel(1));
@@ -229,7 +267,7 @@ class PagePipelineTest {
     @Test
     void shouldTimeOutWhenTheLinkDoesNotDrain() throws Exception {
         MemoryChannel.Pair narrow = MemoryChannel.pair(1, 30_000);
-        pipeline.attach(narrow.left(), 1_000);
+        pipeline.attach(narrow.left(), true, 1_000);
         pipeline.epochBegin(1, EpochKind.DELTA, 0);
         pipeline.epochEnd(1, EpochKind.DELTA, RunState.RUNNING, 0, 0, 0);
         Awaitility.await().until(() -> narrow.right().waiting() == 1);
@@ -241,7 +279,7 @@ class PagePipelineTest {
 
     @Test
     void shouldFailWhenPagesComeWithoutAnEpoch() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         long at = pipeline.claim(1);
         pipeline.describe(at, 0, 0, 0);
         pipeline.publish(at, at);
@@ -251,12 +289,12 @@ class PagePipelineTest {
 
     @Test
     void shouldPassOverOldSlotsWhenSessionChanges() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         pipeline.epochBegin(1, EpochKind.DELTA, 0);
         long claimed = pipeline.claim(3);
         pipeline.describe(claimed, 0, 0, PageCodec.FLAG_ZERO);
         MemoryChannel.Pair next = MemoryChannel.pair(64, 1_000);
-        pipeline.attach(next.left(), 1_000);
+        pipeline.attach(next.left(), true, 1_000);
         assertThat(link.left().isClosed()).isTrue();
         EpochReader peer = new EpochReader(new PageModel(8));
         peer.expect(next.right());
@@ -268,7 +306,7 @@ class PagePipelineTest {
 
     @Test
     void shouldClearCacheWhenAnEpochStartsAgain() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         PageModel guest = new PageModel(4);
         java.util.Arrays.fill(guest.blocks[0][2], (byte) 7);
         for (int attempt = 0; attempt < 2; attempt++) {
@@ -286,7 +324,7 @@ class PagePipelineTest {
 
     @Test
     void shouldSendMessagesInOrderBehindPages() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         UnsafeBuffer message = new UnsafeBuffer(ByteBuffer.allocate(256));
         GoodbyeEncoder goodbye = new GoodbyeEncoder();
         goodbye.wrapAndApplyHeader(message, 0, new MessageHeaderEncoder()).reason("stop");
@@ -305,7 +343,7 @@ class PagePipelineTest {
 
     @Test
     void shouldSendTheLastWordsWhenTheVmDiesWhileItsPagesAreRead() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         UnsafeBuffer message = new UnsafeBuffer(ByteBuffer.allocate(256));
         GoodbyeEncoder goodbye = new GoodbyeEncoder();
         goodbye.wrapAndApplyHeader(message, 0, new MessageHeaderEncoder()).reason("dead");
@@ -326,7 +364,7 @@ class PagePipelineTest {
 
     @Test
     void shouldSendHashesWhenVerifying() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         Random random = new Random(3);
         PageModel guest = new PageModel(100, 9);
         pipeline.epochBegin(1, EpochKind.DELTA, 0);
@@ -349,7 +387,7 @@ class PagePipelineTest {
 
     @Test
     void shouldRefuseWhenSlotsArePublishedOutOfOrder() throws Exception {
-        pipeline.attach(link.left(), 1_000);
+        pipeline.attach(link.left(), true, 1_000);
         long first = pipeline.claim(4);
         assertThatThrownBy(() -> pipeline.publish(first + 1, first + 3))
                 .isInstanceOf(IllegalArgumentException.class)

@@ -40,7 +40,7 @@ class PipelineAllocationTest {
                 counts -> {},
                 (block, page, changed) -> {},
                 SystemNanoClock.INSTANCE)) {
-            pipeline.attach(new Discard(), 1_000);
+            pipeline.attach(new Discard(), true, 1_000);
             threads.add(Thread.currentThread());
             run(pipeline, guest, 0, EPOCHS);
             long before = allocated();
@@ -80,7 +80,9 @@ class PipelineAllocationTest {
                     content[i * 17]++;
                 }
                 pipeline.slots().putBytes(pipeline.offset(first + i), content);
-                pipeline.describe(first + i, 0, page, 0);
+                boolean disk = i >= PAGES_PER_EPOCH / 2;
+                pipeline.describe(
+                        first + i, disk ? 1 : 0, page, disk ? PageCodec.FLAG_PASSING | PageCodec.FLAG_MAY_REFER : 0);
             }
             pipeline.publish(first, first + PAGES_PER_EPOCH - 1);
             long scrub = pipeline.claim(1);

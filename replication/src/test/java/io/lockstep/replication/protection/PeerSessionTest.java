@@ -82,6 +82,74 @@ class PeerSessionTest {
         }
     }
 
+    /** As a peer of the version before does, which takes no newer one. */
+    @Test
+    void shouldSpeakTheOlderVersionToAPeerThatKnowsNoOther() throws Exception {
+        Identity primary = Identity.openOrCreate(directory.resolve("primary"));
+        Identity peer = Identity.openOrCreate(directory.resolve("peer"));
+        BlockingQueue<Integer> spoken = new LinkedBlockingQueue<>();
+        BlockingQueue<SessionReply> replies = new LinkedBlockingQueue<>();
+        BlockingQueue<LockstepException> ends = new LinkedBlockingQueue<>();
+        try (LinkListener listener = new LinkListener(
+                        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                        peer,
+                        () -> Set.of(primary.fingerprint()),
+                        LinkTimeouts.DEFAULT,
+                        channel -> new Thread(() -> answerAsOlder(channel, spoken), "peer").start());
+                PeerSession session = new PeerSession(
+                        "vm",
+                        new PeerAddress("peer", listener.address(), peer.fingerprint()),
+                        new LinkDialer(primary, LinkTimeouts.DEFAULT),
+                        TestHello::micro,
+                        () -> ReportedHealth.UNKNOWN,
+                        settings(),
+                        new Notes() {
+                            @Override
+                            public void established(FrameChannel channel, SessionReply reply) {
+                                replies.add(reply);
+                            }
+
+                            @Override
+                            public void ended(LockstepException cause) {
+                                ends.add(cause);
+                            }
+                        })) {
+            session.start();
+            SessionReply reply = replies.poll(WAIT_MS, TimeUnit.MILLISECONDS);
+            assertThat(reply).isNotNull();
+            assertThat(reply.protocolVersion()).isEqualTo(1);
+            assertThat(ProtocolVersion.hasReferences(reply.protocolVersion())).isFalse();
+            assertThat(spoken).containsExactly(ProtocolVersion.PROTOCOL_VERSION, 1);
+            assertThat(ends).as("nobody needs to hear of the first try").isEmpty();
+        }
+    }
+
+    private void answerAsOlder(FrameChannel channel, BlockingQueue<Integer> spoken) {
+        try (channel) {
+            AtomicReference<Integer> said = new AtomicReference<>();
+            channel.receive(
+                    (b, o, n) -> said.set(HelloCodec.decodeHello(b, o, n).protocolVersion()), WAIT_MS);
+            spoken.add(said.get());
+            boolean understood = said.get() == 1;
+            HelloCodec.send(
+                    channel,
+                    new SessionReply(
+                            1,
+                            understood ? HelloStatus.FULL : HelloStatus.REFUSED,
+                            -1,
+                            AckLevel.MEMORY,
+                            0,
+                            0,
+                            understood ? "" : ProtocolVersion.TOO_NEW,
+                            understood ? "" : "peer's protocol version " + said.get() + " > 1."));
+            while (understood) {
+                channel.receive((b, o, n) -> {}, WAIT_MS);
+            }
+        } catch (LockstepException e) {
+            // The session has ended.
+        }
+    }
+
     @Test
     void shouldCountStallsOfBothItsThreads() throws Exception {
         Identity primary = Identity.openOrCreate(directory.resolve("primary"));

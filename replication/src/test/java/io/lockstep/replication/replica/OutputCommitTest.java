@@ -36,6 +36,7 @@ class OutputCommitTest {
     private int promotionsWithDisk;
     private final List<String> violations = new ArrayList<>();
     private long seenInAll;
+    private long references;
     private String trace = "";
 
     @Test
@@ -50,6 +51,7 @@ class OutputCommitTest {
             assertThat(promotions).isGreaterThan(SEEDS / 8);
             assertThat(promotionsWithDisk).isGreaterThan(SEEDS / 16);
             assertThat(seenInAll).isGreaterThan(SEEDS * 10L);
+            assertThat(references).isGreaterThan(SEEDS);
         }
     }
 
@@ -93,6 +95,7 @@ class OutputCommitTest {
                     }
                 }
                 seenInAll += output.seen;
+                references += output.references;
             }
         }
         removeTree(place);

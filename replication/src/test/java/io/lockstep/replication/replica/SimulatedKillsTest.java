@@ -3,6 +3,7 @@ package io.lockstep.replication.replica;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.ReplicatedDisk;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.LinkException.Kind;
 import io.lockstep.replication.link.MemoryChannel;
@@ -12,8 +13,10 @@ import io.lockstep.replication.wire.HelloStatus;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.SplittableRandom;
@@ -23,10 +26,14 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The simulated ring: primary, link and peer in one thread, from a seed. The link is cut after any message, the peer is killed there, with
- * any number of epochs committed and not applied, and one of them applied in part.
+ * any number of epochs committed and not applied, and one of them applied in part. Half of what the guest writes to its disk is in its memory, too, and
+ * refers to that.
  */
 class SimulatedKillsTest {
     private static final int KILLS = 60;
+    private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
+    private static final int DISK_PAGES = 24;
+    private static final int DISK_BYTES = DISK_PAGES * PAGE_BYTES;
 
     @TempDir
     Path directory;
@@ -35,15 +42,22 @@ class SimulatedKillsTest {
     private SimulatedPrimary primary;
     private final NavigableMap<Long, Sent> sent = new TreeMap<>();
     private final Map<Long, Long> hashes = new HashMap<>();
+    private byte[] disk = new byte[DISK_BYTES];
+    private final BitSet diskDirty = new BitSet();
+    private long references;
 
     /** An epoch that may have to be sent again. */
     private static final class Sent {
         final BitSet[] pages;
         final byte[][] memory;
+        final BitSet diskPages;
+        final byte[] disk;
 
-        Sent(BitSet[] pages, byte[][] memory) {
+        Sent(BitSet[] pages, byte[][] memory, BitSet diskPages, byte[] disk) {
             this.pages = pages;
             this.memory = memory;
+            this.diskPages = diskPages;
+            this.disk = disk;
         }
     }
 
@@ -57,6 +71,10 @@ class SimulatedKillsTest {
     private void simulate(long seed) throws Exception {
         random = new SplittableRandom(seed);
         primary = new SimulatedPrimary(seed, 64, 8, 3);
+        primary.disks = List.of(new ReplicatedDisk("disk", "/disk.raw", "raw", DISK_BYTES));
+        disk = new byte[DISK_BYTES];
+        diskDirty.clear();
+        references = 0;
         sent.clear();
         hashes.clear();
         int compared = 0;
@@ -88,12 +106,14 @@ class SimulatedKillsTest {
         }
         peer.close();
         assertThat(compared).isGreaterThan(KILLS / 2);
+        assertThat(references).isGreaterThan(KILLS);
     }
 
     private int resume(SimulatedPeer peer, SessionReply reply, long baseline, String as) throws IOException {
         if (reply.status() == HelloStatus.FULL) {
             assertThat(baseline).as(as).isEqualTo(-1);
             primary.allDirty();
+            diskDirty.set(0, DISK_PAGES);
             sent.clear();
             return 0;
         }
@@ -102,12 +122,15 @@ class SimulatedKillsTest {
         assertThat(held).as(as).isGreaterThanOrEqualTo(baseline);
         boolean whole = peer.replica.status().promotable();
         if (whole) {
-            assertThat(peer.hash(primary.blocks)).as(as + ", epoch " + held).isEqualTo(hashes.get(held));
+            assertThat(hash(peer.hash(primary.blocks), peer.image(0)))
+                    .as(as + ", epoch " + held)
+                    .isEqualTo(hashes.get(held));
         }
         for (Sent later : sent.tailMap(held, false).values()) {
             for (int i = 0; i < later.pages.length; i++) {
                 primary.dirty[i].or(later.pages[i]);
             }
+            diskDirty.or(later.diskPages);
         }
         sent.clear();
         primary.epoch = held;
@@ -130,10 +153,12 @@ class SimulatedKillsTest {
                     pages[i] = (BitSet) primary.dirty[i].clone();
                     memory[i] = primary.memory[i].clone();
                 }
-                sent.put(epoch, new Sent(pages, memory));
+                writeDisk(kind);
+                sent.put(epoch, new Sent(pages, memory, (BitSet) diskDirty.clone(), disk.clone()));
+                diskDirty.clear();
                 hashes.remove(epoch);
                 if (kind == EpochKind.DELTA) {
-                    hashes.put(epoch, primary.hash());
+                    hashes.put(epoch, hash(primary.hash(), disk));
                 }
                 primary.send(kind, SimulatedPrimary.to(channel));
                 if (random.nextInt(4) != 0) {
@@ -145,6 +170,36 @@ class SimulatedKillsTest {
             if (random.nextBoolean()) {
                 peer.takeAll();
             }
+        }
+    }
+
+    private static long hash(long memory, byte[] disk) {
+        return memory * 31 + SimulatedPrimary.hash(disk);
+    }
+
+    /** What the last epochs may not have brought to the peer, and what the guest writes now. */
+    private void writeDisk(EpochKind kind) {
+        primary.diskRecords.clear();
+        int block = primary.blocks.size();
+        for (int page = diskDirty.nextSetBit(0); page >= 0; page = diskDirty.nextSetBit(page + 1)) {
+            primary.diskRecords.add(SimulatedPrimary.record(
+                    block, page, Arrays.copyOfRange(disk, page * PAGE_BYTES, (page + 1) * PAGE_BYTES)));
+        }
+        for (int writes = random.nextInt(8); writes > 0; writes--) {
+            int page = random.nextInt(DISK_PAGES);
+            int of = random.nextInt(primary.blocks.get(0).pageCount());
+            byte[] content = Arrays.copyOfRange(primary.memory[0], of * PAGE_BYTES, (of + 1) * PAGE_BYTES);
+            boolean refers = kind == EpochKind.DELTA && random.nextBoolean();
+            if (!refers) {
+                content[random.nextInt(PAGE_BYTES)]++;
+            }
+            references += refers ? 1 : 0;
+            primary.diskRecords.add(
+                    refers
+                            ? SimulatedPrimary.reference(block, page, 0, of, content)
+                            : SimulatedPrimary.record(block, page, content));
+            System.arraycopy(content, 0, disk, page * PAGE_BYTES, PAGE_BYTES);
+            diskDirty.set(page);
         }
     }
 
@@ -160,15 +215,23 @@ class SimulatedKillsTest {
             return;
         }
         content.marker().applying();
+        // All of its memory, for a disk's page is written behind it, or some.
+        boolean memoryWhole = random.nextBoolean();
         for (RamBlock block : primary.blocks) {
-            BitSet pages = epoch.pages[block.index()];
-            try (RandomAccessFile file = new RandomAccessFile(
-                    content.files().paths().get(block.index()).toFile(), "rw")) {
-                for (int page = pages.nextSetBit(0); page >= 0; page = pages.nextSetBit(page + 1)) {
-                    if (random.nextBoolean()) {
-                        file.seek((long) page * RamBlock.PAGE_BYTES);
-                        file.write(epoch.memory[block.index()], page * RamBlock.PAGE_BYTES, RamBlock.PAGE_BYTES);
-                    }
+            Path file = content.files().paths().get(block.index());
+            writeSome(file, epoch.pages[block.index()], epoch.memory[block.index()], memoryWhole);
+        }
+        if (memoryWhole) {
+            writeSome(content.disks().paths().get(0), epoch.diskPages, epoch.disk, false);
+        }
+    }
+
+    private void writeSome(Path path, BitSet pages, byte[] content, boolean all) throws IOException {
+        try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
+            for (int page = pages.nextSetBit(0); page >= 0; page = pages.nextSetBit(page + 1)) {
+                if (all || random.nextBoolean()) {
+                    file.seek((long) page * PAGE_BYTES);
+                    file.write(content, page * PAGE_BYTES, PAGE_BYTES);
                 }
             }
         }

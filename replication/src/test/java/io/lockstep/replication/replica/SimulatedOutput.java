@@ -1,5 +1,6 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.disk.SimulatedDisk;
 import io.lockstep.replication.link.ControlCodec;
 import io.lockstep.replication.link.ControlMessage.Released;
@@ -34,6 +35,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class SimulatedOutput implements AutoCloseable {
     private static final int IN_FLIGHT_MAX = 4;
+    private static final int PAGE_BYTES = RamBlock.PAGE_BYTES;
+    private static final int DISK_PAGES = SimulatedDisk.described().pageCount();
+    /** The block of memory that has what the guest has read of its disk. */
+    private static final int DISK_MEMORY = 2;
+
     private static final long NS_PER_MS = 1_000_000;
 
     /** A rule that is broken on purpose, to see that the check finds it. */
@@ -71,6 +77,9 @@ final class SimulatedOutput implements AutoCloseable {
 
     long version;
     long seen;
+    /** Pages of the disk that referred to memory. */
+    long references;
+
     final List<String> trace = new ArrayList<>();
 
     private final SimulatedPrimary primary;
@@ -97,7 +106,7 @@ final class SimulatedOutput implements AutoCloseable {
         this.peer = peer;
         this.broken = broken;
         random = new SplittableRandom(seed);
-        primary = new SimulatedPrimary(seed, 4, 1);
+        primary = withDisk ? new SimulatedPrimary(seed, 4, 1, DISK_PAGES) : new SimulatedPrimary(seed, 4, 1);
         disk = withDisk ? new SimulatedDisk(seed) : null;
         primary.disks = withDisk ? List.of(SimulatedDisk.described()) : List.of();
         failureTimeoutNs = primary.hello(-1, -1).failureTimeoutMs() * NS_PER_MS;
@@ -139,6 +148,24 @@ final class SimulatedOutput implements AutoCloseable {
         }
         primary.run(1);
         sendFrame();
+        if (disk != null) {
+            readIntoMemory(disk.content());
+        }
+    }
+
+    /** The guest has some of what its disk holds in memory. */
+    private void readIntoMemory(byte[] content) {
+        for (int page = 0; page < DISK_PAGES; page++) {
+            byte[] wanted = Arrays.copyOfRange(content, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+            if (random.nextBoolean() && !Arrays.equals(wanted, memoryPage(page))) {
+                System.arraycopy(wanted, 0, primary.memory[DISK_MEMORY], page * PAGE_BYTES, PAGE_BYTES);
+                primary.dirty[DISK_MEMORY].set(page);
+            }
+        }
+    }
+
+    private byte[] memoryPage(int page) {
+        return Arrays.copyOfRange(primary.memory[DISK_MEMORY], page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
     }
 
     /** What the guest changes it may write, and then it tells. */
@@ -248,8 +275,14 @@ final class SimulatedOutput implements AutoCloseable {
             sendFrame();
         }
         disk.take(broken == Broken.DISK_IS_CUT_LATE ? disk.mark() : mark);
+        int block = primary.blocks.size();
         for (SimulatedDisk.Page page : disk.pages()) {
-            primary.diskRecords.add(SimulatedPrimary.record(primary.blocks.size(), page.number, page.content));
+            boolean refers = kind == EpochKind.DELTA && Arrays.equals(page.content, memoryPage(page.number));
+            references += refers ? 1 : 0;
+            primary.diskRecords.add(
+                    refers
+                            ? SimulatedPrimary.reference(block, page.number, DISK_MEMORY, page.number, page.content)
+                            : SimulatedPrimary.record(block, page.number, page.content));
         }
     }
 

@@ -10,6 +10,7 @@ import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.pipeline.Encoding;
 import io.lockstep.replication.pipeline.PageHash;
 import io.lockstep.replication.pipeline.PageRecord;
+import io.lockstep.replication.pipeline.PageReference;
 import io.lockstep.replication.wire.EpochKind;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
@@ -213,6 +214,16 @@ final class SimulatedPrimary {
         PageRecord.header(new UnsafeBuffer(record), 0, block, encoding.code(), page, payload.length);
         System.arraycopy(payload, 0, record, PageRecord.HEADER_BYTES, payload.length);
         return record;
+    }
+
+    /** A disk's page that has the content of a page of memory. */
+    static byte[] reference(int disk, int page, int block, int ofPage, byte[] content) {
+        CRC32C crc = new CRC32C();
+        crc.update(content);
+        UnsafeBuffer record = new UnsafeBuffer(new byte[PageRecord.HEADER_BYTES + PageReference.BYTES]);
+        PageRecord.header(record, 0, disk, Encoding.REFERENCE.code(), page, PageReference.BYTES);
+        PageReference.put(record, PageRecord.HEADER_BYTES, block, ofPage, (int) crc.getValue());
+        return record.byteArray();
     }
 
     private byte[] scrub() {
