@@ -139,7 +139,8 @@ public final class ProtectedVm implements AutoCloseable {
                 ? new HotPages(vm.index(), settings.hotPagesMax(), FaultCost.measureNs(), vm.privateBlocks())
                 : new HotPages(vm.index(), 0, 0, new BitSet());
         hugePages = new HugePageMerger(vm.process().pid(), ticket.vmName());
-        if (!opened.adopted()) {
+        // Only what protects pages splits huge ones, and only its kernel says which they are.
+        if (tracker.armsSelectively() && !opened.adopted()) {
             for (MemoryRegion region : vm.index().regions()) {
                 if (vm.privateBlocks().get(region.block().index())) {
                     hugePages.remember(region);
