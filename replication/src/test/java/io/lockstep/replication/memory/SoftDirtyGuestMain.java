@@ -1,5 +1,6 @@
 package io.lockstep.replication.memory;
 
+import java.nio.file.Path;
 import java.util.List;
 
 /** Runs inside a guest whose kernel has soft-dirty bits, and prints what the trackers make of a process there, a line each. */
@@ -19,6 +20,9 @@ final class SoftDirtyGuestMain {
                     say(kind, "best " + tracker.name());
                     track(kind, process, tracker);
                 }
+                if (kind.equals("memfd")) {
+                    discard(kind, process);
+                }
             }
         }
         System.out.println("guest: done");
@@ -37,6 +41,23 @@ final class SoftDirtyGuestMain {
         process.helper.ask("read 3 /init");
         say(kind, "then " + process.pages(tracker::scanAndArm));
         tracker.detach();
+    }
+
+    private static void discard(String kind, WatchedProcess process) throws Exception {
+        try (DiscardWatch watch = new DiscardWatch(
+                process.helper.pid(),
+                Path.of("/proc/" + process.helper.pid() + "/fd/" + process.helper.fd()),
+                (WatchedProcess.FIRST_PAGES + 1) * 4096L,
+                process.index,
+                1)) {
+            PageBitmap found = new PageBitmap(process.index.limit());
+            process.helper.ask("touch 150 100");
+            say(kind, "discarded at first " + watch.discarded(found));
+            process.helper.ask("punch 160 10");
+            process.helper.ask("punch 245 20");
+            say(kind, "discarded " + watch.discarded(found) + " from " + process.helperPage(found.nextSet(0)));
+            say(kind, "discarded again " + watch.discarded(found));
+        }
     }
 
     private static void say(String kind, String what) {

@@ -91,6 +91,9 @@ class SoftDirtyGuestTest {
             expected.add("guest: " + kind + " again []");
             expected.add("guest: " + kind + " then [3, 99]");
         }
+        expected.add("guest: memfd discarded at first 0");
+        expected.add("guest: memfd discarded 15 from 160");
+        expected.add("guest: memfd discarded again 0");
         expected.add("guest: done");
         assertThat(said).as(output).containsSubsequence(expected);
         assertThat(said)
