@@ -188,6 +188,44 @@ class RefusalTest {
         }
     }
 
+    /** Late in the attempt, when most of what protection takes of this host is taken. */
+    @Test
+    void shouldGiveBackWhatItTookWhenProtectionCannotBegin() throws Exception {
+        Path inTheWay = host.memory.resolve("ledgers/late.disks");
+        Files.createDirectories(inTheWay.getParent());
+        Files.createFile(inTheWay);
+        Path disk = directory.resolve("late.raw");
+        Files.write(disk, new byte[1 << 20]);
+        try (TestQemu vm = TestQemu.start(
+                directory,
+                "late",
+                "-drive",
+                "if=none,id=disk,format=raw,file=" + disk,
+                "-device",
+                "virtio-blk-pci,drive=disk")) {
+            Ran ran = host.run("protect", "late", "--json");
+            assertThat(ran.err())
+                    .startsWith("lockstep protect: cannot attach to ")
+                    .contains(inTheWay.toString());
+            assertThat(ran.out()).startsWith("{\"error\":{\"code\":\"attach-failed\"");
+            assertThat(ran.exit()).isEqualTo(ExitCode.REFUSED);
+            vm.assertUntouched();
+            assertThat(TestHost.within(() -> ownThreads().isEmpty()))
+                    .as("threads left: %s", ownThreads())
+                    .isTrue();
+        } finally {
+            Files.delete(inTheWay);
+        }
+        assertThat(host.left()).isEmpty();
+    }
+
+    private static List<String> ownThreads() {
+        return Thread.getAllStackTraces().keySet().stream()
+                .map(Thread::getName)
+                .filter(name -> name.endsWith("-late"))
+                .toList();
+    }
+
     @Test
     void shouldRefuseWhenTheVmHasAnNvmeDevice() throws Exception {
         try (TestQemu vm = TestQemu.start(

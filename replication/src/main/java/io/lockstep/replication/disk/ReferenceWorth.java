@@ -9,8 +9,8 @@ import java.util.function.LongSupplier;
  * the peer holds by then. Decided by what came of those that did wait; some always do. One thread.
  */
 final class ReferenceWorth {
-    /** What came of an epoch weighs half after so many more. */
-    private static final int MEMORY_SHIFT = 3;
+    /** With each epoch, what came before weighs an eighth less. */
+    private static final int FORGOTTEN_SHIFT = 3;
 
     private final LongSupplier sentReferable;
     private final LongSupplier sentReferred;
@@ -32,8 +32,8 @@ final class ReferenceWorth {
     void look() {
         long nowReferable = sentReferable.getAsLong();
         long nowReferred = sentReferred.getAsLong();
-        referable += nowReferable - lastReferable - (referable >> MEMORY_SHIFT);
-        referred += nowReferred - lastReferred - (referred >> MEMORY_SHIFT);
+        referable += nowReferable - lastReferable - (referable >> FORGOTTEN_SHIFT);
+        referred += nowReferred - lastReferred - (referred >> FORGOTTEN_SHIFT);
         lastReferable = nowReferable;
         lastReferred = nowReferred;
     }

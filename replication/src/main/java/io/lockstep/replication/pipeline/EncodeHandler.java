@@ -62,7 +62,7 @@ final class EncodeHandler implements EventHandler<PageSlot> {
     /**
      * Forgets the session; while no slot is in the ring only.
      *
-     * @param references whether the next peer understands them
+     * @param references as {@link PageCodec#references} takes it
      */
     void reset(boolean references) {
         codec.cache().clear();

@@ -80,7 +80,7 @@ public final class PageCodec {
         worth.price(scaledNsPerByte);
     }
 
-    /** Whether the peer understands references; before the first page of a session. */
+    /** Whether pages are found by their content; before the first page of a session. */
     void references(boolean on) {
         references = on;
     }

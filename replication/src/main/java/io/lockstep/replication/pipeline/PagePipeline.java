@@ -289,7 +289,9 @@ public final class PagePipeline implements AutoCloseable {
         slot.block = block;
         slot.page = page;
         slot.flags = flags;
-        slot.unlooked();
+        if ((flags & PageCodec.FLAG_MAY_REFER) != 0) {
+            slot.unlooked();
+        }
     }
 
     /** Hands slots over, in the order of claiming; those not described are passed over. */
@@ -408,7 +410,8 @@ public final class PagePipeline implements AutoCloseable {
     /**
      * Starts a session: ends the one before, waits until the ring is empty, forgets what was sent.
      *
-     * @param references whether the peer understands {@link Encoding#REFERENCE}
+     * @param references whether pages with {@link PageCodec#FLAG_MAY_REFER} come, and the peer understands {@link Encoding#REFERENCE}; costs a
+     *     checksum of each page that is sent whole
      * @throws PipelineException {@code pipeline-stuck} if the old session does not let go within the timeout
      */
     public void attach(FrameChannel channel, boolean references, long timeoutMs) throws PipelineException {

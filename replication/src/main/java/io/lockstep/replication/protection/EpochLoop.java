@@ -212,7 +212,8 @@ final class EpochLoop {
      */
     boolean attach(FrameChannel newChannel, SessionReply reply, long nowNs) throws LockstepException, LinuxException {
         long committedEpoch = reply.committedEpoch();
-        pipeline.attach(newChannel, ProtocolVersion.hasReferences(reply.protocolVersion()), ATTACH_TIMEOUT_MS);
+        boolean references = disks.present() && ProtocolVersion.hasReferences(reply.protocolVersion());
+        pipeline.attach(newChannel, references, ATTACH_TIMEOUT_MS);
         channel = newChannel;
         begun = false;
         lastAcked = committedEpoch;

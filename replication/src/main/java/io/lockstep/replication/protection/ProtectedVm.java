@@ -39,13 +39,16 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntSupplier;
+import org.agrona.CloseHelper;
 import org.agrona.concurrent.SystemEpochClock;
 import org.agrona.concurrent.SystemNanoClock;
 import org.jspecify.annotations.Nullable;
@@ -110,6 +113,7 @@ public final class ProtectedVm implements AutoCloseable {
     private volatile long verifyPauseNs;
     private volatile boolean outputHeld;
 
+    /** @param made gets what must be closed if this throws, or if protection does not begin, the last first */
     private ProtectedVm(
             ProtectionTicket ticket,
             AttachedVm vm,
@@ -119,7 +123,8 @@ public final class ProtectedVm implements AutoCloseable {
             ProtectionSettings settings,
             HandoverRecord handover,
             DirtyLedger ledger,
-            TrackerFactory.Opened opened)
+            TrackerFactory.Opened opened,
+            List<AutoCloseable> made)
             throws LockstepException, IOException {
         this.ticket = ticket;
         this.vm = vm;
@@ -134,11 +139,14 @@ public final class ProtectedVm implements AutoCloseable {
         VmEvents events = VmEvents.listen(ticket.vmName(), vm.qmp(), handover::reported);
         memory = new GuestMemory(vm.process().pid(), vm.index());
         populated = vm.populatedPages();
+        made.add(populated);
         discards = vm.discards();
+        made.add(discards);
         HotPages hot = tracker.armsSelectively()
                 ? new HotPages(vm.index(), settings.hotPagesMax(), FaultCost.measureNs(), vm.privateBlocks())
                 : new HotPages(vm.index(), 0, 0, new BitSet());
         hugePages = new HugePageMerger(vm.process().pid(), ticket.vmName());
+        made.add(hugePages);
         // Only what protects pages splits huge ones, and only its kernel says which they are.
         if (tracker.armsSelectively() && !opened.adopted()) {
             for (MemoryRegion region : vm.index().regions()) {
@@ -153,17 +161,22 @@ public final class ProtectedVm implements AutoCloseable {
                 counts -> {},
                 hot::compared,
                 SystemNanoClock.INSTANCE);
+        made.add(pipeline);
         capture = new EpochCapture(vm.index(), tracker, discards, ledger, memory, populated, pipeline, hot, hugePages);
         DeviceWatch devices = new DeviceWatch(vm.qmp());
         save = new HeldSave(vm.qmp(), vm.pidfd());
+        made.add(save);
         guard = new PauseGuard(save, settings.pauseMsMax() * 1_000_000L);
+        made.add(guard);
         wake = new EventCounter();
+        made.add(wake);
         output = new OutputHold(
                 ticket.vmName(),
                 vm.netDevices().stream().filter(NetDevice::holdable).toList(),
                 settings.output().logBytes(),
                 wake,
                 statistics::released);
+        made.add(output);
         EventCounter filling = wake;
         disks = new DiskReplication(
                 vm.mirroredDisks(),
@@ -174,6 +187,7 @@ public final class ProtectedVm implements AutoCloseable {
                 stateFile(settings, ticket, ".disks"),
                 ticket.vmId() + "\n" + vm.process().identity(),
                 filling::signal);
+        made.add(disks);
         inbox = new SessionInbox((epoch, nowNs) -> {
             output.acknowledged(epoch, nowNs);
             wake.signal();
@@ -244,6 +258,7 @@ public final class ProtectedVm implements AutoCloseable {
             throws LockstepException {
         DirtyLedger ledger = null;
         DirtyTracker tracker = null;
+        List<AutoCloseable> made = new ArrayList<>();
         boolean done = false;
         try {
             OutputHold.removeLeftovers(vm.qmp());
@@ -274,7 +289,7 @@ public final class ProtectedVm implements AutoCloseable {
                     settings.scanThreads());
             tracker = opened.tracker();
             ProtectedVm started =
-                    new ProtectedVm(ticket, vm, peer, dialer, ownHealth, settings, handover, ledger, opened);
+                    new ProtectedVm(ticket, vm, peer, dialer, ownHealth, settings, handover, ledger, opened, made);
             LOG.info(
                     "{}: tracker {}, {} RAM blocks, {} MiB, {}",
                     ticket.vmName(),
@@ -294,6 +309,8 @@ public final class ProtectedVm implements AutoCloseable {
                     "attach-failed", "cannot attach to " + vm.process().label() + ": " + e.getMessage(), e);
         } finally {
             if (!done) {
+                Collections.reverse(made);
+                CloseHelper.quietCloseAll(made);
                 undo(vm, ledger, tracker);
             }
         }
