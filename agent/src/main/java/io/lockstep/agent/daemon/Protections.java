@@ -194,7 +194,8 @@ final class Protections implements AutoCloseable {
         UUID vmId = UUID.randomUUID();
         // For last words, which every peer must understand.
         SessionHello hello = new ProtectionTicket(name, vmId, AgentVersion.TEXT)
-                .hello(ProtocolVersion.PROTOCOL_VERSION_MIN, vm, settings(name, asked), -1, Long.MAX_VALUE, 0);
+                .hello(ProtocolVersion.PROTOCOL_VERSION, vm, settings(name, asked), -1, Long.MAX_VALUE, 0)
+                .oldest();
         ProtectionStore.Entry entry = new ProtectionStore.Entry(
                 name,
                 vmId,

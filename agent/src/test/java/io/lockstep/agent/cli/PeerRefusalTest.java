@@ -9,10 +9,12 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.HelloCodec;
 import io.lockstep.replication.link.Identity;
+import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkListener;
 import io.lockstep.replication.link.LinkTimeouts;
 import io.lockstep.replication.link.ProtocolVersion;
 import io.lockstep.replication.link.SessionReply;
+import io.lockstep.replication.link.TestHello;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.HelloStatus;
 import java.net.InetAddress;
@@ -23,6 +25,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -167,6 +170,25 @@ class PeerRefusalTest {
                     "peer's protocol version " + next + " > " + ProtocolVersion.PROTOCOL_VERSION
                             + ". Upgrade lockstep on this host.");
         }
+    }
+
+    @Test
+    void shouldTellAPrimaryThatSpeaksANewerProtocol() throws Exception {
+        int next = ProtocolVersion.PROTOCOL_VERSION + 1;
+        AtomicReference<SessionReply> said = new AtomicReference<>();
+        try (FrameChannel channel = new LinkDialer(Identity.openOrCreate(host.paths.identity()), LinkTimeouts.DEFAULT)
+                .dial(new InetSocketAddress(InetAddress.getLoopbackAddress(), peer.port), peer.fingerprint)) {
+            HelloCodec.send(channel, TestHello.micro(next));
+            assertThat(channel.receive((b, o, n) -> said.set(HelloCodec.decodeReply(b, o, n)), 10_000))
+                    .isTrue();
+        }
+        SessionReply reply = said.get();
+        assertThat(reply.status()).isEqualTo(HelloStatus.REFUSED);
+        assertThat(reply.code()).isEqualTo(ProtocolVersion.TOO_NEW);
+        assertThat(reply.protocolVersion()).isEqualTo(ProtocolVersion.PROTOCOL_VERSION);
+        assertThat(reply.cause())
+                .isEqualTo("peer's protocol version " + next + " > " + ProtocolVersion.PROTOCOL_VERSION
+                        + ". Upgrade lockstep on this host.");
     }
 
     private static void answerAsNewer(FrameChannel channel) {

@@ -59,6 +59,32 @@ public record SessionHello(
         devices = List.copyOf(devices);
     }
 
+    /** The same in the oldest version of the protocol, which every agent understands. */
+    public SessionHello oldest() {
+        return new SessionHello(
+                ProtocolVersion.PROTOCOL_VERSION_MIN,
+                vmIdHigh,
+                vmIdLow,
+                lastAckedEpoch,
+                lastSentEpoch,
+                imagesId,
+                failureTimeoutMs,
+                agentRestartMs,
+                qemuUid,
+                qemuGid,
+                ramBlocks,
+                disks,
+                sharedDisks,
+                vmName,
+                agentVersion,
+                qemuVersion,
+                machineType,
+                commandLine,
+                workingDirectory,
+                devices,
+                host);
+    }
+
     /** Sum of the blocks' lengths. */
     public long ramBytes() {
         return ramBlocks.stream().mapToLong(RamBlock::lengthBytes).sum();

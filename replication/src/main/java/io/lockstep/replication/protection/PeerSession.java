@@ -72,6 +72,8 @@ final class PeerSession implements AutoCloseable {
     private @Nullable SessionReply reply;
     /** Of the protocol, in the next Hello. */
     private int version = ProtocolVersion.PROTOCOL_VERSION;
+    /** What the next Hello says, if the peer closed without an answer to a newer version; else 0. */
+    private int older;
 
     private boolean endReported;
 
@@ -191,7 +193,8 @@ final class PeerSession implements AutoCloseable {
             } catch (LockstepException e) {
                 receiving.rest(System.nanoTime());
                 channel = null;
-                version = ProtocolVersion.PROTOCOL_VERSION;
+                version = older > 0 ? older : ProtocolVersion.PROTOCOL_VERSION;
+                older = 0;
                 report(e);
                 listener.ended(e);
             }
@@ -212,7 +215,7 @@ final class PeerSession implements AutoCloseable {
     private @Nullable SessionReply sayHello(FrameChannel connected) throws LockstepException {
         HelloCodec.send(connected, hello.apply(version));
         reply = null;
-        if (!connected.receive((b, o, n) -> reply = HelloCodec.decodeReply(b, o, n), HELLO_TIMEOUT_MS)) {
+        if (!answered(connected)) {
             throw new LinkException(
                     LinkException.Kind.TIMEOUT,
                     "peer-silent",
@@ -236,6 +239,18 @@ final class PeerSession implements AutoCloseable {
                                 + ": end the QEMU here, then protect the VM from there");
             default -> throw new LinkException(LinkException.Kind.REFUSED, received.code(), received.cause());
         };
+    }
+
+    private boolean answered(FrameChannel connected) throws LinkException {
+        try {
+            return connected.receive((b, o, n) -> reply = HelloCodec.decodeReply(b, o, n), HELLO_TIMEOUT_MS);
+        } catch (LinkException e) {
+            // So do agents of version 1 when they are told of a newer one.
+            if (e.kind() == LinkException.Kind.CLOSED && version > ProtocolVersion.PROTOCOL_VERSION_MIN) {
+                older = version - 1;
+            }
+            throw e;
+        }
     }
 
     private void checkSilence(FrameChannel connected) throws LinkException {

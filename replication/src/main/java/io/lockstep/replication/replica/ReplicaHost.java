@@ -24,6 +24,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
+import org.agrona.concurrent.UnsafeBuffer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -93,41 +94,45 @@ public final class ReplicaHost implements AutoCloseable {
     /** Serves an authenticated connection until it ends. */
     public void serve(FrameChannel channel) {
         try (channel) {
-            AtomicReference<SessionHello> hello = new AtomicReference<>();
+            AtomicReference<byte[]> hello = new AtomicReference<>();
+            // Looked at afterwards: what a handler throws closes the channel, and nobody would hear why.
             boolean received = channel.receive(
-                    (buffer, offset, length) -> hello.set(HelloCodec.decodeHello(buffer, offset, length)),
+                    (buffer, offset, length) -> {
+                        byte[] message = new byte[length];
+                        buffer.getBytes(offset, message);
+                        hello.set(message);
+                    },
                     HELLO_TIMEOUT_MS);
-            SessionHello wanted = hello.get();
-            if (!received || wanted == null) {
+            byte[] message = hello.get();
+            if (!received || message == null) {
                 LOG.warn("{}: no Hello within {} ms", channel.peerFingerprint(), HELLO_TIMEOUT_MS);
                 return;
             }
-            Thread.currentThread().setName("replica-" + wanted.vmName());
-            serve(channel, wanted);
+            answer(channel, message);
         } catch (LinkException e) {
             if (e.kind() == LinkException.Kind.CLOSED) {
                 LOG.debug("{}: looked whether this agent answers: {}", channel.peerFingerprint(), e.getMessage());
-                return;
+            } else {
+                LOG.warn("{}: {}", channel.peerFingerprint(), e.getMessage());
             }
-            LOG.warn("{}: {}", channel.peerFingerprint(), e.getMessage());
-            refuse(channel, e);
         } catch (LockstepException e) {
             LOG.warn("{}: {}", channel.peerFingerprint(), e.getMessage());
-            refuse(channel, e);
         }
     }
 
-    private void serve(FrameChannel channel, SessionHello wanted) throws LockstepException {
+    private void answer(FrameChannel channel, byte[] message) throws LockstepException {
+        SessionHello wanted;
         Replica replica;
         try {
+            wanted = HelloCodec.decodeHello(new UnsafeBuffer(message), 0, message.length);
             env.config().host().requireOtherThan(wanted.host());
             replica = replica(wanted.vmName());
         } catch (LockstepException e) {
             LOG.warn("{}: {}", channel.peerFingerprint(), e.getMessage());
-            // Here, where the channel is still open.
             refuse(channel, e);
             return;
         }
+        Thread.currentThread().setName("replica-" + wanted.vmName());
         ReplicaSession session = new ReplicaSession(replica, channel, wanted);
         SessionReply reply = replica.hello(wanted, session, channel.peerFingerprint());
         try {

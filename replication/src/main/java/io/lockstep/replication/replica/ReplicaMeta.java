@@ -69,7 +69,8 @@ record ReplicaMeta(Role role, long epoch, long pid, long startTicks, String fing
     /** Replaces the file; durable when it returns. */
     void store(Path directory) throws IOException, LockstepException {
         ExpandableArrayBuffer message = new ExpandableArrayBuffer();
-        int helloBytes = HelloCodec.encode(hello, message);
+        // So that an agent of an earlier package, which somebody went back to, can read it.
+        int helloBytes = HelloCodec.encode(hello.oldest(), message);
         byte[] name = fingerprint.getBytes(StandardCharsets.UTF_8);
         ByteBuffer bytes =
                 ByteBuffer.allocate(FIXED_BYTES + name.length + helloBytes).order(ByteOrder.LITTLE_ENDIAN);

@@ -79,10 +79,10 @@ class HelloCodecTest {
     @Test
     void shouldRefuseWhenThePeerSpeaksAnotherVersion() throws Exception {
         assertHelloRefused(
-                hello(2, "pc.ram", "vm", List.of()),
+                hello(3, "pc.ram", "vm", List.of()),
                 Kind.VERSION,
                 "protocol-too-new",
-                "peer's protocol version 2 > 1. Upgrade lockstep on this host.");
+                "peer's protocol version 3 > 2. Upgrade lockstep on this host.");
         assertHelloRefused(
                 hello(0, "pc.ram", "vm", List.of()),
                 Kind.VERSION,
@@ -93,13 +93,13 @@ class HelloCodecTest {
     @Test
     void shouldKeepThePeersWordsWhenItRefusesForTheVersionsSake() throws Exception {
         SessionReply reply =
-                new SessionReply(2, HelloStatus.REFUSED, -1, AckLevel.MEMORY, 0, 0, "protocol-too-old", "1 < 2");
+                new SessionReply(3, HelloStatus.REFUSED, -1, AckLevel.MEMORY, 0, 0, "protocol-too-old", "2 < 3");
         int length = HelloCodec.encode(reply, buffer);
         assertThat(HelloCodec.decodeReply(buffer, 0, length)).isEqualTo(reply);
-        SessionReply other = new SessionReply(2, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, 0, "", "");
+        SessionReply other = new SessionReply(3, HelloStatus.FULL, -1, AckLevel.MEMORY, 0, 0, "", "");
         int otherLength = HelloCodec.encode(other, buffer);
         assertThatThrownBy(() -> HelloCodec.decodeReply(buffer, 0, otherLength))
-                .hasMessage("peer's protocol version 2 > 1. Upgrade lockstep on this host.");
+                .hasMessage("peer's protocol version 3 > 2. Upgrade lockstep on this host.");
     }
 
     @Test
