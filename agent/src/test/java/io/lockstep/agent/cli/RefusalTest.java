@@ -10,6 +10,7 @@ import io.lockstep.replication.memory.TrackerFactory;
 import io.lockstep.replication.memory.TrackerProbe;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
@@ -19,6 +20,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** VMs that cannot be protected, offered to a real agent: refused with the reason, and left as they were. */
 @Tag("system")
@@ -189,32 +192,33 @@ class RefusalTest {
     }
 
     /** Late in the attempt, when most of what protection takes of this host is taken. */
-    @Test
-    void shouldGiveBackWhatItTookWhenProtectionCannotBegin() throws Exception {
-        Path inTheWay = host.memory.resolve("ledgers/late.disks");
+    @ParameterizedTest
+    @CsvSource({"late.disks,attach-failed", "late.disks/lockstep-disk-1.sock/in-the-way,nbd-socket"})
+    void shouldGiveBackWhatItTookWhenProtectionCannotBegin(String place, String code) throws Exception {
+        Path inTheWay = host.memory.resolve("ledgers").resolve(place);
         Files.createDirectories(inTheWay.getParent());
         Files.createFile(inTheWay);
-        Path disk = directory.resolve("late.raw");
-        Files.write(disk, new byte[1 << 20]);
-        try (TestQemu vm = TestQemu.start(
-                directory,
-                "late",
-                "-drive",
-                "if=none,id=disk,format=raw,file=" + disk,
-                "-device",
-                "virtio-blk-pci,drive=disk")) {
+        List<String> drives = new ArrayList<>();
+        for (int i = 0; i < 2; i++) {
+            Path disk = directory.resolve("late-" + i + ".raw");
+            Files.write(disk, new byte[1 << 20]);
+            drives.addAll(List.of("-drive", "if=none,id=disk" + i + ",format=raw,file=" + disk));
+            drives.addAll(List.of("-device", "virtio-blk-pci,drive=disk" + i));
+        }
+        try (TestQemu vm = TestQemu.start(directory, "late", drives.toArray(String[]::new))) {
             Ran ran = host.run("protect", "late", "--json");
+            assertThat(ran.out()).startsWith("{\"error\":{\"code\":\"" + code + "\"");
             assertThat(ran.err())
-                    .startsWith("lockstep protect: cannot attach to ")
-                    .contains(inTheWay.toString());
-            assertThat(ran.out()).startsWith("{\"error\":{\"code\":\"attach-failed\"");
+                    .contains(host.memory.resolve("ledgers/late.disks").toString());
             assertThat(ran.exit()).isEqualTo(ExitCode.REFUSED);
             vm.assertUntouched();
             assertThat(TestHost.within(() -> ownThreads().isEmpty()))
                     .as("threads left: %s", ownThreads())
                     .isTrue();
         } finally {
-            Files.delete(inTheWay);
+            for (Path each = inTheWay; !each.equals(host.memory.resolve("ledgers")); each = each.getParent()) {
+                Files.delete(each);
+            }
         }
         assertThat(host.left()).isEmpty();
     }
@@ -222,7 +226,7 @@ class RefusalTest {
     private static List<String> ownThreads() {
         return Thread.getAllStackTraces().keySet().stream()
                 .map(Thread::getName)
-                .filter(name -> name.endsWith("-late"))
+                .filter(name -> name.endsWith("-late") || name.startsWith("nbd-"))
                 .toList();
     }
 

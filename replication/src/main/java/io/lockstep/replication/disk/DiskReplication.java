@@ -121,8 +121,17 @@ public final class DiskReplication implements AutoCloseable {
         ledger = opened;
         ledgerImages = opened.imagesId();
         exports = new DiskExports(directory, opened);
-        for (int i = 0; i < disks.size(); i++) {
-            mirrors.add(new DiskMirror(i, disks.get(i), log, directory, owner));
+        boolean done = false;
+        try {
+            for (int i = 0; i < disks.size(); i++) {
+                mirrors.add(new DiskMirror(i, disks.get(i), log, directory, owner));
+            }
+            done = true;
+        } finally {
+            if (!done) {
+                close();
+                forget();
+            }
         }
     }
 

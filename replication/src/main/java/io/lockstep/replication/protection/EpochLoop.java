@@ -529,7 +529,8 @@ final class EpochLoop {
      * long one, within {@code pauseMsMax}: a VM that writes much can be moved, too.
      *
      * @return the epoch, whose end was handed to the pipeline
-     * @throws LockstepException {@code switchover-busy} if QEMU does not reach a boundary: its disks are slow
+     * @throws LockstepException {@code switchover-busy} if QEMU does not reach a boundary: its disks are slow; {@code disk-mirror-broken} if the peer
+     *     lacks a write of theirs; {@code pipeline-full} if the link takes nothing
      */
     long freeze(Handover handover) throws LockstepException, LinuxException {
         if (!begun) {
@@ -569,9 +570,17 @@ final class EpochLoop {
                 capture.rereadEpoch();
             }
         }
-        capture.publish();
-        disks.takeMarkedLast();
-        end(runState);
+        try {
+            capture.publish();
+            disks.requireIntact(events.jobEnded());
+            disks.takeMarkedLast();
+            end(runState);
+        } catch (LockstepException | RuntimeException e) {
+            // The epoch is the peer's in part: it forgets that with the session, which begins anew.
+            pipeline.abort(e);
+            unfreeze(handover);
+            throw e;
+        }
         return lastEnded;
     }
 

@@ -187,7 +187,10 @@ public final class ProtectedVm implements AutoCloseable {
                 stateFile(settings, ticket, ".disks"),
                 ticket.vmId() + "\n" + vm.process().identity(),
                 filling::signal);
-        made.add(disks);
+        made.add(() -> {
+            disks.close();
+            disks.forget();
+        });
         inbox = new SessionInbox((epoch, nowNs) -> {
             output.acknowledged(epoch, nowNs);
             wake.signal();

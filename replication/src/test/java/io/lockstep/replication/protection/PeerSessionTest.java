@@ -35,6 +35,9 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import java.util.function.IntSupplier;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,30 +51,44 @@ class PeerSessionTest {
     @TempDir
     Path directory;
 
+    private Identity primary;
+    private Identity peer;
     private final BlockingQueue<FrameChannel> sessions = new LinkedBlockingQueue<>();
     private final BlockingQueue<ControlMessage> heard = new LinkedBlockingQueue<>();
     private final BlockingQueue<ControlMessage> answers = new LinkedBlockingQueue<>();
 
-    @Test
-    void shouldBeHeardToTheLastWordAndHearTheAnswerWhenItEndsWhileAcknowledgementsCome() throws Exception {
-        Identity primary = Identity.openOrCreate(directory.resolve("primary"));
-        Identity peer = Identity.openOrCreate(directory.resolve("peer"));
-        try (LinkListener listener = new LinkListener(
+    @BeforeEach
+    void makeIdentities() throws Exception {
+        primary = Identity.openOrCreate(directory.resolve("primary"));
+        peer = Identity.openOrCreate(directory.resolve("peer"));
+    }
+
+    private LinkListener listen(Consumer<FrameChannel> serves) throws Exception {
+        return new LinkListener(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
                 peer,
                 () -> Set.of(primary.fingerprint()),
                 LinkTimeouts.DEFAULT,
-                channel -> new Thread(() -> serve(channel), "peer").start())) {
+                channel -> new Thread(() -> serves.accept(channel), "peer").start());
+    }
+
+    private PeerSession session(LinkListener listener, IntSupplier ownHealth, PeerSession.Listener notes) {
+        return new PeerSession(
+                "vm",
+                new PeerAddress("peer", listener.address(), peer.fingerprint()),
+                new LinkDialer(primary, LinkTimeouts.DEFAULT),
+                TestHello::micro,
+                ownHealth,
+                settings(),
+                notes);
+    }
+
+    @Test
+    void shouldBeHeardToTheLastWordAndHearTheAnswerWhenItEndsWhileAcknowledgementsCome() throws Exception {
+        try (LinkListener listener = listen(channel -> serve(channel))) {
             for (int round = 0; round < ROUNDS; round++) {
                 VmDied last = new VmDied(round, "killed");
-                PeerSession session = new PeerSession(
-                        "vm",
-                        new PeerAddress("peer", listener.address(), peer.fingerprint()),
-                        new LinkDialer(primary, LinkTimeouts.DEFAULT),
-                        TestHello::micro,
-                        () -> ReportedHealth.UNKNOWN,
-                        settings(),
-                        new Notes());
+                PeerSession session = session(listener, () -> ReportedHealth.UNKNOWN, new Notes());
                 session.start();
                 FrameChannel open = sessions.poll(WAIT_MS, TimeUnit.MILLISECONDS);
                 assertThat(open).isNotNull();
@@ -88,35 +105,21 @@ class PeerSessionTest {
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void shouldSpeakTheOlderVersionToAPeerThatKnowsNoOther(boolean answers) throws Exception {
-        Identity primary = Identity.openOrCreate(directory.resolve("primary"));
-        Identity peer = Identity.openOrCreate(directory.resolve("peer"));
         BlockingQueue<Integer> spoken = new LinkedBlockingQueue<>();
         BlockingQueue<SessionReply> replies = new LinkedBlockingQueue<>();
         BlockingQueue<LockstepException> ends = new LinkedBlockingQueue<>();
-        try (LinkListener listener = new LinkListener(
-                        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                        peer,
-                        () -> Set.of(primary.fingerprint()),
-                        LinkTimeouts.DEFAULT,
-                        channel -> new Thread(() -> answerAsOlder(channel, answers, spoken), "peer").start());
-                PeerSession session = new PeerSession(
-                        "vm",
-                        new PeerAddress("peer", listener.address(), peer.fingerprint()),
-                        new LinkDialer(primary, LinkTimeouts.DEFAULT),
-                        TestHello::micro,
-                        () -> ReportedHealth.UNKNOWN,
-                        settings(),
-                        new Notes() {
-                            @Override
-                            public void established(FrameChannel channel, SessionReply reply) {
-                                replies.add(reply);
-                            }
+        try (LinkListener listener = listen(channel -> answerAsOlder(channel, answers, spoken));
+                PeerSession session = session(listener, () -> ReportedHealth.UNKNOWN, new Notes() {
+                    @Override
+                    public void established(FrameChannel channel, SessionReply reply) {
+                        replies.add(reply);
+                    }
 
-                            @Override
-                            public void ended(LockstepException cause) {
-                                ends.add(cause);
-                            }
-                        })) {
+                    @Override
+                    public void ended(LockstepException cause) {
+                        ends.add(cause);
+                    }
+                })) {
             session.start();
             SessionReply reply = replies.poll(WAIT_MS, TimeUnit.MILLISECONDS);
             assertThat(reply).isNotNull();
@@ -160,26 +163,15 @@ class PeerSessionTest {
 
     @Test
     void shouldCountStallsOfBothItsThreads() throws Exception {
-        Identity primary = Identity.openOrCreate(directory.resolve("primary"));
-        Identity peer = Identity.openOrCreate(directory.resolve("peer"));
         AtomicReference<DutyCycle> sending = new AtomicReference<>();
         AtomicReference<DutyCycle> receiving = new AtomicReference<>();
-        try (LinkListener listener = new LinkListener(
-                        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                        peer,
-                        () -> Set.of(primary.fingerprint()),
-                        LinkTimeouts.DEFAULT,
-                        channel -> new Thread(() -> serve(channel), "peer").start());
-                PeerSession session = new PeerSession(
-                        "vm",
-                        new PeerAddress("peer", listener.address(), peer.fingerprint()),
-                        new LinkDialer(primary, LinkTimeouts.DEFAULT),
-                        TestHello::micro,
+        try (LinkListener listener = listen(channel -> serve(channel));
+                PeerSession session = session(
+                        listener,
                         () -> {
                             holdUp(sending);
                             return ReportedHealth.UNKNOWN;
                         },
-                        settings(),
                         new Notes() {
                             @Override
                             public void acknowledged(long e, long applied, long bytes, long epochs, long nowNs) {
