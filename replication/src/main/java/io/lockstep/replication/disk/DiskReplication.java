@@ -58,6 +58,7 @@ public final class DiskReplication implements AutoCloseable {
     private final QmpConnection qmp;
     private final List<DiskMirror> mirrors = new ArrayList<>();
     private final DiskLog log;
+    private final FlushAhead flushes;
     private final DiskPages pages;
     private final BitmapTrail trail;
     private final @Nullable CopyLedger ledger;
@@ -90,6 +91,7 @@ public final class DiskReplication implements AutoCloseable {
      * Nothing is touched but the directory of the sockets.
      *
      * @param firstBlock index of the first disk among the stream's blocks
+     * @param pid of the VM's QEMU
      * @param directory on tmpfs, for the sockets and what outlives this process; QEMU's user gets through to it
      * @param about the VM and its process: what an earlier life left of others is of no use
      * @param wake told when the log fills
@@ -98,7 +100,7 @@ public final class DiskReplication implements AutoCloseable {
             List<GuestDisk> disks,
             int firstBlock,
             QmpConnection qmp,
-            ProcessOwner owner,
+            long pid,
             PagePipeline pipeline,
             Path directory,
             String about,
@@ -111,6 +113,7 @@ public final class DiskReplication implements AutoCloseable {
         trail = new BitmapTrail(this.disks);
         copiedEnds = new long[disks.size()];
         log = new DiskLog(disks.isEmpty() ? 1 << 12 : LOG_BYTES, wake);
+        flushes = new FlushAhead(log::tail);
         if (disks.isEmpty()) {
             ledger = null;
             exports = null;
@@ -123,9 +126,11 @@ public final class DiskReplication implements AutoCloseable {
         exports = new DiskExports(directory, opened);
         boolean done = false;
         try {
+            ProcessOwner owner = ProcessOwner.of(pid);
             for (int i = 0; i < disks.size(); i++) {
                 mirrors.add(new DiskMirror(i, disks.get(i), log, directory, owner));
             }
+            flushes.start(FlushAhead.files(qmp, pid, this.disks));
             done = true;
         } finally {
             if (!done) {
@@ -376,6 +381,21 @@ public final class DiskReplication implements AutoCloseable {
         log.draining(on);
     }
 
+    /** When {@link #flushAhead} is due before a stop; {@link Long#MAX_VALUE} if nothing is to flush. Both as {@link System#nanoTime()}. */
+    public long flushNs(long stopNs) {
+        return flushes.pays() ? stopNs - flushes.leadNs() : Long.MAX_VALUE;
+    }
+
+    /** Begins to flush the disks' files, so that QEMU finds little to flush in the stop that is due soon; returns at once. */
+    public void flushAhead() {
+        flushes.begin();
+    }
+
+    /** Waits for the flushes ahead, but not long for disks that are slow. */
+    public void awaitFlushed() {
+        flushes.await();
+    }
+
     /** In a hold, behind the boundary: what has come by now is this epoch's. */
     public void mark() {
         mark = log.tail();
@@ -507,6 +527,7 @@ public final class DiskReplication implements AutoCloseable {
     public void close() {
         end();
         log.close();
+        flushes.close();
         mirrors.forEach(DiskMirror::close);
         if (ledger != null && !stuck) {
             ledger.close();

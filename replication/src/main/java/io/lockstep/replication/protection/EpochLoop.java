@@ -124,6 +124,9 @@ final class EpochLoop {
     private boolean disksReady;
     private long syncEndedNs;
     private boolean preCopied;
+    /** Whether the disks were flushed for this epoch's stop, or are being. */
+    private boolean flushing;
+
     private int preCopiedPages;
     /** Pages that the last hold listed and did not arm, but for hot ones: the next scan lists them again, written or not. */
     private int leftUnarmed;
@@ -306,7 +309,9 @@ final class EpochLoop {
         if (waitsForAcknowledgement()) {
             return nowNs + ACK_POLL_NS;
         }
-        return preCopied || !preCopyPays() ? dueNs() : preCopyNs();
+        long dueNs = dueNs();
+        long nextNs = preCopied || !preCopyPays() ? dueNs : preCopyNs();
+        return flushing ? nextNs : Math.min(nextNs, disks.flushNs(dueNs));
     }
 
     private long dueNs() {
@@ -353,6 +358,7 @@ final class EpochLoop {
             capture.passing(kind == EpochKind.SYNC);
             begun = true;
             preCopied = false;
+            flushing = false;
         }
         disks.requireIntact(events.jobEnded());
         if (disks.waits() || kind == EpochKind.SYNC) {
@@ -365,7 +371,13 @@ final class EpochLoop {
         } else if (!disksReady(nowNs)) {
             disks.take();
         } else if (!waitsForAcknowledgement()) {
-            if (nowNs - dueNs() >= 0) {
+            long dueNs = dueNs();
+            if (!flushing && nowNs >= disks.flushNs(dueNs)) {
+                flushing = true;
+                disks.flushAhead();
+            }
+            if (nowNs - dueNs >= 0) {
+                disks.awaitFlushed();
                 boundary();
             } else if (!preCopied && preCopyPays() && nowNs - preCopyNs() >= 0) {
                 preCopy();
@@ -537,9 +549,11 @@ final class EpochLoop {
             pipeline.epochBegin(epoch, kind, wallClock.time());
             begun = true;
         }
+        disks.flushAhead();
         if (!preCopied) {
             preCopy();
         }
+        disks.awaitFlushed();
         save.announce();
         pipeline.awaitFree(pagesHeldMax + CONTROL_SLOTS, settings.failureTimeoutMs());
         guard.arm(System.nanoTime());

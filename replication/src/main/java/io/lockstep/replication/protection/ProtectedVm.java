@@ -8,7 +8,6 @@ import io.lockstep.replication.disk.DiskProgress;
 import io.lockstep.replication.disk.DiskReplication;
 import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.PauseGuard;
-import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.replication.link.ControlMessage;
 import io.lockstep.replication.link.ControlMessage.DrillReport;
@@ -182,7 +181,7 @@ public final class ProtectedVm implements AutoCloseable {
                 vm.mirroredDisks(),
                 vm.blocks().size(),
                 vm.qmp(),
-                ProcessOwner.of(vm.process().pid()),
+                vm.process().pid(),
                 pipeline,
                 stateFile(settings, ticket, ".disks"),
                 ticket.vmId() + "\n" + vm.process().identity(),

@@ -3,7 +3,6 @@ package io.lockstep.replication.disk;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.linux.FileRange;
-import io.lockstep.replication.hypervisor.ProcessOwner;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.TestVm;
 import io.lockstep.replication.pipeline.PagePipeline;
@@ -52,14 +51,7 @@ class DiskReplicationTest {
                         (block, page, changed) -> {},
                         SystemNanoClock.INSTANCE);
                 DiskReplication disks = new DiskReplication(
-                        GuestDisk.find(qmp),
-                        0,
-                        qmp,
-                        ProcessOwner.of(vm.pid()),
-                        pipeline,
-                        directory.resolve("state"),
-                        "vm",
-                        () -> {})) {
+                        GuestDisk.find(qmp), 0, qmp, vm.pid(), pipeline, directory.resolve("state"), "vm", () -> {})) {
             assertThat(disks.begin(false, IMAGES)).isFalse();
             Awaitility.await().until(() -> disks.ready(System.nanoTime()));
             for (int i = 0; i < WRITES; i++) {
@@ -69,6 +61,11 @@ class DiskReplicationTest {
             }
             disks.keep(0, -1, System.nanoTime());
             assertThat(disks.waits()).isTrue();
+            long stopNs = System.nanoTime();
+            assertThat(disks.flushNs(stopNs)).isLessThan(stopNs);
+            disks.flushAhead();
+            disks.awaitFlushed();
+            assertThat(disks.flushNs(stopNs)).as("flushed ahead of the stop").isEqualTo(Long.MAX_VALUE);
             disks.requireIntact("");
             disks.remove(true);
         }
