@@ -60,8 +60,10 @@ final class LatencySection implements Section {
             try (RunDelay capture = RunDelay.of(lab.primary().agent().pid(), "capture");
                     RunDelay qemu = RunDelay.of(guest.pid(), "qemu-system")) {
                 Trace trace = Trace.start(lab);
+                long beganNs = System.nanoTime();
                 lab.awaitEpochs(VM, context.pick(200, 4_000));
-                Trace.Recorded recorded = trace.stop();
+                Trace.Recorded recorded = trace.between(beganNs, System.nanoTime());
+                trace.stop();
                 add(report, recorded);
                 report.note(name(), "worst pause: " + worst(recorded, capture, qemu));
             }

@@ -104,7 +104,8 @@ final class PauseSection implements Section {
             ProtectionStatus status =
                     lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_000, 20_000) / load.epochMs));
             // Of this stretch alone: the first pauses after a first copy are others.
-            Histogram pauses = LatencySection.histogram(LatencySection.Part.PAUSE, trace.since(beganNs));
+            Histogram pauses =
+                    LatencySection.histogram(LatencySection.Part.PAUSE, trace.between(beganNs, System.nanoTime()));
             histogram(histogram, load, pauses);
             guest.awaitTicks(1);
             report(report, load, pauses, status, floorMs);

@@ -64,24 +64,26 @@ final class Trace {
         return new Trace(lab, pids);
     }
 
-    /** Ends what was started and reads it. */
-    Recorded stop() throws Exception {
-        return take("JFR.stop", Long.MIN_VALUE);
+    /** Ends what was started. */
+    void stop() throws Exception {
+        for (long pid : pids) {
+            jcmd(pid, "JFR.stop", "name=bench");
+        }
     }
 
-    /** Reads what was done since a moment, {@link System#nanoTime()}; the recording goes on. */
-    Recorded since(long fromNs) throws Exception {
-        return take("JFR.dump", fromNs);
-    }
-
-    private Recorded take(String command, long fromNs) throws Exception {
+    /**
+     * Reads what was done between two moments, {@link System#nanoTime()}; the recording goes on. The second is to be taken before this is called:
+     * each reading starts a JVM, which wants a processor for half a second and would be measured with the rest.
+     */
+    Recorded between(long fromNs, long toNs) throws Exception {
         Map<Long, long[]> epochs = new TreeMap<>();
         List<Stop> stops = new ArrayList<>();
         for (long pid : pids) {
             Path file = lab.directory().resolve(pid + ".jfr");
-            jcmd(pid, command, "name=bench", "filename=" + file);
+            jcmd(pid, "JFR.dump", "name=bench", "filename=" + file);
             List<RecordedEvent> events = new ArrayList<>(RecordingFile.readAllEvents(file));
-            events.removeIf(event -> event.getEventType().getName().equals(EVENT) && event.getLong("atNs") < fromNs);
+            events.removeIf(event -> event.getEventType().getName().equals(EVENT)
+                    && (event.getLong("atNs") < fromNs || event.getLong("atNs") > toNs));
             read(events, epochs, stops);
             Files.delete(file);
         }
