@@ -20,9 +20,10 @@ public final class FileRange implements AutoCloseable {
         this.fd = fd;
     }
 
-    /** Opens an existing file. */
+    /** Opens an existing file or device; never waits, not even for the writer of a pipe, which cannot be read at given places. */
     public static FileRange open(Path path, boolean writable) throws LinuxException {
-        return new FileRange(path.toString(), Descriptors.open(path, writable));
+        int flags = (writable ? Libc.O_RDWR : Libc.O_RDONLY) | Libc.O_NONBLOCK;
+        return new FileRange(path.toString(), Descriptors.open(path.toString(), flags, 0));
     }
 
     /** Opens a file for reading and writing and gives it this length; a new one gets mode 0600 and reads as zeros. */
