@@ -102,9 +102,13 @@ class EventCommandTest {
     /** One runs, as many wait as may, and the others are dropped: no caller ever waits. */
     @Test
     void shouldDropWhatIsTooMuchAndTellHowMuch() throws Exception {
+        Path begun = directory.resolve("begun");
         Path go = directory.resolve("go");
-        shell(MINUTE_MS, "while ! [ -e " + go + " ]; do sleep 0.02; done");
-        for (int i = 0; i < EventCommand.WAITING_MAX + 11; i++) {
+        shell(MINUTE_MS, ": > " + begun + "; while ! [ -e " + go + " ]; do sleep 0.02; done")
+                .run("A2", "{}", "on", "run 0");
+        // What is dropped before the first run begins would be told by it.
+        await().atMost(LONG).until(() -> Files.exists(begun));
+        for (int i = 1; i < EventCommand.WAITING_MAX + 11; i++) {
             command.run("A2", "{}", "on", "run " + i);
         }
         Files.createFile(go);
