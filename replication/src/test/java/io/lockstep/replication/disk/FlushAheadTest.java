@@ -2,6 +2,7 @@ package io.lockstep.replication.disk;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lockstep.linux.Descriptors;
 import io.lockstep.linux.FileRange;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.TestVm;
@@ -59,8 +60,12 @@ class FlushAheadTest {
     @Test
     void shouldDoNothingAfterItsEnd() throws Exception {
         FlushAhead flushes = new FlushAhead(written::get);
-        flushes.start(List.of(FileRange.create(directory.resolve("disk"), BYTES)));
+        FileRange file = FileRange.create(directory.resolve("disk"), BYTES);
+        String disk = directory.resolve("disk").toRealPath().toString();
+        assertThat(Descriptors.target(file.fd())).isEqualTo(disk);
+        flushes.start(List.of(file));
         flushes.close();
+        assertThat(Descriptors.target(file.fd())).isNotEqualTo(disk);
         written.addAndGet(BYTES);
         flushes.begin();
         flushes.await();
