@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.replication.hypervisor.QmpEvent;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.source.GuestSource;
+import io.lockstep.telemetry.source.Moment;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -28,7 +29,7 @@ class GuestReportsTest {
         report(QmpEvent.Kind.RESET, "RESET", "{\"guest\":true}");
         report(QmpEvent.Kind.OTHER, "MEMORY_FAILURE", "{}");
         List<HardwareEvent> events = new ArrayList<>();
-        guests.poll(6, events::add);
+        guests.poll(new Moment(6, 0), events::add);
         assertThat(events)
                 .extracting(HardwareEvent::line)
                 .containsExactly(

@@ -16,6 +16,7 @@ import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.replay.Replay;
 import io.lockstep.telemetry.replay.ReplayResult;
 import io.lockstep.telemetry.replay.ReplaySource;
+import io.lockstep.telemetry.source.Moment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -134,7 +135,7 @@ class HardwarePolicyTest {
         Files.writeString(recording, error + error);
         List<HardwareEvent> events = new ArrayList<>();
         try (ReplaySource source = new ReplaySource(recording, 0)) {
-            source.poll(System.currentTimeMillis(), events::add);
+            source.poll(Moment.now(), events::add);
             assertThat(events).as(source.state().detail()).hasSize(2);
         }
         assertThat(events).allMatch(event -> event.what().endsWith(HardwarePolicy.DRILL));

@@ -6,6 +6,7 @@ import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.nio.ByteBuffer;
@@ -64,7 +65,7 @@ public final class SelSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         long before = events;
         try {
             byte[] info = bmc.command(STORAGE, GET_INFO, new byte[0]);
@@ -72,7 +73,7 @@ public final class SelSource implements EventSource {
                 state = deaf("Get SEL Info answers 0x" + Integer.toHexString(info[0] & 0xff));
                 return 0;
             }
-            walk(info, wallMs, sink);
+            walk(info, now.wallMs(), sink);
             publish(info);
         } catch (LinuxException e) {
             state = failed(e);

@@ -2,6 +2,7 @@ package io.lockstep.telemetry.replay;
 
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.io.IOException;
@@ -74,14 +75,14 @@ public final class ReplaySource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         long before = events;
         long malformedBefore = malformed;
         boolean endedBefore = ended;
         for (int lines = 0; lines < LINES_PER_TURN; lines++) {
-            for (HardwareEvent event = due(wallMs); event != null; event = due(wallMs)) {
+            for (HardwareEvent event = due(now.wallMs()); event != null; event = due(now.wallMs())) {
                 events++;
-                sink.accept(event.at(wallMs));
+                sink.accept(event.at(now.wallMs()));
             }
             if (!read.isEmpty() || !more()) {
                 break;

@@ -6,6 +6,7 @@ import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.util.ArrayList;
@@ -49,11 +50,11 @@ public final class SensorSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
-        if (readMs != Long.MIN_VALUE && wallMs >= readMs && wallMs - readMs < INTERVAL_MS) {
+    public int poll(Moment at, Consumer<HardwareEvent> sink) {
+        if (readMs != Long.MIN_VALUE && at.wallMs() >= readMs && at.wallMs() - readMs < INTERVAL_MS) {
             return 0;
         }
-        readMs = wallMs;
+        readMs = at.wallMs();
         long before = events;
         Readings now;
         try {
@@ -66,9 +67,9 @@ public final class SensorSource implements EventSource {
             events++;
             sink.accept(event);
         };
-        processor(now, wallMs, counting);
-        fans(now.fansRpm(), wallMs, counting);
-        links(now.links(), wallMs, counting);
+        processor(now, at.wallMs(), counting);
+        fans(now.fansRpm(), at.wallMs(), counting);
+        links(now.links(), at.wallMs(), counting);
         state = now.none()
                 ? SourceState.absent(
                         "neither temperatures, fans, voltages nor network ports",

@@ -43,7 +43,7 @@ public final class AerCounterSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         long before = events;
         int devices = 0;
         for (String device : sysfs.names(ROOT, "[0-9a-fA-F:.]+")) {
@@ -57,7 +57,7 @@ public final class AerCounterSource implements EventSource {
                 if (growth.count() > 0) {
                     events++;
                     sink.accept(new HardwareEvent(
-                            wallMs,
+                            now.wallMs(),
                             EventKind.PCIE,
                             counter.severity,
                             PcieErrors.device(device),

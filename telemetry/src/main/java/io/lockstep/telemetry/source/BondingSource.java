@@ -28,7 +28,7 @@ public final class BondingSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         long before = events;
         int bonds = 0;
         for (String bond : procfs.names("net/bonding", "[A-Za-z0-9_.-]{1,15}")) {
@@ -51,7 +51,7 @@ public final class BondingSource implements EventSource {
             int previous = last == null ? ports : last;
             if (up != previous) {
                 events++;
-                sink.accept(event(bond, ports, up, previous, wallMs));
+                sink.accept(event(bond, ports, up, previous, now.wallMs()));
             }
         }
         state = bonds == 0

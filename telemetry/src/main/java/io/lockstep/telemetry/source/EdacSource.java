@@ -59,8 +59,8 @@ public final class EdacSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
-        return read(true, wallMs, sink);
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
+        return read(true, now.wallMs(), sink);
     }
 
     private synchronized int read(boolean counts, long wallMs, Consumer<HardwareEvent> sink) {

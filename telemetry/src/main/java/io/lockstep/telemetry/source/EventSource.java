@@ -11,10 +11,10 @@ public interface EventSource extends AutoCloseable {
     /**
      * Hands on what came since the last call, in the order in which it came. Never waits and never throws: what goes wrong shows in the state.
      *
-     * @param wallMs the clock, milliseconds since 1970, UTC
+     * @param now what the clocks say
      * @return events handed on
      */
-    int poll(long wallMs, Consumer<HardwareEvent> sink);
+    int poll(Moment now, Consumer<HardwareEvent> sink);
 
     /** How it is now. */
     SourceState state();

@@ -95,7 +95,7 @@ public final class GuestSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         Deque<HardwareEvent> taken = take();
         taken.forEach(sink);
         return taken.size();

@@ -10,7 +10,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.function.Consumer;
-import java.util.function.LongSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -35,7 +34,6 @@ public final class KmsgSource implements EventSource {
 
     private final @Nullable ReadableFile file;
     private final Counters kept;
-    private final LongSupplier monotonicNs;
     private final CperLog log = new CperLog();
     private volatile SourceState state;
     private String mirrored = "";
@@ -48,11 +46,9 @@ public final class KmsgSource implements EventSource {
      *
      * @param kmsg {@code /dev/kmsg}
      * @param kept how far the log was read in this life of the kernel
-     * @param monotonicNs CLOCK_MONOTONIC, which runs as the log's times do
      */
-    public KmsgSource(Path kmsg, Counters kept, LongSupplier monotonicNs) {
+    public KmsgSource(Path kmsg, Counters kept) {
         this.kept = kept;
-        this.monotonicNs = monotonicNs;
         ReadableFile opened = null;
         SourceState found = SourceState.present("reads " + kmsg, 0);
         try {
@@ -86,7 +82,7 @@ public final class KmsgSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         if (file == null) {
             return 0;
         }
@@ -105,10 +101,10 @@ public final class KmsgSource implements EventSource {
                 } else if (bytes <= 0) {
                     break;
                 } else {
-                    record(text(file.buffer(), bytes), doneUpTo, wallMs, counting);
+                    record(text(file.buffer(), bytes), doneUpTo, now, counting);
                 }
             }
-            log.quiet(wallMs, counting);
+            log.quiet(now.wallMs(), counting);
         } catch (LinuxException e) {
             state = new SourceState(Status.DEAF, e.toString(), "", events, lost);
             return (int) (events - before);
@@ -117,7 +113,7 @@ public final class KmsgSource implements EventSource {
         return (int) (events - before);
     }
 
-    private void record(String record, long doneUpTo, long wallMs, Consumer<HardwareEvent> sink) {
+    private void record(String record, long doneUpTo, Moment now, Consumer<HardwareEvent> sink) {
         Matcher head = HEAD.matcher(record);
         if (!head.lookingAt()) {
             return;
@@ -130,8 +126,9 @@ public final class KmsgSource implements EventSource {
             mirrored = ", " + mirror.group(1) + " of " + mirror.group(2) + " of memory is mirrored";
         }
         if (sequence > doneUpTo) {
-            long agoMs = monotonicNs.getAsLong() / NS_PER_MS - Long.parseLong(head.group(2)) / US_PER_MS;
-            log.line(sequence, text, wallMs - Math.max(0, agoMs), sink);
+            // Its times run as the monotonic clock does.
+            long agoMs = now.monotonicNs() / NS_PER_MS - Long.parseLong(head.group(2)) / US_PER_MS;
+            log.line(sequence, text, now.wallMs() - Math.max(0, agoMs), sink);
         }
     }
 

@@ -44,20 +44,20 @@ public final class PoisonedMemorySource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         long before = events;
         int nodes = 0;
         for (String node : sysfs.names(NODES, "node\\d{1,5}")) {
             String file = NODES + "/" + node + "/memory_failure/total";
             long total = sysfs.number(file, -1);
             nodes += total >= 0 ? 1 : 0;
-            hand(kept.read(file, total), file, total, "node " + node.substring(4), wallMs, sink);
+            hand(kept.read(file, total), file, total, "node " + node.substring(4), now.wallMs(), sink);
         }
         long corruptedKib = corruptedKib();
         long pages = corruptedKib < 0 ? -1 : corruptedKib / KIB_PER_PAGE;
         if (nodes == 0) {
             // The kernel takes pages off it again that are no longer poisoned.
-            hand(kept.level(FIELD, pages), FIELD, pages, "this host", wallMs, sink);
+            hand(kept.level(FIELD, pages), FIELD, pages, "this host", now.wallMs(), sink);
         }
         state = nodes == 0 && pages < 0
                 ? SourceState.absent("this kernel does not count pages with lost data (CONFIG_MEMORY_FAILURE)", "")

@@ -46,7 +46,7 @@ public final class PstoreSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
         if (!Files.isDirectory(pstore.root())) {
             state = SourceState.absent(pstore.root() + " is not there", "");
             return 0;

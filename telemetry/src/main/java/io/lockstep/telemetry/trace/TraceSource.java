@@ -5,6 +5,7 @@ import io.lockstep.linux.ReadableFile;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.io.IOException;
@@ -161,7 +162,7 @@ public final class TraceSource implements EventSource {
         }
 
         @Override
-        public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+        public int poll(Moment now, Consumer<HardwareEvent> sink) {
             return 0;
         }
     }
@@ -177,8 +178,8 @@ public final class TraceSource implements EventSource {
     }
 
     @Override
-    public int poll(long wallMs, Consumer<HardwareEvent> sink) {
-        long offsetNs = wallMs * NS_PER_MS - monotonicNs.getAsLong();
+    public int poll(Moment now, Consumer<HardwareEvent> sink) {
+        long offsetNs = now.wallMs() * NS_PER_MS - now.monotonicNs();
         long before = events;
         long lostBefore = lost;
         if (again) {

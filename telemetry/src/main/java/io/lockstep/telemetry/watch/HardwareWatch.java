@@ -20,6 +20,7 @@ import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.health.Pending;
 import io.lockstep.telemetry.inventory.Inventory;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -184,7 +185,7 @@ public final class HardwareWatch implements AutoCloseable {
      */
     public int feed(EventSource source) {
         long nowMs = monotonicMs();
-        int events = source.poll(System.currentTimeMillis(), event -> {
+        int events = source.poll(Moment.now(), event -> {
             synchronized (merger) {
                 fed.offer(event, nowMs);
             }
@@ -410,7 +411,7 @@ public final class HardwareWatch implements AutoCloseable {
                 if (whole) {
                     pollWhole(source, nowMs);
                 } else {
-                    source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+                    source.poll(Moment.now(), event -> offer(event, nowMs));
                 }
             }
             synchronized (merger) {
@@ -426,7 +427,7 @@ public final class HardwareWatch implements AutoCloseable {
     private void pollWhole(EventSource source, long nowMs) {
         handing.lock();
         try {
-            source.poll(System.currentTimeMillis(), event -> offer(event, nowMs));
+            source.poll(Moment.now(), event -> offer(event, nowMs));
         } finally {
             handing.unlock();
         }

@@ -73,7 +73,7 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
         return new HostSources(
                 List.of(
                         TraceSource.open(Path.of("/sys/kernel/tracing"), instance, keep, spool, counters),
-                        new KmsgSource(Path.of("/dev/kmsg"), counters, System::nanoTime)),
+                        new KmsgSource(Path.of("/dev/kmsg"), counters)),
                 List.of(
                         edac,
                         new AerCounterSource(sysfs, counters),

@@ -7,6 +7,7 @@ import io.lockstep.linux.LinuxException;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.source.Counters;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -105,7 +106,7 @@ class SelSourceTest {
 
     private List<String> poll(SelSource source) {
         events.clear();
-        int told = source.poll(NOW, events::add);
+        int told = source.poll(new Moment(NOW, 0), events::add);
         assertThat(told).isEqualTo(events.size());
         return events.stream().map(HardwareEvent::line).toList();
     }
@@ -235,7 +236,7 @@ class SelSourceTest {
     @Test
     void shouldBeAbsentWithoutHarmWhereThereIsNoDevice() {
         try (SelSource none = new SelSource(Bmc.at(directory.resolve("ipmi0")), kept)) {
-            assertThat(none.poll(NOW, events::add)).isZero();
+            assertThat(none.poll(new Moment(NOW, 0), events::add)).isZero();
             assertThat(none.state().status()).isEqualTo(Status.ABSENT);
         }
     }

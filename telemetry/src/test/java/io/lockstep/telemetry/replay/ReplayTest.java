@@ -13,6 +13,7 @@ import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.replay.ReplayResult.Malformed;
 import io.lockstep.telemetry.replay.ReplayResult.Seen;
 import io.lockstep.telemetry.replay.ReplayResult.Step;
+import io.lockstep.telemetry.source.Moment;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -552,18 +553,18 @@ class ReplayTest {
         List<HardwareEvent> events = new ArrayList<>();
         try (ReplaySource drill = new ReplaySource(file, 5000)) {
             long nowMs = 1_000_000;
-            drill.poll(nowMs, events::add);
+            drill.poll(new Moment(nowMs, 0), events::add);
             assertThat(events).singleElement().satisfies(event -> {
                 assertThat(event.wallMs()).isEqualTo(1_000_000);
                 assertThat(event.kind()).isEqualTo(EventKind.MIRROR_FAILOVER);
                 assertThat(event.line()).isEqualTo("corrected error on DIMM A1: mirror failover, a drill (mce)");
             });
-            drill.poll(nowMs + 2999, events::add);
+            drill.poll(new Moment(nowMs + 2999, 0), events::add);
             assertThat(events).hasSize(1);
-            drill.poll(nowMs + 3000, events::add);
+            drill.poll(new Moment(nowMs + 3000, 0), events::add);
             assertThat(events).hasSize(2);
-            drill.poll(nowMs + 8000, events::add);
-            drill.poll(nowMs + 8001, events::add);
+            drill.poll(new Moment(nowMs + 8000, 0), events::add);
+            drill.poll(new Moment(nowMs + 8001, 0), events::add);
             assertThat(events).hasSize(3);
             assertThat(events.get(2).severity()).isEqualTo(Severity.DEFERRED);
             assertThat(drill.state().detail())
@@ -572,7 +573,7 @@ class ReplayTest {
             assertThat(drill.state().lost()).isEqualTo(1);
         }
         try (ReplaySource absent = new ReplaySource(directory.resolve("none"), 0)) {
-            assertThat(absent.poll(0, events::add)).isZero();
+            assertThat(absent.poll(new Moment(0, 0), events::add)).isZero();
             assertThat(absent.state().detail()).contains("cannot read");
         }
     }

@@ -3,6 +3,7 @@ package io.lockstep.telemetry.sensor;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.telemetry.event.HardwareEvent;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState.Status;
 import io.lockstep.telemetry.source.Sysfs;
 import java.nio.file.Path;
@@ -32,7 +33,7 @@ class SensorSourceTest {
     private List<String> poll() {
         nowMs += SensorSource.INTERVAL_MS;
         events.clear();
-        source.poll(nowMs, events::add);
+        source.poll(new Moment(nowMs, 0), events::add);
         return events.stream().map(HardwareEvent::line).toList();
     }
 
@@ -81,7 +82,7 @@ class SensorSourceTest {
     void shouldReadNoMoreOftenThanItsIntervalAndSurviveWhatBreaks() {
         poll();
         celsius = 99;
-        assertThat(source.poll(nowMs + SensorSource.INTERVAL_MS - 1, events::add))
+        assertThat(source.poll(new Moment(nowMs + SensorSource.INTERVAL_MS - 1, 0), events::add))
                 .isZero();
         broken = true;
         assertThat(poll()).isEmpty();
@@ -93,14 +94,14 @@ class SensorSourceTest {
     @Test
     void shouldBeAbsentWithoutHarmWhereThereAreNoSensors() {
         SensorSource none = new SensorSource(new OshiSensors(new Sysfs(Path.of("/nowhere"))), SensorLimits.DEFAULT);
-        assertThat(none.poll(1, events::add)).isZero();
+        assertThat(none.poll(new Moment(1, 0), events::add)).isZero();
         assertThat(none.state().status()).isEqualTo(Status.ABSENT);
     }
 
     @Test
     void shouldReadTheSensorsOfThisHost() {
         SensorSource host = new SensorSource(new OshiSensors(new Sysfs(Path.of("/sys"))), SensorLimits.DEFAULT);
-        host.poll(1, events::add);
+        host.poll(new Moment(1, 0), events::add);
         assertThat(host.state().status()).isIn(Status.PRESENT, Status.ABSENT);
     }
 }

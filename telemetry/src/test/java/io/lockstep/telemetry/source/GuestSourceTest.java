@@ -20,7 +20,7 @@ class GuestSourceTest {
         source.memoryFailure("web1", "hypervisor", "fatal", false, 6);
         source.memoryFailure("web1", "guest", "inject", true, 7);
         source.panicked("web1", "pause", 8);
-        assertThat(source.poll(9, events::add)).isEqualTo(4);
+        assertThat(source.poll(new Moment(9, 0), events::add)).isEqualTo(4);
         assertThat(events)
                 .extracting(HardwareEvent::line)
                 .containsExactly(
@@ -33,7 +33,7 @@ class GuestSourceTest {
         assertThat(events.get(0).severity()).isEqualTo(Severity.ACTION_OPTIONAL);
         assertThat(events.get(3).kind()).isEqualTo(EventKind.GUEST_PANIC);
         assertThat(events.get(3).immediate()).isFalse();
-        assertThat(source.poll(9, events::add)).isZero();
+        assertThat(source.poll(new Moment(9, 0), events::add)).isZero();
     }
 
     @Test
@@ -41,7 +41,7 @@ class GuestSourceTest {
         for (int i = 0; i < GuestSource.WAITING_MAX + 3; i++) {
             source.panicked("web1", "run", i);
         }
-        assertThat(source.poll(9, events::add)).isEqualTo(GuestSource.WAITING_MAX);
+        assertThat(source.poll(new Moment(9, 0), events::add)).isEqualTo(GuestSource.WAITING_MAX);
         assertThat(source.state().status()).isEqualTo(Status.LOSING);
         assertThat(source.state().lost()).isEqualTo(3);
     }

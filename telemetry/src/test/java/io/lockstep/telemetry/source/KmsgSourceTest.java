@@ -28,13 +28,13 @@ class KmsgSourceTest {
     private final List<HardwareEvent> events = new ArrayList<>();
 
     private static KmsgSource open(Path kmsg, Counters kept) {
-        return new KmsgSource(kmsg, kept, () -> SECONDS_UP * 1_000_000_000L);
+        return new KmsgSource(kmsg, kept);
     }
 
     /** As an agent that is told events, and starts with what the one before kept of the log. */
     private int read(Path kmsg, Counters kept) {
         try (KmsgSource source = open(kmsg, kept)) {
-            return source.poll(NOW, event -> {
+            return source.poll(new Moment(NOW, SECONDS_UP * 1_000_000_000L), event -> {
                 events.add(event);
                 Raw.Logged logged = (Raw.Logged) event.raw();
                 kept.pass(logged.log(), logged.position());
@@ -69,7 +69,7 @@ class KmsgSourceTest {
         assertThat(read(record(42, "{2}[Hardware Error]:  Error 0, type: fatal"), after(next)))
                 .isEqualTo(1);
         try (KmsgSource source = open(kmsg, next)) {
-            source.poll(NOW, events::add);
+            source.poll(new Moment(NOW, SECONDS_UP * 1_000_000_000L), events::add);
             assertThat(source.state().detail()).isEqualTo("read up to record 42");
         }
     }
@@ -112,7 +112,7 @@ class KmsgSourceTest {
     @Test
     void shouldSayHowMuchMemoryIsMirrored() throws IOException {
         try (KmsgSource source = open(record(7, "efi: Memory: 1024M/2048M mirrored memory"), new Counters("b"))) {
-            source.poll(NOW, events::add);
+            source.poll(new Moment(NOW, SECONDS_UP * 1_000_000_000L), events::add);
             assertThat(source.state().detail()).isEqualTo("read up to record 7, 1024M of 2048M of memory is mirrored");
         }
     }
@@ -120,7 +120,8 @@ class KmsgSourceTest {
     @Test
     void shouldBeAbsentWithoutHarmWhereThereIsNoLog() {
         try (KmsgSource source = open(directory.resolve("none"), new Counters("b"))) {
-            assertThat(source.poll(NOW, events::add)).isZero();
+            assertThat(source.poll(new Moment(NOW, SECONDS_UP * 1_000_000_000L), events::add))
+                    .isZero();
             assertThat(source.state().status()).isEqualTo(Status.ABSENT);
         }
     }
@@ -129,7 +130,7 @@ class KmsgSourceTest {
     @Tag("kernel")
     void shouldReadTheRealLogToItsEnd() {
         try (KmsgSource source = open(Path.of("/dev/kmsg"), new Counters("b"))) {
-            source.poll(NOW, events::add);
+            source.poll(new Moment(NOW, SECONDS_UP * 1_000_000_000L), events::add);
             assertThat(source.state().status()).isIn(Status.PRESENT, Status.LOSING, Status.NO_PRIVILEGE);
             assertThat(source.state().detail()).matches("read up to record [0-9]+.*|cannot read /dev/kmsg");
         }

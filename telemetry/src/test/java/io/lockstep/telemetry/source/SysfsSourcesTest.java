@@ -32,7 +32,7 @@ class SysfsSourcesTest {
 
     private List<String> poll(EventSource source) {
         events.clear();
-        int count = source.poll(5, event -> {
+        int count = source.poll(new Moment(5, 0), event -> {
             events.add(event);
             if (event.raw() instanceof Raw.Marked marked) {
                 counters.mark(marked.name(), marked.mark());

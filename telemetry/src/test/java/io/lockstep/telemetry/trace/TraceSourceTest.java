@@ -12,6 +12,7 @@ import io.lockstep.telemetry.event.Raw;
 import io.lockstep.telemetry.event.Severity;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState.Status;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -104,7 +105,7 @@ class TraceSourceTest {
 
     private static List<String> poll(EventSource source) {
         List<HardwareEvent> events = new ArrayList<>();
-        while (source.poll(System.currentTimeMillis(), events::add) > 0) {
+        while (source.poll(Moment.now(), events::add) > 0) {
             // Until the ring is empty.
         }
         events.sort(Comparator.comparingLong(HardwareEvent::wallMs));
@@ -138,7 +139,7 @@ class TraceSourceTest {
                 written.add("event " + i);
             }
             List<HardwareEvent> events = new ArrayList<>();
-            source.poll(System.currentTimeMillis(), events::add);
+            source.poll(Moment.now(), events::add);
             assertThat(events.stream().map(HardwareEvent::what)).containsExactlyElementsOf(written);
         }
     }
@@ -175,7 +176,7 @@ class TraceSourceTest {
         try (EventSource source = TraceSource.open(
                 tracefs, NAME, true, state.resolve("trace"), counters, MARKER, decoder, turn, ns -> {})) {
             List<HardwareEvent> events = new ArrayList<>();
-            source.poll(System.currentTimeMillis(), events::add);
+            source.poll(Moment.now(), events::add);
             assertThat(events).hasSizeGreaterThan(3 * 3);
             assertThat(events.stream().map(HardwareEvent::what)).containsExactlyElementsOf(written);
         }
@@ -252,10 +253,10 @@ class TraceSourceTest {
             write("now");
             assertThat(poll.await(10_000_000_000L)).isPositive();
             List<HardwareEvent> events = new ArrayList<>();
-            long after = System.currentTimeMillis();
+            Moment after = Moment.now();
             source.poll(after, events::add);
             assertThat(events).singleElement().satisfies(e -> assertThat(e.wallMs())
-                    .isBetween(before - 2, after + 2));
+                    .isBetween(before - 2, after.wallMs() + 2));
         }
     }
 
@@ -276,7 +277,7 @@ class TraceSourceTest {
     @Test
     void shouldDoNoHarmWhereThereIsNoTracefs(@TempDir Path empty) {
         EventSource source = TraceSource.open(empty, NAME, true, empty.resolve("trace"), counters);
-        assertThat(source.poll(0, event -> {})).isZero();
+        assertThat(source.poll(new Moment(0, 0), event -> {})).isZero();
         assertThat(source.state().status()).isEqualTo(Status.ABSENT);
         assertThat(source.state().cure()).isEqualTo("mount -t tracefs nodev " + empty);
     }
@@ -285,7 +286,7 @@ class TraceSourceTest {
     void shouldTakeWhatTheKernelHasOfTheRealEvents() {
         try (EventSource source = TraceSource.open(tracefs, NAME, false, state.resolve("trace"), counters)) {
             assertThat(source.state().status()).isIn(Status.PRESENT, Status.DEAF);
-            source.poll(System.currentTimeMillis(), event -> {});
+            source.poll(Moment.now(), event -> {});
             assertThat(tracefs.resolve("instances").resolve(NAME)).exists();
         }
         assertThat(tracefs.resolve("instances").resolve(NAME)).doesNotExist();

@@ -11,6 +11,7 @@ import io.lockstep.telemetry.health.HealthState;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.Sysfs;
 import io.lockstep.telemetry.trace.FloodPages;
@@ -45,10 +46,10 @@ class FloodTest {
         }
 
         @Override
-        public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+        public int poll(Moment now, Consumer<HardwareEvent> sink) {
             int count = 0;
             while (open && handed.get() + count < EVENTS && count < 5000) {
-                count += pages.next(wallMs, EVENTS - handed.get() - count, sink);
+                count += pages.next(now.wallMs(), EVENTS - handed.get() - count, sink);
             }
             handed.addAndGet(count);
             return count;

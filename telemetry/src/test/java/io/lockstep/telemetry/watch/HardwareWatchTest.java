@@ -17,6 +17,7 @@ import io.lockstep.telemetry.health.Pending;
 import io.lockstep.telemetry.source.Counters;
 import io.lockstep.telemetry.source.EdacSource;
 import io.lockstep.telemetry.source.EventSource;
+import io.lockstep.telemetry.source.Moment;
 import io.lockstep.telemetry.source.PoisonedMemorySource;
 import io.lockstep.telemetry.source.SourceState;
 import io.lockstep.telemetry.source.Sysfs;
@@ -60,7 +61,7 @@ class HardwareWatchTest {
         }
 
         @Override
-        public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+        public int poll(Moment now, Consumer<HardwareEvent> sink) {
             int count = 0;
             HardwareEvent more = flood.get();
             if (more != null) {
@@ -136,9 +137,9 @@ class HardwareWatchTest {
         // A round holds what a source takes: begun before it is read, ended after it.
         Scripted waking = new Scripted() {
             @Override
-            public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+            public int poll(Moment now, Consumer<HardwareEvent> sink) {
                 told.add("wakes reads");
-                return super.poll(wallMs, sink);
+                return super.poll(now, sink);
             }
         };
         try (HardwareWatch watch = HardwareWatch.start(new WatchSetup(
@@ -419,7 +420,7 @@ class HardwareWatchTest {
         // Says at the end of each turn how far it was read.
         EventSource ring = new Scripted() {
             @Override
-            public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+            public int poll(Moment now, Consumer<HardwareEvent> sink) {
                 for (int i = 0; i < 5; i++) {
                     sink.accept(lost(1, read.incrementAndGet(), Raw.NONE));
                 }
@@ -430,7 +431,7 @@ class HardwareWatchTest {
         // Says so with each event.
         EventSource log = new Scripted() {
             @Override
-            public int poll(long wallMs, Consumer<HardwareEvent> sink) {
+            public int poll(Moment now, Consumer<HardwareEvent> sink) {
                 for (int i = 1; i <= LOGGED; i++) {
                     sink.accept(lost(2, (1L << 40) + i, new Raw.Marked("log", Integer.toString(i), "")));
                 }
