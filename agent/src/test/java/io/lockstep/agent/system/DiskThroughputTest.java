@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -49,10 +50,14 @@ class DiskThroughputTest {
             double before = megabytesPerSecond(serial, RUNS);
             hosts.a().protectWithStandby(vm.pid(), hosts.b());
             double first = megabytesPerSecond(serial, RUNS_UNTIL_COMPILED);
+            long flushedAhead = runsOfThread("disk-flush");
             long linkBytes = hosts.a().protection("vm1").linkBytes();
             int from = runs(serial);
             double during = megabytesPerSecond(serial, RUNS);
             var status = hosts.a().protection("vm1");
+            assertThat(runsOfThread("disk-flush"))
+                    .as("what dd wrote is flushed ahead of the stops")
+                    .isGreaterThan(flushedAhead);
             double written = (runs(serial) - from) * RUN_MB * 1e6;
             hosts.a().unprotect("vm1");
             double after = megabytesPerSecond(serial, RUNS);
@@ -86,6 +91,25 @@ class DiskThroughputTest {
         int from = runs(serial);
         Waits.until("runs of dd", 60, () -> runs(serial) >= from + runs);
         return (runs(serial) - from) * RUN_MB / ((System.nanoTime() - beganNs) / 1e9);
+    }
+
+    /** How often threads of this process with a name got a processor: one that waits, waits. */
+    private static long runsOfThread(String name) throws IOException {
+        long runs = 0;
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
+            for (Path thread : threads) {
+                try {
+                    if (Files.readString(thread.resolve("comm")).strip().equals(name)) {
+                        runs += Long.parseLong(Files.readString(thread.resolve("schedstat"))
+                                .strip()
+                                .split(" ", -1)[2]);
+                    }
+                } catch (IOException e) {
+                    // Another thread has ended.
+                }
+            }
+        }
+        return runs;
     }
 
     private static int runs(Path serial) throws IOException {
