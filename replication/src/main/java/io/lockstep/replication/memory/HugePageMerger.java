@@ -95,7 +95,7 @@ public final class HugePageMerger implements AutoCloseable {
                     LockSupport.parkNanos(this, PACE_NS);
                     return done;
                 });
-                if (!left.isEmpty()) {
+                if (!left.isEmpty() && round < ROUNDS_MAX) {
                     LockSupport.parkNanos(this, RETRY_NS << round);
                 }
             }
