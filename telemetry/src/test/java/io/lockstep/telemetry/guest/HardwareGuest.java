@@ -51,7 +51,10 @@ final class HardwareGuest implements AutoCloseable {
         List<String> command = new ArrayList<>(List.of(
                 "qemu-system-x86_64",
                 "-accel",
-                "tcg,thread=multi",
+                // One thread for both processors. With one each, QEMU before 8.1 may translate an instruction while the
+                // other processor writes it, as the kernel does to every tracepoint that is turned on or off: the
+                // processor stays at a breakpoint that is long gone, and the guest hangs.
+                "tcg,thread=single",
                 "-machine",
                 "q35",
                 "-m",
