@@ -69,8 +69,8 @@ public final class Bench {
                 .forks(1)
                 .warmupIterations(quick ? 1 : 4)
                 .warmupTime(TimeValue.milliseconds(quick ? 200 : 1_000))
-                .measurementIterations(quick ? 2 : 5)
-                .measurementTime(TimeValue.milliseconds(quick ? 200 : 1_000))
+                .measurementIterations(quick ? 3 : 5)
+                .measurementTime(TimeValue.milliseconds(quick ? 60 : 1_000))
                 .shouldFailOnError(true)
                 .jvmArgs(jvmArgs())
                 .addProfiler(GCProfiler.class);

@@ -42,7 +42,7 @@ public final class PageCodec {
     private static final int SCRATCH_BYTES = 4160;
     /** A delta above this is compared with what LZ4 would make of the page. */
     private static final int DELTA_CLEAR_BYTES = 512;
-    /** Up to here the cached page is patched with the delta; above, copying it whole is faster. */
+    /** Up to here the cached page is patched while the delta is made; above, copying it whole is faster. */
     private static final int DELTA_PATCH_BYTES_MAX = 128;
     /** A delta above this is no better than raw: the peer must read, patch and write the page. */
     private static final int DELTA_BYTES_MAX = 3072;
@@ -124,7 +124,7 @@ public final class PageCodec {
         }
         int deltaBytes = -1;
         if (cached != 0) {
-            deltaBytes = PageDelta.encode(cached, address, deltaAddress, DELTA_BYTES_MAX);
+            deltaBytes = PageDelta.encode(cached, address, deltaAddress, DELTA_BYTES_MAX, DELTA_PATCH_BYTES_MAX);
             if (deltaBytes == 0) {
                 return chosen(Encoding.UNCHANGED, 0);
             }
@@ -136,7 +136,6 @@ public final class PageCodec {
             lz4Bytes = compress(pages, offset, region);
         }
         if (deltaBytes > 0 && deltaBytes <= DELTA_PATCH_BYTES_MAX) {
-            PageDelta.patch(deltaAddress, deltaBytes, cached);
             cache.fingerprint(cached, 0);
         } else {
             remember(cached, pages, address, offset, block, page, flags);
@@ -146,7 +145,7 @@ public final class PageCodec {
             return chosen(Encoding.LZ4, lz4Bytes);
         }
         if (deltaBytes > 0) {
-            UnsafeApi.copyMemory(deltaAddress, address, deltaBytes);
+            PageDelta.copy(deltaAddress, address, deltaBytes);
             return chosen(Encoding.DELTA, deltaBytes);
         }
         return chosen(Encoding.RAW, PAGE_BYTES);

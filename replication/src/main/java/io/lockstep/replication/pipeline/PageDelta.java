@@ -21,30 +21,42 @@ final class PageDelta {
     private PageDelta() {}
 
     /**
-     * Encodes the runs in which two pages differ; runs closer than one aligned word are merged.
+     * Encodes the runs in which two pages differ, runs closer than one aligned word merged, and makes the base the same as the page where that is
+     * little: the words are at hand, and a second pass over them costs as much as they do.
      *
-     * <p>SAFETY: {@code base} and {@code page} start 4096 bytes each, {@code page} with {@link #SLACK_BYTES} readable behind
+     * <p>SAFETY: {@code base} and {@code page} start 4096 bytes each, the base's writable, {@code page} with {@link #SLACK_BYTES} readable behind
      * it; {@code out} has {@code lengthMax + SLACK_BYTES} writable.
      *
+     * @param patchMax what it returns up to this says that the base is the same as the page now; above, and with -1, it is as it was in some runs
      * @return bytes written, 0 if the pages are the same, -1 if it would take more than {@code lengthMax}
      */
-    static int encode(long base, long page, long out, int lengthMax) {
+    static int encode(long base, long page, long out, int lengthMax, int patchMax) {
         int written = 0;
         int end = 0;
         int i = PageBytes.firstDifference(base, page);
         while (i < PAGE_BYTES) {
-            long diff = UnsafeApi.getLong(base + i) ^ UnsafeApi.getLong(page + i);
+            long word = UnsafeApi.getLong(page + i);
+            long diff = UnsafeApi.getLong(base + i) ^ word;
             if (diff == 0) {
                 i += WORD;
                 continue;
             }
             int start = i + (Long.numberOfTrailingZeros(diff) >>> 3);
-            long last = diff;
-            i += WORD;
-            while (i < PAGE_BYTES && (diff = UnsafeApi.getLong(base + i) ^ UnsafeApi.getLong(page + i)) != 0) {
+            boolean patches = written < patchMax;
+            long last;
+            do {
                 last = diff;
+                if (patches) {
+                    // SAFETY: i < 4096 and a multiple of the word.
+                    UnsafeApi.putLong(base + i, word);
+                }
                 i += WORD;
-            }
+                if (i == PAGE_BYTES) {
+                    break;
+                }
+                word = UnsafeApi.getLong(page + i);
+                diff = UnsafeApi.getLong(base + i) ^ word;
+            } while (diff != 0);
             int stop = i - (Long.numberOfLeadingZeros(last) >>> 3);
             int length = stop - start;
             // Two varints of at most two bytes each.
@@ -162,9 +174,9 @@ final class PageDelta {
     }
 
     /** Most runs are a few words: a call of the copying stub costs more than they do. */
-    private static void copy(long from, long to, int length) {
+    static void copy(long from, long to, int length) {
         // SAFETY: exactly length bytes are read and written, which the caller has checked.
-        if (length > 8 * WORD) {
+        if (length > 16 * WORD) {
             UnsafeApi.copyMemory(from, to, length);
             return;
         }

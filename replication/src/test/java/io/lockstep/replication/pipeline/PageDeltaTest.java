@@ -18,7 +18,11 @@ class PageDeltaTest {
     private final UnsafeBuffer out = new UnsafeBuffer(memory, 2 * PAGE + 5 * GUARD, PAGE);
 
     private int encode(int lengthMax) {
-        return PageDelta.encode(base.addressOffset(), page.addressOffset(), out.addressOffset(), lengthMax);
+        return encode(lengthMax, 0);
+    }
+
+    private int encode(int lengthMax, int patchMax) {
+        return PageDelta.encode(base.addressOffset(), page.addressOffset(), out.addressOffset(), lengthMax, patchMax);
     }
 
     private byte[] bytes(int length) {
@@ -48,6 +52,33 @@ class PageDeltaTest {
         page.setMemory(0, 200, (byte) 1);
         assertThat(encode(203)).isEqualTo(-1);
         assertThat(encode(204)).isEqualTo(203);
+    }
+
+    @Test
+    void shouldMakeTheBaseTheSameUpToItsBoundAndTouchNothingWithoutOne() {
+        Random random = new Random(4);
+        UnsafeBuffer kept = new UnsafeBuffer(new byte[PAGE]);
+        for (int i = 0; i < 5_000; i++) {
+            int changes = random.nextInt(60);
+            for (int change = 0; change < changes; change++) {
+                int at = random.nextInt(PAGE);
+                page.setMemory(at, Math.min(PAGE - at, 1 + random.nextInt(20)), (byte) random.nextInt());
+            }
+            kept.putBytes(0, base, 0, PAGE);
+            int bytes = encode(PAGE - PageDelta.SLACK_BYTES);
+            assertThat(base.compareTo(kept)).as("without a bound").isZero();
+            int patchMax = random.nextInt(2 * Math.max(bytes, 1) + 1);
+            assertThat(encode(PAGE - PageDelta.SLACK_BYTES, patchMax)).isEqualTo(bytes);
+            assertThat(bytes == 0 || bytes > patchMax || base.compareTo(page) == 0)
+                    .as("%d bytes, at most %d", bytes, patchMax)
+                    .isTrue();
+            assertThat(PageDelta.patch(out.addressOffset(), Math.max(bytes, 0), base.addressOffset()))
+                    .isNull();
+            assertThat(bytes < 0 || base.compareTo(page) == 0)
+                    .as("%d bytes over what was patched", bytes)
+                    .isTrue();
+            base.putBytes(0, page, 0, PAGE);
+        }
     }
 
     @Test
