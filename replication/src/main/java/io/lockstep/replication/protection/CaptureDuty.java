@@ -194,9 +194,9 @@ final class CaptureDuty implements Runnable {
     void mode(boolean held) throws LockstepException {
         if (held) {
             output.install(vm.qmp());
-            loop.hold(true);
+            loop.holdOutput(true);
         } else {
-            loop.hold(false);
+            loop.holdOutput(false);
             output.remove(vm.qmp());
         }
     }

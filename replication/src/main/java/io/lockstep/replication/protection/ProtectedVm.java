@@ -194,12 +194,20 @@ public final class ProtectedVm implements AutoCloseable {
             output.acknowledged(epoch, nowNs);
             wake.signal();
         });
-        EpochLoop loop = new EpochLoop(
+        VmHold hold = new VmHold(
                 save,
                 guard,
                 events,
-                devices,
                 vm.facts().earlyArmingSafe() && tracker.armsAtomically(),
+                capture,
+                output,
+                disks,
+                pipeline,
+                settings);
+        EpochLoop loop = new EpochLoop(
+                hold,
+                events,
+                devices,
                 capture,
                 output,
                 disks,
