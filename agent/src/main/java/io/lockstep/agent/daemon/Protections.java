@@ -48,6 +48,9 @@ final class Protections implements AutoCloseable {
     private final HostIdentity host;
     private final HostHealth health;
     private final ProtectionStore store;
+    /** Held while a protection's beginning or end is written down. */
+    private final Object recording = new Object();
+
     private final Map<String, Held> held = new ConcurrentHashMap<>();
     private final GuestSource guests = new GuestSource();
     private volatile boolean closing;
@@ -108,7 +111,7 @@ final class Protections implements AutoCloseable {
             store.remove(entry.vmName());
             return;
         }
-        say(LastWords.unseen(hello, entry.handedOverEpoch(), dial(peer(entry.peer()))), entry.vmName(), null);
+        say(LastWords.unseen(hello, entry.handedOverEpoch(), dial(peer(entry.peer()))), entry);
     }
 
     private LastWords.Dial dial(AgentConfig.Peer peer) {
@@ -118,16 +121,18 @@ final class Protections implements AutoCloseable {
     /**
      * Says it as long as nobody protects a VM of this name again, and keeps the record until it was heard.
      *
-     * @param of whose end it tells; null if that is of the agent's life before
+     * @param of whose end it tells
      */
-    private void say(LastWords words, String vmName, @Nullable ProtectedVm of) {
+    private void say(LastWords words, ProtectionStore.Entry of) {
         BooleanSupplier untouched = () -> {
-            Held present = find(vmName);
-            return present == null || present.vm == of;
+            Held present = find(of.vmName());
+            return present == null || present.entry.vmId().equals(of.vmId());
         };
         words.start(() -> !closing && untouched.getAsBoolean(), () -> {
-            if (untouched.getAsBoolean()) {
-                forgetRecord(vmName);
+            synchronized (recording) {
+                if (untouched.getAsBoolean()) {
+                    forgetRecord(of.vmName());
+                }
             }
         });
     }
@@ -140,9 +145,11 @@ final class Protections implements AutoCloseable {
     /** Writes down what becomes of a protection. */
     private final class Diary implements ProtectedVm.HandoverRecord {
         private final ProtectionStore.Entry entry;
+        private final AgentConfig.Peer peer;
 
-        Diary(ProtectionStore.Entry entry) {
+        Diary(ProtectionStore.Entry entry, AgentConfig.Peer peer) {
             this.entry = entry;
+            this.peer = peer;
         }
 
         @Override
@@ -158,6 +165,22 @@ final class Protections implements AutoCloseable {
         @Override
         public void reported(QmpEvent event) {
             GuestReports.tell(guests, entry.vmName(), event, System.currentTimeMillis());
+        }
+
+        @Override
+        public void ended(ProtectionState state, @Nullable ControlMessage unheard) {
+            SessionHello hello = entry.hello();
+            if (unheard != null && hello != null) {
+                // As long as its peer waits for this agent. Later the operator may have started the VM again here.
+                long untilNs = System.nanoTime() + config.link().agentRestartMs() * 1_000_000L;
+                boolean handedOver = state == ProtectionState.HANDED_OVER;
+                BooleanSupplier stillTrue = () -> handedOver || System.nanoTime() - untilNs < 0;
+                say(LastWords.unheard(hello, unheard, stillTrue, dial(peer)), entry);
+            } else if (state.terminal() || !closing) {
+                synchronized (recording) {
+                    forgetRecord(entry.vmName());
+                }
+            }
         }
     }
 
@@ -209,14 +232,16 @@ final class Protections implements AutoCloseable {
                 0,
                 -1,
                 hello);
-        ProtectedVm started = start(entry, vm);
-        try {
-            store.put(entry);
-        } catch (LockstepException e) {
-            var unused = started.unprotect();
-            throw e;
+        synchronized (recording) {
+            ProtectedVm started = start(entry, vm);
+            try {
+                store.put(entry);
+            } catch (LockstepException e) {
+                var unused = started.unprotect();
+                throw e;
+            }
+            return started;
         }
-        return started;
     }
 
     private ProtectedVm start(ProtectionStore.Entry entry, AttachedVm vm) throws LockstepException {
@@ -235,9 +260,8 @@ final class Protections implements AutoCloseable {
                 dialer,
                 health::code,
                 settings(entry.vmName(), Asked.of(entry)),
-                new Diary(entry));
+                new Diary(entry, peer));
         held.put(entry.vmName(), new Held(started, entry));
-        var unused = started.ended().thenAccept(state -> ended(started, entry, peer, state));
         return started;
     }
 
@@ -271,20 +295,6 @@ final class Protections implements AutoCloseable {
             ProtectionStore.Entry entry = present.entry.switched(mode);
             held.put(entry.vmName(), new Held(vm, entry));
             store.put(entry);
-        }
-    }
-
-    private void ended(ProtectedVm vm, ProtectionStore.Entry entry, AgentConfig.Peer peer, ProtectionState state) {
-        ControlMessage unheard = vm.unheard();
-        SessionHello hello = entry.hello();
-        if (unheard != null && hello != null) {
-            // As long as its peer waits for this agent. Later the operator may have started the VM again here.
-            long untilNs = System.nanoTime() + vm.settings().agentRestartMs() * 1_000_000L;
-            boolean handedOver = state == ProtectionState.HANDED_OVER;
-            BooleanSupplier stillTrue = () -> handedOver || System.nanoTime() - untilNs < 0;
-            say(LastWords.unheard(hello, unheard, stillTrue, dial(peer)), entry.vmName(), vm);
-        } else if (state.terminal() || !closing) {
-            forgetRecord(entry.vmName());
         }
     }
 

@@ -115,7 +115,7 @@ class ApiStallsTest {
                     Callback.NOOP,
                     Pseudonyms.NONE,
                     false);
-            await().atMost(Duration.ofSeconds(20)).until(() -> rounds.stalls() == 1);
+            await().atMost(Duration.ofSeconds(20)).until(() -> rounds.stalls() > 0);
         }
     }
 

@@ -222,8 +222,9 @@ class ViewCommandsTest {
                             .start()
                             .waitFor())
                     .isZero();
-            screen.readUntil(text -> lastFrame(text).size() == 10);
-            assertThat(lastFrame(screen.text())).allMatch(line -> line.length() <= 40);
+            // stty sets one after the other.
+            screen.readUntil(text ->
+                    lastFrame(text).size() == 10 && lastFrame(text).stream().allMatch(line -> line.length() <= 40));
             switch (end) {
                 case KEY -> screen.type('q');
                 case CONTROL_C -> screen.type(3);

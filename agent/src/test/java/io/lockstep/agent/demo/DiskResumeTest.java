@@ -87,7 +87,8 @@ class DiskResumeTest {
             assertThat(first).isEqualTo(vm.pid());
             long afterCut = large(primary).bytesTotal();
             System.out.printf("link cut in a first copy: %d of %d MiB read again%n", afterCut >> 20, LARGE_BYTES >> 20);
-            assertThat(afterCut).isLessThan(LARGE_BYTES - (ENOUGH_BYTES >> 1));
+            // Less than is copied by then: what the peer had not acknowledged is read again.
+            assertThat(afterCut).isLessThan(LARGE_BYTES - (ENOUGH_BYTES >> 3));
             awaitProgress(serial);
 
             for (int kill = 1; kill <= KILLS; kill++) {

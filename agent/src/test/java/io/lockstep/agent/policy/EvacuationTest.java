@@ -120,7 +120,7 @@ class EvacuationTest {
                         "started switching db1 over to host-b, which is healthy: DIMM A2 is failing: mirror failover",
                         "done db1 runs on host-b now: DIMM A2 is failing: mirror failover");
         assertThat(order).containsExactly("db1", "app1", "app2", "web1");
-        assertThat(moved).hasValue(4);
+        await().atMost(LONG).untilAsserted(() -> assertThat(moved).hasValue(4));
         AgentEvent first = events.after(0, 10).events().get(0);
         assertThat(first.kind()).isEqualTo(AgentEvent.HARDWARE_ACTION);
         assertThat(first.subject()).isEqualTo("db1");

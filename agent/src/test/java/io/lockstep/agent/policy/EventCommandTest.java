@@ -72,9 +72,9 @@ class EventCommandTest {
     @Test
     void shouldKillWhatTakesTooLongWithAllThatItStarted() throws Exception {
         Path pids = directory.resolve("pids");
-        shell(300, "sleep 600 & echo $! >> " + pids + "; echo $$ >> " + pids + "; wait")
+        shell(3_000, "sleep 600 & echo $! >> " + pids + "; echo $$ >> " + pids + "; wait")
                 .run("A2", "{}", "on", "why");
-        assertThat(texts(1)).containsExactly("failed /bin/sh took longer than 300 ms and was killed; why");
+        assertThat(texts(1)).containsExactly("failed /bin/sh took longer than 3000 ms and was killed; why");
         for (String pid : Files.readAllLines(pids)) {
             await().atMost(LONG)
                     .until(() -> ProcessHandle.of(Long.parseLong(pid)).isEmpty());

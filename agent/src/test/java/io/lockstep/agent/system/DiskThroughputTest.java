@@ -89,7 +89,10 @@ class DiskThroughputTest {
         Waits.until("a run's end", 60, () -> runs(serial) >= first);
         long beganNs = System.nanoTime();
         int from = runs(serial);
-        Waits.until("runs of dd", 60, () -> runs(serial) >= from + runs);
+        for (int i = 1; i <= runs; i++) {
+            int run = from + i;
+            Waits.until("run " + i + " of dd", 60, () -> runs(serial) >= run);
+        }
         return (runs(serial) - from) * RUN_MB / ((System.nanoTime() - beganNs) / 1e9);
     }
 

@@ -360,7 +360,13 @@ class DrillTest {
             try (QmpConnection monitor = vm.monitor()) {
                 monitor.execute("cont");
             }
-            hosts.a().awaitEpochs("vm1", 3);
+            // Epochs from before may still be on their way, and what is acknowledged is applied later.
+            hosts.a().awaitEpochs("vm1", 6);
+            long running = hosts.a().protection("vm1").ackedEpoch();
+            Waits.until(
+                    "an epoch in which it runs",
+                    20,
+                    () -> hosts.b().replica("vm1").orElseThrow().appliedEpoch() >= running);
             drill(hosts.b(), "vm1");
             Waits.until(
                     "vm1 protected on both hosts",

@@ -46,6 +46,8 @@ record Host(String name, AgentPaths paths, Daemon daemon) {
 
     void unprotect(String vm) throws Exception {
         verbs().unprotect(vm, (phase, done, total) -> {});
+        // Of an agent that dies now: the next one must not protect it again.
+        assertThat(paths.state().resolve("protections").toFile().list()).noneMatch(file -> file.startsWith(vm + "."));
     }
 
     /** Every page of the VM is also in its replica. */

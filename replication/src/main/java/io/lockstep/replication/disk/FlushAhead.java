@@ -7,6 +7,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -79,13 +80,13 @@ final class FlushAhead implements AutoCloseable {
             String name = inserted.path("image").path("filename").asText();
             if (!inserted.path("cache").path("no-flush").asBoolean()
                     && disks.stream().anyMatch(disk -> disk.disk().file().equals(name))) {
-                Path file = Path.of("/proc", Long.toString(pid), name.startsWith("/") ? "root" : "cwd", name);
                 try {
+                    Path file = Path.of("/proc", Long.toString(pid), name.startsWith("/") ? "root" : "cwd", name);
                     int type = (int) Files.getAttribute(file, "unix:mode") & FILE_TYPE_MASK;
                     if (type == REGULAR_FILE || type == BLOCK_DEVICE) {
                         opened.add(FileRange.open(file, false));
                     }
-                } catch (IOException e) {
+                } catch (IOException | InvalidPathException e) {
                     LOG.info("{} is flushed in the stops alone: {}", name, e.toString());
                 }
             }

@@ -107,7 +107,7 @@ public final class HugePageMerger implements AutoCloseable {
     private boolean merged(long start) {
         try {
             if (!inMemory(start)) {
-                return false;
+                return process.awaitExit(0);
             }
             hugePages.collapse(process, start, BYTES);
             return true;

@@ -110,7 +110,7 @@ final class CaptureDuty implements Runnable {
             stopped(new LockstepException("capture-failed", String.valueOf(e.getMessage()), e));
         } catch (RuntimeException | Error e) {
             LOG.error("{}: the capture thread failed", vmName, e);
-            failed(new LockstepException("capture-failed", "unexpected: " + e, e));
+            stopped(new LockstepException("capture-failed", "unexpected: " + e, e));
         } finally {
             listener.ended(state.get(), state.reason());
         }
@@ -137,7 +137,6 @@ final class CaptureDuty implements Runnable {
                 session.stepped();
                 nextNs = Math.min(nextNs, loop.nextCycleNs(System.nanoTime()));
             } catch (PipelineException | LinkException e) {
-                loop.letGo();
                 session.lost(e);
             }
             if (session.up() && loop.protectedNow() && !state.is(ProtectionState.PROTECTED)) {
@@ -211,7 +210,7 @@ final class CaptureDuty implements Runnable {
 
     /** Whatever went wrong: if QEMU is gone, that is why. */
     private void stopped(LockstepException cause) {
-        loop.abandon();
+        loop.letGo();
         boolean gone = cause instanceof VmGoneException;
         try {
             gone |= vm.pidfd().awaitExit(QMP_CLOSED_GRACE_NS);

@@ -269,7 +269,7 @@ final class EpochCapture {
         }
     }
 
-    /** Drops what was read and not handed over; protection ends, so nothing will miss it. */
+    /** Drops what was read and not handed over: protection ends, or {@link #resumeFrom} lists it again for the next session. */
     void abandon() {
         pipeline.abandonClaimed();
         claimedFirst = -1;

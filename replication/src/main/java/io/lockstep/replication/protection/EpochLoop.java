@@ -160,6 +160,7 @@ final class EpochLoop {
         pipeline.attach(newChannel, references, ATTACH_TIMEOUT_MS);
         channel = newChannel;
         begun = false;
+        verify = null;
         lastAcked = committedEpoch;
         lastEnded = committedEpoch;
         epoch = committedEpoch >= 0 ? committedEpoch + 1 : epoch;
@@ -196,17 +197,12 @@ final class EpochLoop {
         return resumes;
     }
 
-    /** After an exception: nothing is held any more, and the pipeline's threads are awake. */
+    /** After an exception: nothing is held any more, what was read and not handed over is dropped, and the pipeline's threads are awake. */
     void letGo() {
         hold.letGo();
         disks.end();
-        pipeline.quiet(false);
-    }
-
-    /** As {@link #letGo}, for good: last words may follow what was handed over. */
-    void abandon() {
-        letGo();
         capture.abandon();
+        pipeline.quiet(false);
     }
 
     /** Takes the peer's acknowledgement. */

@@ -371,7 +371,11 @@ public final class ProtectedVm implements AutoCloseable {
             LOG.error("{}: letting go of the VM failed", ticket.vmName(), e);
         } finally {
             LOG.info("{}: protection ended, {}: {}", ticket.vmName(), state, reason);
-            ended.complete(state);
+            try {
+                handover.ended(state, duty.unheard());
+            } finally {
+                ended.complete(state);
+            }
         }
     }
 
@@ -559,14 +563,6 @@ public final class ProtectedVm implements AutoCloseable {
         return tracker.name();
     }
 
-    /**
-     * What the peer must hear of the VM's end and has not answered, once {@link #ended()} is complete: {@link ControlMessage.VmDied} or
-     * {@link ControlMessage.Released}; null if there is nothing.
-     */
-    public @Nullable ControlMessage unheard() {
-        return duty.unheard();
-    }
-
     /** Where it stands. */
     public ProtectionState state() {
         return duty.state();
@@ -704,6 +700,15 @@ public final class ProtectedVm implements AutoCloseable {
 
         /** QEMU reported something of the VM, also what means nothing to its protection. On the capture thread; must not wait. */
         default void reported(QmpEvent event) {}
+
+        /**
+         * Protection has ended, and {@link ProtectedVm#ended()} tells so once this returns: who waits for that finds written down what it means. On
+         * the capture thread, at its end.
+         *
+         * @param unheard what the peer must hear of the VM's end and has not answered: {@link ControlMessage.VmDied} or
+         *     {@link ControlMessage.Released}; null if there is nothing
+         */
+        default void ended(ProtectionState state, @Nullable ControlMessage unheard) {}
     }
 
     private final class End implements CaptureDuty.EndListener {

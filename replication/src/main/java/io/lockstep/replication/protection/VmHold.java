@@ -108,6 +108,7 @@ final class VmHold {
     /** An epoch begins: nothing of it has travelled. */
     void epochBegins() {
         preCopied = false;
+        preCopiedPages = 0;
     }
 
     /** What was written while there was no session is much: it travels right before the next stop, not in it. */
@@ -313,7 +314,14 @@ final class VmHold {
         save.begin();
         pipeline.quiet(true);
         boolean whole = false;
-        boolean reached = save.awaitBoundary(BOUNDARY_TIMEOUT_NS);
+        boolean reached;
+        try {
+            reached = save.awaitBoundary(BOUNDARY_TIMEOUT_NS);
+        } catch (LockstepException e) {
+            // Nobody reads its state any more: QEMU gives it up, and the VM runs on.
+            save.abort();
+            throw e;
+        }
         try {
             if (reached) {
                 holdOutput(holdsOutput);

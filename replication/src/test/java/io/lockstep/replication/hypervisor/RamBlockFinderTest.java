@@ -187,6 +187,11 @@ class RamBlockFinderTest {
                         "pc",
                         "-m",
                         "64",
+                        // Its firmware would start the second processor with code that it has just written, which QEMU
+                        // before 8.1
+                        // may translate too early.
+                        "-accel",
+                        "tcg,thread=single",
                         "-smp",
                         "2",
                         "-object",
