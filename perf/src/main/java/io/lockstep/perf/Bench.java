@@ -27,6 +27,8 @@ public final class Bench {
             "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
             "-Dchronicle.analytics.disable=true",
             "-Dchronicle.announcer.disable=true",
+            "-XX:+UseSerialGC",
+            "-XX:-UsePerfData",
             "-XX:MaxDirectMemorySize=3g",
             "-Xmx512m");
 

@@ -44,7 +44,7 @@ final class BytesSection implements Section {
         try (BenchGuest guest = BenchGuest.boot(context, load.spec(), lab.directory())) {
             lab.protect(vm);
             ProtectionStatus begin = lab.awaitEpochs(vm, context.pick(5, 20));
-            ProtectionStatus end = lab.awaitEpochs(vm, context.pick(20, 400));
+            ProtectionStatus end = lab.awaitEpochs(vm, context.pick(12, 400));
             guest.awaitTicks(1);
             long epochs = end.ackedEpoch() - begin.ackedEpoch();
             EncodingBytes from = begin.encoding();
