@@ -24,14 +24,17 @@ public class MemoryBenchmark {
 
     private GuestMemory from = new GuestMemory(1);
     private GuestMemory to = new GuestMemory(1);
+    private GuestMemory other = new GuestMemory(1);
     private final CRC32C checksum = new CRC32C();
     private int next;
+    private boolean isOther;
 
     /** Fills the memory. */
     @Setup
     public void setup() {
         from = new GuestMemory(pages).mix(1, 0, 50);
         to = new GuestMemory(pages).mix(2, 0, 0);
+        other = new GuestMemory(pages).mix(3, 0, 50);
     }
 
     private int next() {
@@ -45,6 +48,18 @@ public class MemoryBenchmark {
         int page = next();
         // SAFETY: both pages lie within their memories.
         UnsafeApi.copyMemory(from.page(page), to.page(page), GuestMemory.PAGE_BYTES);
+        return to.address;
+    }
+
+    /** The capture's copy into a slot as {@link EncoderBenchmark} has it, from two versions of each page in turn: what is to be taken off its times. */
+    @Benchmark
+    public long capture() {
+        int page = next();
+        if (page == 0) {
+            isOther = !isOther;
+        }
+        // SAFETY: both pages lie within their memories.
+        UnsafeApi.copyMemory((isOther ? other : from).page(page), to.page(page), GuestMemory.PAGE_BYTES);
         return to.address;
     }
 

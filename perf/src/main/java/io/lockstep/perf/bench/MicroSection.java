@@ -4,6 +4,7 @@ import io.lockstep.perf.Bench;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
@@ -17,12 +18,14 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
  */
 final class MicroSection implements Section {
     private static final String MEMCPY = "MemoryBenchmark.memcpy";
+    private static final String CAPTURE = "MemoryBenchmark.capture";
     private static final String ALLOCATED = "gc.alloc.rate.norm";
     /** What the harness itself allocates for one call at the rate of these benchmarks. */
     private static final double NOTHING_BYTES = 0.5;
 
     /** What is held against memcpy. */
-    private static final String AGAINST_MEMCPY = "MemoryBenchmark\\.memcpy|EncoderBenchmark|DecoderBenchmark\\.apply";
+    private static final String AGAINST_MEMCPY =
+            "MemoryBenchmark\\.(memcpy|capture)|EncoderBenchmark|DecoderBenchmark\\.apply";
 
     /** Of these that is done twice, some time apart: a machine that is slow for a while, or a JVM with unlucky pages, makes either wrong. */
     private static final String[] JUDGED_CHANGES = {"ZERO", "UNCHANGED", "DELTA_SPARSE"};
@@ -109,7 +112,7 @@ final class MicroSection implements Section {
             if (memcpy != null && (benchmark.startsWith("Encoder") || benchmark.startsWith("DecoderBenchmark.apply"))) {
                 boolean copies =
                         benchmark.startsWith("Encoder") && COPYING.stream().anyMatch(benchmark::contains);
-                double own = copies ? Math.max(1, ns - memcpy.ns) : ns;
+                double own = copies ? Math.max(1, ns - Objects.requireNonNull(all.get(CAPTURE + pages)).ns) : ns;
                 Figure share = Figure.of(name(), benchmark + ": share of memcpy's bandwidth", memcpy.ns, "ns, memcpy")
                         .against(copies ? "without its copy" : "its time", own);
                 Double goal = pages.equals(" 256") ? GOALS.get(benchmark.replaceAll(" \\d+$", "")) : null;
