@@ -3,8 +3,7 @@ package io.lockstep.replication.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
-import io.lockstep.replication.link.FrameChannel;
-import io.lockstep.replication.link.FrameHandler;
+import io.lockstep.replication.link.DiscardingChannel;
 import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.RunState;
 import java.lang.management.ManagementFactory;
@@ -12,7 +11,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
-import org.agrona.DirectBuffer;
 import org.agrona.concurrent.SystemNanoClock;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -40,7 +38,7 @@ class PipelineAllocationTest {
                 counts -> {},
                 (block, page, changed) -> {},
                 SystemNanoClock.INSTANCE)) {
-            pipeline.attach(new Discard(), true, 1_000);
+            pipeline.attach(new DiscardingChannel(), true, 1_000);
             threads.add(Thread.currentThread());
             run(pipeline, guest, 0, EPOCHS);
             long before = allocated();
@@ -91,41 +89,5 @@ class PipelineAllocationTest {
             pipeline.epochEnd(epoch, EpochKind.DELTA, RunState.RUNNING, epoch, 0, 32 << 10);
         }
         pipeline.awaitDrained(10_000);
-    }
-
-    /** A link without a peer. */
-    private static final class Discard implements FrameChannel {
-        private long bytes;
-
-        @Override
-        public void send(DirectBuffer message, int offset, int length) {
-            bytes += length;
-        }
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public boolean receive(FrameHandler handler, long timeoutMs) {
-            return false;
-        }
-
-        @Override
-        public long lastReceivedNs() {
-            return 0;
-        }
-
-        @Override
-        public long sentBytes() {
-            return bytes;
-        }
-
-        @Override
-        public String peerFingerprint() {
-            return "";
-        }
-
-        @Override
-        public void close() {}
     }
 }

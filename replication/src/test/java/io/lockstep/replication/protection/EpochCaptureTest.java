@@ -7,8 +7,7 @@ import io.lockstep.linux.FileRange;
 import io.lockstep.linux.PageHelper;
 import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.RamBlock;
-import io.lockstep.replication.link.FrameChannel;
-import io.lockstep.replication.link.FrameHandler;
+import io.lockstep.replication.link.DiscardingChannel;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.memory.DirtyLedger;
 import io.lockstep.replication.memory.DirtyTracker;
@@ -29,7 +28,6 @@ import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
-import org.agrona.DirectBuffer;
 import org.agrona.concurrent.SystemNanoClock;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -74,7 +72,7 @@ class EpochCaptureTest {
                         pipeline,
                         new HotPages(index, 0, 0, new BitSet()),
                         merger);
-                pipeline.attach(new Discard(), false, WAIT_MS);
+                pipeline.attach(new DiscardingChannel(), false, WAIT_MS);
                 pipeline.epochBegin(1, EpochKind.DELTA, 0);
                 capture.scanHeld(1);
                 assertThat(capture.pendingCount()).isEqualTo(PAGES);
@@ -85,7 +83,7 @@ class EpochCaptureTest {
                 pipeline.detach(WAIT_MS);
                 assertThat(sent).hasValue(0);
 
-                pipeline.attach(new Discard(), false, WAIT_MS);
+                pipeline.attach(new DiscardingChannel(), false, WAIT_MS);
                 capture.resumeFrom(0);
                 assertThat(capture.pendingCount()).isEqualTo(PAGES);
                 pipeline.epochBegin(1, EpochKind.DELTA, 0);
@@ -98,37 +96,5 @@ class EpochCaptureTest {
                 tracker.detach();
             }
         }
-    }
-
-    /** A link without a peer. */
-    private static final class Discard implements FrameChannel {
-        @Override
-        public void send(DirectBuffer message, int offset, int length) {}
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public boolean receive(FrameHandler handler, long timeoutMs) {
-            return false;
-        }
-
-        @Override
-        public long lastReceivedNs() {
-            return 0;
-        }
-
-        @Override
-        public long sentBytes() {
-            return 0;
-        }
-
-        @Override
-        public String peerFingerprint() {
-            return "";
-        }
-
-        @Override
-        public void close() {}
     }
 }
