@@ -84,9 +84,9 @@ final class Protections implements AutoCloseable {
                     gone(entry);
                     continue;
                 }
-                ProtectionStore.Entry again = entry.restarted();
-                store.put(again);
-                start(again, AttachedVm.open(process, config.vm(entry.vmName()).sharedDisks()));
+                Diary diary = new Diary(entry.restarted(), peer(entry.peer()));
+                diary.begin();
+                start(diary, AttachedVm.open(process, config.vm(entry.vmName()).sharedDisks()));
             } catch (LockstepException e) {
                 if (e.code().equals("vm-not-found")) {
                     gone(entry);
@@ -146,14 +146,27 @@ final class Protections implements AutoCloseable {
     private final class Diary implements ProtectedVm.HandoverRecord {
         private final ProtectionStore.Entry entry;
         private final AgentConfig.Peer peer;
+        /** Guarded by {@link #recording}. */
+        private boolean begun;
 
         Diary(ProtectionStore.Entry entry, AgentConfig.Peer peer) {
             this.entry = entry;
             this.peer = peer;
         }
 
+        /** Writes it down for the agent's next life, once: what is written of its end comes after this, however soon it ends. */
+        void begin() throws LockstepException {
+            synchronized (recording) {
+                if (!begun) {
+                    begun = true;
+                    store.put(entry);
+                }
+            }
+        }
+
         @Override
         public void handingOver(long epoch) throws LockstepException {
+            begin();
             store.put(Protections.this.entry(entry).handedOver(epoch));
         }
 
@@ -169,6 +182,11 @@ final class Protections implements AutoCloseable {
 
         @Override
         public void ended(ProtectionState state, @Nullable ControlMessage unheard) {
+            try {
+                begin();
+            } catch (LockstepException e) {
+                LOG.warn("{}: {}", entry.vmName(), e.getMessage());
+            }
             SessionHello hello = entry.hello();
             if (unheard != null && hello != null) {
                 // As long as its peer waits for this agent. Later the operator may have started the VM again here.
@@ -232,26 +250,20 @@ final class Protections implements AutoCloseable {
                 0,
                 -1,
                 hello);
-        synchronized (recording) {
-            ProtectedVm started = start(entry, vm);
-            try {
-                store.put(entry);
-            } catch (LockstepException e) {
-                var unused = started.unprotect();
-                throw e;
-            }
-            return started;
-        }
-    }
-
-    private ProtectedVm start(ProtectionStore.Entry entry, AttachedVm vm) throws LockstepException {
-        AgentConfig.Peer peer;
+        Diary diary = new Diary(entry, peer);
+        ProtectedVm started = start(diary, vm);
         try {
-            peer = peer(entry.peer());
+            diary.begin();
         } catch (LockstepException e) {
-            vm.close();
+            var unused = started.unprotect();
             throw e;
         }
+        return started;
+    }
+
+    private ProtectedVm start(Diary diary, AttachedVm vm) throws LockstepException {
+        ProtectionStore.Entry entry = diary.entry;
+        AgentConfig.Peer peer = diary.peer;
         makeLedgers(vm);
         ProtectedVm started = ProtectedVm.start(
                 new ProtectionTicket(entry.vmName(), entry.vmId(), AgentVersion.TEXT),
@@ -260,7 +272,7 @@ final class Protections implements AutoCloseable {
                 dialer,
                 health::code,
                 settings(entry.vmName(), Asked.of(entry)),
-                new Diary(entry, peer));
+                diary);
         held.put(entry.vmName(), new Held(started, entry));
         return started;
     }
