@@ -55,11 +55,12 @@ final class LatencySection implements Section {
         Lab lab = context.agents().warm(context);
         try (BenchGuest guest =
                 BenchGuest.boot(context, BenchGuest.Spec.micro(context, VM, MIB, chain), lab.directory())) {
+            // Starting to record makes a JVM compile some of its code anew: before the epochs that warm it.
+            Trace trace = Trace.start(lab);
             lab.protectWarm(VM, 400);
             lab.awaitEpochs(VM, 10);
             try (RunDelay capture = RunDelay.of(lab.primary().agent().pid(), "capture");
                     RunDelay qemu = RunDelay.of(guest.pid(), "qemu-system")) {
-                Trace trace = Trace.start(lab);
                 long beganNs = System.nanoTime();
                 lab.awaitEpochs(VM, context.pick(200, 4_000));
                 Trace.Recorded recorded = trace.between(beganNs, System.nanoTime());
