@@ -260,10 +260,8 @@ final class Hardware implements AutoCloseable {
 
     /** Forgets the parts whose name holds a text, and with all of them the drill; how many. */
     int clear(String part) {
-        int cleared = watch().clear(component -> component.words().contains(part));
-        if (part.isEmpty()) {
-            drill.clear();
-        }
+        int cleared = drill.clear(part.isEmpty(), () -> watch().clear(
+                        component -> component.words().contains(part)));
         policy.cleared();
         return cleared;
     }

@@ -5,12 +5,15 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.telemetry.replay.ReplaySource;
 import io.lockstep.telemetry.watch.HardwareWatch;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -95,7 +98,7 @@ final class HardwareDrill {
 
     private void restore(HardwareView.@Nullable Drill before) throws IOException {
         if (before == null) {
-            clear();
+            forget();
         } else {
             keep(before);
         }
@@ -105,12 +108,23 @@ final class HardwareDrill {
         Path next = note.resolveSibling("drill.new");
         Files.writeString(
                 next, drill.wallMs() + "\n" + drill.events() + "\n" + drill.name() + "\n", StandardCharsets.UTF_8);
+        try (FileChannel channel = FileChannel.open(next, StandardOpenOption.WRITE)) {
+            channel.force(true);
+        }
         Files.move(next, note, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         present = drill;
     }
 
-    /** All of the hardware was cleared. */
-    synchronized void clear() {
+    /** Clears some of the hardware between two drills; that there was one is forgotten with all of it. */
+    synchronized int clear(boolean all, IntSupplier clearing) {
+        int cleared = clearing.getAsInt();
+        if (all) {
+            forget();
+        }
+        return cleared;
+    }
+
+    private void forget() {
         present = null;
         try {
             Files.deleteIfExists(note);

@@ -60,7 +60,7 @@ class HardwareDrillTest {
         assertThat(Objects.requireNonNull(restarted.present()).name()).isEqualTo("two lines.jsonl");
         assertThat(restarted.present().events()).isEqualTo(2);
         assertThat(state.resolve("drill.recording")).doesNotExist();
-        restarted.clear();
+        assertThat(restarted.clear(true, () -> 3)).isEqualTo(3);
         assertThat(new HardwareDrill(state).present()).isNull();
     }
 

@@ -9,10 +9,13 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -108,11 +111,16 @@ public final class HealthFile {
         return new Content(parts.toByteArray(), pending, rest.toByteArray());
     }
 
-    /** Replaces it. */
+    /** Replaces it; on disk when it returns: a power cut is what it is for. */
     public static void save(Content content, Path file) throws IOException {
         Path next = file.resolveSibling(file.getFileName() + ".new");
         CRC32C crc = new CRC32C();
-        try (CheckedOutputStream checked = new CheckedOutputStream(Files.newOutputStream(next), crc);
+        try (FileChannel channel = FileChannel.open(
+                        next,
+                        StandardOpenOption.CREATE,
+                        StandardOpenOption.TRUNCATE_EXISTING,
+                        StandardOpenOption.WRITE);
+                CheckedOutputStream checked = new CheckedOutputStream(Channels.newOutputStream(channel), crc);
                 DataOutputStream out = new DataOutputStream(new BufferedOutputStream(checked))) {
             out.write(content.parts);
             write(content.pending, out);
@@ -124,6 +132,8 @@ public final class HealthFile {
             }
             out.flush();
             out.writeInt((int) crc.getValue());
+            out.flush();
+            channel.force(true);
         }
         Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
     }

@@ -12,13 +12,21 @@ import java.util.function.Consumer;
 /** Ports of bonded network interfaces, {@code /proc/net/bonding/*}: Linux Documentation/networking/bonding.rst. */
 public final class BondingSource implements EventSource {
     private final Sysfs procfs;
+    /** Of a bond's mark: how many of its ports were up when that was last told. */
+    private static final String MARK = "bonding ";
+
+    private final Counters kept;
     private final Map<String, Integer> portsUp = new HashMap<>();
     private volatile SourceState state;
     private long events;
 
-    /** @param procfs of {@code /proc} */
-    public BondingSource(Sysfs procfs) {
+    /**
+     * @param procfs of {@code /proc}
+     * @param kept what was last told outlives this agent in it: a port that came back while no agent looked must be told, too
+     */
+    public BondingSource(Sysfs procfs, Counters kept) {
         this.procfs = procfs;
+        this.kept = kept;
         state = SourceState.absent("not looked yet", "");
     }
 
@@ -46,9 +54,7 @@ public final class BondingSource implements EventSource {
             }
             bonds++;
             Integer last = portsUp.put(bond, up);
-            // The first reading is told only if a port is down: an agent that starts must not take that for the normal
-            // state.
-            int previous = last == null ? ports : last;
+            int previous = last == null ? told(bond, ports) : last;
             if (up != previous) {
                 events++;
                 sink.accept(event(bond, ports, up, previous, now.wallMs()));
@@ -58,6 +64,12 @@ public final class BondingSource implements EventSource {
                 ? SourceState.absent("no bonded network interface", "")
                 : SourceState.present(bonds + " bonded interfaces", events);
         return (int) (events - before);
+    }
+
+    /** Without a word on it, all were up: an agent that starts must not take a port that is down for the normal state. */
+    private int told(String bond, int ports) {
+        String mark = kept.mark(MARK + bond);
+        return mark.matches("\\d{1,4}") ? Integer.parseInt(mark) : ports;
     }
 
     private HardwareEvent event(String bond, int ports, int up, int previous, long wallMs) {
@@ -73,7 +85,7 @@ public final class BondingSource implements EventSource {
                 1,
                 name(),
                 up + " of " + ports + " network ports have a link, before: " + previous,
-                Raw.NONE);
+                new Raw.Marked(MARK + bond, Integer.toString(up), up + " of " + ports + " up"));
     }
 
     @Override

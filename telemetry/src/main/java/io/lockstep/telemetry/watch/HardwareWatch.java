@@ -171,6 +171,10 @@ public final class HardwareWatch implements AutoCloseable {
 
     /** Forgets what happened to some parts; how many. */
     public int clear(Predicate<Component> which) {
+        synchronized (merger) {
+            // What a drill fed shortly before must not come after.
+            fed.end(monotonicMs());
+        }
         int count = book.clear(which, System.currentTimeMillis());
         dirty = true;
         save(System.currentTimeMillis());
@@ -477,6 +481,7 @@ public final class HardwareWatch implements AutoCloseable {
             HealthFile.save(content, healthFile);
             sources.counters().saved(content.pending().values());
         } catch (IOException e) {
+            dirty = true;
             warnings.add("keep", "the hardware's health cannot be kept: " + e, monotonicMs());
         }
     }
@@ -512,6 +517,11 @@ public final class HardwareWatch implements AutoCloseable {
         }
         save(System.currentTimeMillis());
         List.of(errors, warnings, changes).forEach(lines -> lines.end(monotonicMs()));
-        all().forEach(EventSource::close);
+        if (threads.stream().noneMatch(Thread::isAlive)) {
+            all().forEach(EventSource::close);
+        } else {
+            // It reads what would be unmapped under it.
+            LOG.warn("the hardware's sources stay open: a thread that reads them hangs");
+        }
     }
 }

@@ -79,7 +79,7 @@ public record HostSources(List<EventSource> waking, List<EventSource> polled, Ed
                         new AerCounterSource(sysfs, counters),
                         new PoisonedMemorySource(sysfs, procfs, counters),
                         new PstoreSource(new Sysfs(Path.of("/sys/fs/pstore")), counters),
-                        new BondingSource(procfs),
+                        new BondingSource(procfs, counters),
                         new SensorSource(new OshiSensors(sysfs), limits),
                         new SelSource(Bmc.at(Path.of("/dev/ipmi0")), counters)),
                 edac,

@@ -211,7 +211,7 @@ class SysfsSourcesTest {
         String up = "Bonding Mode: active-backup\nMII Status: up\n\nSlave Interface: eth0\nMII Status: up\n\n"
                 + "Slave Interface: eth1\nMII Status: ";
         Tree tree = new Tree(root).file("net/bonding/bond0", up + "up");
-        BondingSource source = new BondingSource(tree.sysfs());
+        BondingSource source = new BondingSource(tree.sysfs(), counters);
         assertThat(poll(source)).isEmpty();
         tree.file("net/bonding/bond0", up + "down");
         assertThat(poll(source))
@@ -224,6 +224,26 @@ class SysfsSourcesTest {
     }
 
     @Test
+    void shouldTellOfNetworkPortsThatCameBackWhileNoAgentLooked() {
+        String up = "Slave Interface: eth0\nMII Status: up\n\nSlave Interface: eth1\nMII Status: ";
+        Tree tree = new Tree(root).file("net/bonding/bond0", up + "down");
+        assertThat(poll(new BondingSource(tree.sysfs(), counters))).hasSize(1);
+        // As whoever takes the event does.
+        Raw.Marked told = (Raw.Marked) events.get(0).raw();
+        counters.mark(told.name(), told.mark());
+        Counters next = new Counters("another life");
+        next.restoreMarks(counters.marks());
+        assertThat(poll(new BondingSource(tree.sysfs(), next)))
+                .as("told by the agent before")
+                .isEmpty();
+        tree.file("net/bonding/bond0", up + "up");
+        Counters later = new Counters("another life");
+        later.restoreMarks(counters.marks());
+        assertThat(poll(new BondingSource(tree.sysfs(), later))).hasSize(1);
+        assertThat(events.get(0).kind()).isEqualTo(EventKind.REDUNDANCY_RESTORED);
+    }
+
+    @Test
     void shouldBeAbsentWithoutHarmOnAnEmptyHost() {
         Sysfs empty = new Sysfs(root.resolve("nothing"));
         List<EventSource> sources = List.of(
@@ -231,7 +251,7 @@ class SysfsSourcesTest {
                 new AerCounterSource(empty, counters),
                 new PoisonedMemorySource(empty, empty, counters),
                 new PstoreSource(empty, counters),
-                new BondingSource(empty));
+                new BondingSource(empty, counters));
         for (EventSource source : sources) {
             assertThat(poll(source)).isEmpty();
             assertThat(source.state().status()).as(source.name()).isEqualTo(Status.ABSENT);
