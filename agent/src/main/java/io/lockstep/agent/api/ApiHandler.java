@@ -71,11 +71,14 @@ final class ApiHandler extends Handler.Abstract {
 
     @Override
     public boolean handle(Request request, Response response, Callback callback) {
-        if (request.getLength() > BODY_BYTES_MAX) {
-            problem(response, callback, tooLarge(request.getLength()));
-            return true;
-        }
-        admission.admit(request, () -> take(request, response, callback));
+        admission.admit(request, () -> {
+            if (request.getLength() > BODY_BYTES_MAX) {
+                admission.done(request, 0);
+                problem(response, callback, tooLarge(request.getLength()));
+            } else {
+                take(request, response, callback);
+            }
+        });
         return true;
     }
 

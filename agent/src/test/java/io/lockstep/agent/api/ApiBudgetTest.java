@@ -101,7 +101,10 @@ class ApiBudgetTest {
             assertThat(answer(address, "\u0001\u0002 no request\r\n\r\n")).startsWith("HTTP/1.1 400 ");
             String huge = "GET /" + "x".repeat(2 * ApiServer.HEADER_BYTES_MAX) + " HTTP/1.1\r\nHost: x\r\n\r\n";
             assertThat(answer(address, huge)).startsWith("HTTP/1.1 414 ");
-            await().atMost(20, TimeUnit.SECONDS).until(() -> budget.counts().equals("2 booked, 2 done"));
+            String large =
+                    "POST /v1/vms/x/protect HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\nConnection: close\r\n\r\n";
+            assertThat(answer(address, large)).startsWith("HTTP/1.1 413 ");
+            await().atMost(20, TimeUnit.SECONDS).until(() -> budget.counts().equals("3 booked, 3 done"));
         }
     }
 
