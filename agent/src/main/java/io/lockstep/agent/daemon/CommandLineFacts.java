@@ -1,6 +1,7 @@
 package io.lockstep.agent.daemon;
 
 import io.lockstep.replication.hypervisor.QemuProcess;
+import java.math.BigInteger;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -35,7 +36,8 @@ final class CommandLineFacts {
                     case "t" -> 1L << 40;
                     default -> MIB;
                 };
-        return Long.parseLong(matcher.group(1)) * unit;
+        BigInteger bytes = new BigInteger(matcher.group(1)).multiply(BigInteger.valueOf(unit));
+        return bytes.bitLength() < Long.SIZE ? bytes.longValue() : 0;
     }
 
     /** {@code kvm} or {@code tcg}; null if the command line leaves it open. */

@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -22,6 +23,8 @@ import org.jspecify.annotations.Nullable;
 public final class QemuFinder {
     private static final String ADD_QMP_CURE =
             "start it with a second one, e.g. `-qmp unix:/run/NAME.qmp,server=on,wait=off` (libvirt: <qemu:commandline>)";
+
+    private static final String UNIX = "unix:";
 
     private final Path proc;
 
@@ -137,7 +140,7 @@ public final class QemuFinder {
             }
             ProcessOwner owner = ProcessOwner.of(entry);
             return of(identity, commandLine, owner.uid(), owner.gid(), workingDirectory(entry));
-        } catch (IOException e) {
+        } catch (IOException | InvalidPathException e) {
             return null;
         }
     }
@@ -159,10 +162,15 @@ public final class QemuFinder {
                     chardevs.put(parts.getOrDefault("id", ""), parts);
                 }
                 case "qmp", "qmp-pretty" -> {
-                    if (option.text().startsWith("unix:")) {
-                        sockets.add(absolute(
-                                directory,
-                                option.parts("path").getOrDefault("path", "").substring(5)));
+                    // As qemu_chr_parse_compat() of chardev/char.c: what comes behind is options, the first of them the
+                    // path.
+                    String path = option.text().startsWith(UNIX)
+                            ? new QemuOption(option.name(), option.text().substring(UNIX.length()))
+                                    .parts("path")
+                                    .get("path")
+                            : null;
+                    if (path != null) {
+                        sockets.add(absolute(directory, path));
                     }
                 }
                 default -> {}

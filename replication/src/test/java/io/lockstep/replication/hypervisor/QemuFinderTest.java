@@ -43,6 +43,19 @@ class QemuFinderTest {
     }
 
     @Test
+    void shouldReadWhatAnybodyWritesIntoACommandLine() {
+        assertThat(read("qemu-system-x", "-qmp", "unix:path=/run/a.qmp,server=on")
+                        .qmpSockets())
+                .containsExactly(Path.of("/run/a.qmp"));
+        assertThat(read("qemu-system-x", "-qmp", "unix:/a,path=b").qmpSockets())
+                .containsExactly(Path.of("/var/lib/vm/b"));
+        assertThat(read("qemu-system-x", "-qmp", "unix:/run/vm=1.sock").qmpSockets())
+                .as("QEMU takes that for an option")
+                .isEmpty();
+        assertThat(read("qemu-system-x", "-qmp", "unix:").qmpSockets()).containsExactly(Path.of("/var/lib/vm"));
+    }
+
+    @Test
     void shouldNameTheCureWhenTheOnlyMonitorIsInherited() {
         QemuProcess process = read(
                 "qemu-system-x86_64",
