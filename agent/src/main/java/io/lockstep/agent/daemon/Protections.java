@@ -28,11 +28,15 @@ import io.lockstep.telemetry.source.GuestSource;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,6 +44,7 @@ import org.slf4j.LoggerFactory;
 /** The VMs that run here and are protected, over the agent's restarts. Thread-safe. */
 final class Protections implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Protections.class);
+    private static final long TAKE_UP_MS = 5_000;
 
     private final AgentPaths paths;
     private final AgentConfig config;
@@ -53,6 +58,7 @@ final class Protections implements AutoCloseable {
 
     private final Map<String, Held> held = new ConcurrentHashMap<>();
     private final GuestSource guests = new GuestSource();
+    private final CountDownLatch stopped = new CountDownLatch(1);
     private volatile boolean closing;
 
     /** A protection and what is written down of it. */
@@ -75,25 +81,70 @@ final class Protections implements AutoCloseable {
         this.store = new ProtectionStore(paths.state().resolve("protections"));
     }
 
-    /** Goes on with what the agent's life before protected. */
+    /** Goes on with what the agent's life before protected; what cannot be taken up yet is tried again. */
     void takeUp() throws LockstepException {
+        List<ProtectionStore.Entry> waiting = new ArrayList<>();
         for (ProtectionStore.Entry entry : store.all()) {
+            LockstepException refusal = takeUp(entry);
+            if (refusal != null) {
+                LOG.warn(
+                        "{}: protection not taken up, tried again every {} s: {} ({})",
+                        entry.vmName(),
+                        TAKE_UP_MS / 1000,
+                        refusal.getMessage(),
+                        refusal.code());
+                events.publish(
+                        AgentEvent.ERROR, entry.vmName(), refusal.code(), "not protected: " + refusal.getMessage());
+                waiting.add(entry);
+            }
+        }
+        if (!waiting.isEmpty()) {
+            Thread again = new Thread(() -> takeUpAgain(waiting), "take-up");
+            again.setDaemon(true);
+            again.start();
+        }
+    }
+
+    /** As long as such records are what their VMs' operators last asked for. */
+    private void takeUpAgain(List<ProtectionStore.Entry> waiting) {
+        try {
+            while (!waiting.isEmpty() && !stopped.await(TAKE_UP_MS, TimeUnit.MILLISECONDS)) {
+                List<UUID> recorded =
+                        store.all().stream().map(ProtectionStore.Entry::vmId).toList();
+                waiting.removeIf(entry -> !recorded.contains(entry.vmId()) || takeUp(entry) == null);
+            }
+        } catch (LockstepException e) {
+            LOG.warn("protections that were not taken up are not tried again: {}", e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Why one cannot be taken up yet; null if it was, or its QEMU is gone. */
+    private synchronized @Nullable LockstepException takeUp(ProtectionStore.Entry entry) {
+        if (find(entry.vmName()) != null) {
+            return null;
+        }
+        try {
             try {
                 QemuProcess process = new QemuFinder().findByPid(entry.pid());
-                if (process.identity().startTicks() != entry.startTicks()) {
-                    gone(entry);
-                    continue;
+                if (process.identity().startTicks() == entry.startTicks()) {
+                    Diary diary = new Diary(entry.restarted(), peer(entry.peer()));
+                    AttachedVm vm =
+                            AttachedVm.open(process, config.vm(entry.vmName()).sharedDisks());
+                    diary.begin();
+                    start(diary, vm);
+                    return null;
                 }
-                Diary diary = new Diary(entry.restarted(), peer(entry.peer()));
-                diary.begin();
-                start(diary, AttachedVm.open(process, config.vm(entry.vmName()).sharedDisks()));
             } catch (LockstepException e) {
-                if (e.code().equals("vm-not-found")) {
-                    gone(entry);
-                } else {
-                    LOG.warn("{}: protection not taken up: {} ({})", entry.vmName(), e.getMessage(), e.code());
+                if (!e.code().equals("vm-not-found")) {
+                    return e;
                 }
             }
+            gone(entry);
+            return null;
+        } catch (LockstepException e) {
+            return e;
         }
     }
 
@@ -167,7 +218,7 @@ final class Protections implements AutoCloseable {
         @Override
         public void handingOver(long epoch) throws LockstepException {
             begin();
-            store.put(Protections.this.entry(entry).handedOver(epoch));
+            record(present -> present.handedOver(epoch), entry);
         }
 
         @Override
@@ -294,19 +345,32 @@ final class Protections implements AutoCloseable {
         }
     }
 
-    /** The record as it is now: the mode may have been switched since. */
-    private ProtectionStore.Entry entry(ProtectionStore.Entry started) {
-        Held present = held.get(started.vmName());
-        return present == null ? started : present.entry;
+    /**
+     * Writes down what becomes of a protection, beside what else became of it.
+     *
+     * @param of as it began
+     */
+    private void record(UnaryOperator<ProtectionStore.Entry> change, ProtectionStore.Entry of)
+            throws LockstepException {
+        String vmName = of.vmName();
+        synchronized (recording) {
+            Held present = held.get(vmName);
+            ProtectionStore.Entry changed;
+            if (present != null && present.entry.vmId().equals(of.vmId())) {
+                changed = change.apply(present.entry);
+                held.put(vmName, new Held(present.vm, changed));
+            } else {
+                changed = change.apply(of);
+            }
+            store.put(changed);
+        }
     }
 
     /** Remembers a switch of the mode for the agent's next life. */
     synchronized void switched(ProtectedVm vm, String mode) throws LockstepException {
         Held present = held.get(vm.ticket().vmName());
         if (present != null && present.vm == vm) {
-            ProtectionStore.Entry entry = present.entry.switched(mode);
-            held.put(entry.vmName(), new Held(vm, entry));
-            store.put(entry);
+            record(entry -> entry.switched(mode), present.entry);
         }
     }
 
@@ -426,6 +490,7 @@ final class Protections implements AutoCloseable {
     @Override
     public void close() {
         closing = true;
+        stopped.countDown();
         active().forEach(ProtectedVm::close);
     }
 }
