@@ -18,8 +18,9 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * <p>Invariants: A write that has been answered is in the log, or was before. Up to a soft limit guests' writes are taken at once; beyond it
- * they wait for the stream, but for those of a drain, which QEMU must be able to end: they have a reserve. While nobody takes, nothing waits:
- * writes are dropped, and {@link #lost()} says so. What a copy has read never lands on a write that came after the reading began.
+ * they wait for the stream, but for those of a drain, which QEMU must be able to end: they have a reserve. Those that find that full, too, wait
+ * for a moment only, because who takes may be waiting for the drain. While nobody takes, nothing waits: writes are dropped, and {@link #lost()}
+ * says so. What a copy has read never lands on a write that came after the reading began.
  *
  * <p>Threads: {@link #write}, {@link #zeroes} any; {@link #beginCopy}, {@link #endCopy} one that copies; the rest is the taker's, one thread. Nothing is allocated per write.
  */
@@ -39,6 +40,12 @@ final class DiskLog implements AutoCloseable {
     private static final int COPY_HEADERS_MAX = SECTORS / 2 * (HEADER_BYTES + Long.BYTES);
     /** So much of a copy is worth a wake-up. */
     private static final long COPY_TELL_BYTES = 1 << 20;
+
+    /** How long a drain waits for room: some pauses. */
+    private static final long DRAIN_NS_MAX = 250_000_000;
+
+    /** So many bytes of zeros cost the taker as much as one of content: they travel by the page. */
+    private static final long ZEROES_PER_BYTE = 64;
 
     /** A write that waits for room looks again after this long, should the taker have gone. */
     private static final long RECHECK_MS = 100;
@@ -222,7 +229,18 @@ final class DiskLog implements AutoCloseable {
 
     private void awaitRoom(long needed) throws NbdException {
         try {
+            long fullNs = 0;
             while (taking && used() + needed > (draining ? capacity : capacity / RESERVE_PART)) {
+                long nowNs = System.nanoTime();
+                boolean full = draining && used() + needed > capacity;
+                fullNs = !full ? 0 : fullNs == 0 ? nowNs : fullNs;
+                if (full && nowNs - fullNs > DRAIN_NS_MAX) {
+                    // The guest stands still meanwhile. The mirror breaks, and the disks are copied anew.
+                    taking = false;
+                    lost = true;
+                    room.signalAll();
+                    return;
+                }
                 filling.run();
                 room.await(RECHECK_MS, TimeUnit.MILLISECONDS);
             }
@@ -320,7 +338,7 @@ final class DiskLog implements AutoCloseable {
         return used();
     }
 
-    /** Gives the taker what is before a place, and at most so many bytes of content; a record is never divided. */
+    /** Gives the taker what is before a place, and at most so many bytes of content or what costs as much; a record is never divided. */
     void take(long until, long bytesMax, Taker taker) throws Exception {
         long at = head;
         long taken = 0;
@@ -341,7 +359,7 @@ final class DiskLog implements AutoCloseable {
                     }
                 }
                 at += HEADER_BYTES + aligned(content);
-                taken += content;
+                taken += content == 0 ? length / ZEROES_PER_BYTE : content;
             }
         } finally {
             head = at;

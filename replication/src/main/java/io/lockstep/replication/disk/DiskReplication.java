@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -51,6 +52,9 @@ public final class DiskReplication implements AutoCloseable {
     private static final long TRAIL_NS = 5_000_000_000L;
     /** The jobs' state is looked at so often beside the events that QEMU sends of it. */
     private static final long JOBS_NS = 1_000_000_000L;
+
+    private static final long JOBS_START_NS = 5_000_000_000L;
+    private static final long JOBS_POLL_NS = 1_000_000;
 
     private static final long NONE = -1;
 
@@ -201,25 +205,39 @@ public final class DiskReplication implements AutoCloseable {
             for (DiskMirror mirror : mirrors) {
                 mirror.start(qmp, false);
             }
+            awaitJobs();
             long missed = trail.collect(qmp);
             long left = 0;
             for (int i = 0; i < disks.size(); i++) {
                 left += disks.get(i).disk().lengthBytes() - ledger.copied(i);
             }
             LOG.info("disks: {}, {} bytes written since, {} bytes never copied", known, missed, left);
+            boolean lacking = true;
             if (missed + left == 0) {
                 trail.removeCollected(qmp);
                 ready = true;
             } else {
-                copy(exports, ledger, known);
+                lacking = copy(exports, ledger, known);
             }
-            return here && left == 0 && missed <= ONE_EPOCH_BYTES_MAX;
+            return here && left == 0 && missed <= ONE_EPOCH_BYTES_MAX && lacking;
         } finally {
             draining(false);
         }
     }
 
-    private void copy(DiskExports served, CopyLedger to, DiskCopy.Known known) throws LockstepException {
+    /** A mirror takes writes once its job runs: what was written before must be among what {@link DiskTrail} tells. */
+    private void awaitJobs() throws LockstepException {
+        long deadlineNs = System.nanoTime() + JOBS_START_NS;
+        while (!jobsReady()) {
+            if (System.nanoTime() - deadlineNs > 0) {
+                throw broken("QEMU's job does not begin");
+            }
+            LockSupport.parkNanos(this, JOBS_POLL_NS);
+        }
+    }
+
+    /** @return whether only what the peer lacks is copied; false: all of the disks is */
+    private boolean copy(DiskExports served, CopyLedger to, DiskCopy.Known known) throws LockstepException {
         try {
             served.start(qmp, disks);
         } catch (LockstepException e) {
@@ -235,12 +253,13 @@ public final class DiskReplication implements AutoCloseable {
             for (DiskMirror mirror : mirrors) {
                 mirror.start(qmp, true);
             }
-            return;
+            return false;
         }
         DiskCopy started = new DiskCopy(disks, served.socket(), to, log, known, readBytes, copying);
         copy = started;
         lastCopy = started;
         started.start();
+        return true;
     }
 
     /** The session is over: QEMU's writes go nowhere until the next one. */

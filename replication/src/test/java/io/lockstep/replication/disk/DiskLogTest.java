@@ -84,6 +84,43 @@ class DiskLogTest {
         assertThat(log.lost()).isTrue();
     }
 
+    @Test
+    @Timeout(10)
+    void shouldLetADrainEndThatNobodyHasRoomFor() throws Exception {
+        log.begin();
+        log.draining(true);
+        for (int i = 0; i < 9; i++) {
+            log.write(0, 0, direct(new byte[1 << 20]));
+        }
+        assertThat(log.lost()).isTrue();
+        log.end();
+        log.begin();
+        log.write(0, 0, direct(new byte[SECTOR]));
+        assertThat(log.lost()).as("a new session").isFalse();
+    }
+
+    @Test
+    void shouldGiveManyZeroesByAndBy() throws Exception {
+        DiskLog.Taker nobody = new DiskLog.Taker() {
+            @Override
+            public void write(int disk, long offset, long contentAddress, int length) {}
+
+            @Override
+            public void zeroes(int disk, long offset, long length) {}
+        };
+        log.begin();
+        for (int i = 0; i < 4; i++) {
+            log.zeroes(0, 0, 1L << 31);
+        }
+        long until = log.tail();
+        int takes = 0;
+        while (log.waits(until)) {
+            log.take(until, 8 << 20, nobody);
+            takes++;
+        }
+        assertThat(takes).isEqualTo(4);
+    }
+
     private static ByteBuffer direct(byte[] data) {
         return ByteBuffer.allocateDirect(data.length).put(data).flip();
     }
