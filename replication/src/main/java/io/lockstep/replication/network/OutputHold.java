@@ -220,6 +220,12 @@ public final class OutputHold implements AutoCloseable {
         signal();
     }
 
+    /** As {@link #pass}, when a session begins with a peer that has nothing it could promote. */
+    public void passAnew() {
+        gate.passAnew();
+        signal();
+    }
+
     /** As {@link #pass}, unless an epoch was cut since the session began: what came after that boundary could be contradicted. */
     public void passUnlessCut() {
         gate.passUnlessCut();
@@ -327,7 +333,8 @@ public final class OutputHold implements AutoCloseable {
     }
 
     /**
-     * Sends on what is held and takes the filters away; the thread that has the monitor.
+     * Sends on what is held and takes the filters away; the thread that has the monitor. Where somebody else took some of them, the others go all
+     * the same: one that stayed, without our end of its socket, would drop what the VM sends.
      *
      * @throws LockstepException what the monitor said; our ends are closed all the same
      */
@@ -348,6 +355,10 @@ public final class OutputHold implements AutoCloseable {
             for (HeldLine line : present) {
                 line.filter.remove(qmp);
             }
+        } catch (LockstepException e) {
+            LOG.warn("{}: filters are not as they were put in place: {}", vmName, e.getMessage());
+            ending = true;
+            NetFilter.removeAll(qmp);
         } finally {
             close();
         }

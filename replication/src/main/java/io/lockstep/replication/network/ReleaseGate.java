@@ -52,6 +52,14 @@ public final class ReleaseGate {
         loose = true;
     }
 
+    /** A session begins anew with a peer that has nothing: as {@link #pass}, and no epoch of an earlier one is acknowledged any more. */
+    public synchronized void passAnew() {
+        cutCount = 0;
+        lastCutEpoch = -1;
+        ackedEpoch = -1;
+        pass();
+    }
+
     /** Everything leaves, unless an epoch was cut since the last session began: what comes after that boundary waits for the next one. */
     public void passUnlessCut() {
         if (lastCutEpoch < 0) {

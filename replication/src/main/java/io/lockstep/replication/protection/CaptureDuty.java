@@ -119,7 +119,11 @@ final class CaptureDuty implements Runnable {
     private void cycle(long nowNs) throws LockstepException, LinuxException {
         lookAtVm(0);
         session.look(nowNs);
-        for (Verb verb = verbs.poll(); verb != null; verb = verbs.poll()) {
+        while (!state.terminal()) {
+            Verb verb = verbs.poll();
+            if (verb == null) {
+                break;
+            }
             verb.run();
         }
         if (state.terminal()) {

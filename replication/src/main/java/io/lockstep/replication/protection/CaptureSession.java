@@ -13,6 +13,7 @@ import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.network.HeldUntil;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineException;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.agrona.ExpandableArrayBuffer;
@@ -33,6 +34,9 @@ final class CaptureSession {
 
     /** Last words travel in this time, or the peer's own rules decide. */
     private static final long LAST_WORDS_MS = 2_000;
+
+    /** Somebody else works with the VM's disks, or still does: of a VM that was protected it is tried again, with the next session. */
+    private static final Set<String> DISKS_BUSY = Set.of("qmp-error", "disk-mirror-stuck", "disk-export-stuck");
 
     private final String vmName;
     private final EpochCapture capture;
@@ -95,9 +99,9 @@ final class CaptureSession {
     }
 
     private void begin(SessionInbox.Established fresh, long nowNs) throws LockstepException, LinuxException {
+        up = true; // what has begun in part is ended as a whole
         try {
             boolean resumes = loop.attach(fresh.channel(), fresh.reply(), nowNs);
-            up = true;
             heldUntil.sessionBegan(fresh.reply().promotionWindowMs());
             if (resumes) {
                 resumed.incrementAndGet();
@@ -105,7 +109,12 @@ final class CaptureSession {
             state.change(
                     resumes ? ProtectionState.RECONNECTING : ProtectionState.SYNCING,
                     resumes ? "resumes from epoch " + fresh.reply().committedEpoch() : "full copy");
-        } catch (PipelineException e) {
+        } catch (LockstepException e) {
+            boolean again = fresh.reply().committedEpoch() >= 0 && DISKS_BUSY.contains(e.code());
+            if (!again && !(e instanceof PipelineException)) {
+                throw e;
+            }
+            fresh.channel().close();
             lost(e);
         }
     }

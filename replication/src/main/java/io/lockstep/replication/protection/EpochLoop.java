@@ -188,8 +188,7 @@ final class EpochLoop {
             kind = EpochKind.SYNC;
             firstConsistent = Long.MAX_VALUE;
             capture.everythingPending();
-            // The peer has nothing that it could promote.
-            output.pass();
+            output.passAnew();
             sync.begin(capture.pendingCount(), nowNs);
         }
         lastBoundaryNs = nowNs;
