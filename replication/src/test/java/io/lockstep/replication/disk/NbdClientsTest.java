@@ -3,12 +3,15 @@ package io.lockstep.replication.disk;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.linux.FileRange;
+import io.lockstep.replication.ReplicatedDisk;
+import io.lockstep.replication.hypervisor.ProcessOwner;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -143,6 +146,70 @@ class NbdClientsTest {
         serve(true);
         assertThat(qemuIo(1, "write 0 4k")).contains("Permission denied");
         run(0, "qemu-io", "-r", "-f", "raw", "-c", "read -P 0 0 4k", uri);
+    }
+
+    /** What a protected VM's QEMU writes to, and nobody reads from. */
+    @Test
+    void shouldTakeWhatClientsWriteIntoAMirror() throws Exception {
+        Path source = source();
+        DiskLog log = new DiskLog(64 * MIB, () -> {});
+        GuestDisk disk = new GuestDisk("node", "", new ReplicatedDisk("d", source.toString(), "raw", BYTES), false);
+        log.begin();
+        Path copy = directory.resolve("copy.img");
+        FileRange.create(copy, BYTES).close();
+        try (DiskMirror mirror = new DiskMirror(0, disk, log, directory, ProcessOwner.of(Path.of("/proc/self")));
+                RandomAccessFile file = new RandomAccessFile(copy.toFile(), "rw")) {
+            assertThat(mirror).isNotNull();
+            String mirrored = "nbd+unix:///lockstep-disk-0?socket=" + directory.resolve("lockstep-disk-0.sock");
+            assertThat(run(0, "nbdinfo", "--size", mirrored).strip()).isEqualTo(String.valueOf(BYTES));
+            run(0, "nbdcopy", "--flush", source.toString(), mirrored);
+            run(
+                    0,
+                    "qemu-io",
+                    "-f",
+                    "raw",
+                    "-c",
+                    "write -f -P 7 4k 64k",
+                    "-c",
+                    "write -z 1M 1M",
+                    "-c",
+                    "discard 2M 4k",
+                    "-c",
+                    "flush",
+                    mirrored);
+            assertThat(run(1, "qemu-io", "-f", "raw", "-c", "read 0 4k", mirrored))
+                    .contains("not supported");
+            log.take(log.tail(), Long.MAX_VALUE, new DiskLog.Taker() {
+                @Override
+                public void write(int number, long offset, long contentAddress, int length) throws IOException {
+                    byte[] content = new byte[length];
+                    new UnsafeBuffer(contentAddress, length).getBytes(0, content);
+                    file.seek(offset);
+                    file.write(content);
+                }
+
+                @Override
+                public void zeroes(int number, long offset, long length) throws IOException {
+                    file.seek(offset);
+                    file.write(new byte[(int) length]);
+                }
+            });
+            assertThat(log.lost()).isFalse();
+        }
+        log.close();
+        run(
+                0,
+                "qemu-io",
+                "-f",
+                "raw",
+                "-c",
+                "write -P 7 4k 64k",
+                "-c",
+                "write -z 1M 1M",
+                "-c",
+                "write -z 2M 4k",
+                source.toString());
+        assertThat(Files.mismatch(source, copy)).isEqualTo(-1);
     }
 
     private void serve(boolean readOnly) throws Exception {
