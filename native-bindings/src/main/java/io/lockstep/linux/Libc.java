@@ -60,10 +60,6 @@ final class Libc {
 
     static native int madvise(long address, long length, int advice);
 
-    static native int mlockall(int flags);
-
-    static native int munlockall();
-
     static native int socket(int domain, int type, int protocol);
 
     static native int connect(int fd, long address, int length);

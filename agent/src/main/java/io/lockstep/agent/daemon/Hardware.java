@@ -13,6 +13,7 @@ import io.lockstep.agent.view.HardwareSummary;
 import io.lockstep.agent.view.HardwareView;
 import io.lockstep.replication.DutyCycle;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.HardwareEvent;
 import io.lockstep.telemetry.health.ComponentHealth;
@@ -62,7 +63,8 @@ final class Hardware implements AutoCloseable {
         settings = config.hardware();
         this.log = log;
         drill = new HardwareDrill(state);
-        policy = new HardwarePolicy(config, Path.of("/sys"), health, log, this::health, vms);
+        policy = new HardwarePolicy(
+                config, Path.of("/sys"), health, log, this::health, vms, () -> new QemuFinder().all());
     }
 
     /**

@@ -3,7 +3,6 @@ package io.lockstep.agent.policy;
 import io.lockstep.agent.policy.ActionLog.Outcome;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.linux.Scheduling;
-import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -32,11 +31,10 @@ final class CpuOffline {
     private final ActionLog log;
     private final Set<Integer> handled = new HashSet<>();
 
-    /** @param sysfs of {@code /sys} */
-    CpuOffline(Path sysfs, ActionLog log) {
-        this(sysfs, () -> new QemuFinder().all(), log);
-    }
-
+    /**
+     * @param sysfs of {@code /sys}
+     * @param qemus those of this host
+     */
     CpuOffline(Path sysfs, Supplier<List<QemuProcess>> qemus, ActionLog log) {
         this.sysfs = sysfs;
         this.qemus = qemus;

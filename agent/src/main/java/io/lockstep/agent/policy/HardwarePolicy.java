@@ -3,6 +3,7 @@ package io.lockstep.agent.policy;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.replication.hypervisor.QemuProcess;
 import io.lockstep.telemetry.event.Component;
 import io.lockstep.telemetry.event.EventKind;
 import io.lockstep.telemetry.event.HardwareEvent;
@@ -74,6 +75,7 @@ public final class HardwarePolicy implements HealthListener, AutoCloseable {
      * @param health is kept up to date
      * @param parts every part to which something happened, worst first
      * @param vms those that run here and are protected now
+     * @param qemus those of this host
      */
     public HardwarePolicy(
             AgentConfig config,
@@ -81,12 +83,13 @@ public final class HardwarePolicy implements HealthListener, AutoCloseable {
             HostHealth health,
             ActionLog log,
             Supplier<List<ComponentHealth>> parts,
-            Supplier<? extends List<? extends MovableVm>> vms) {
+            Supplier<? extends List<? extends MovableVm>> vms,
+            Supplier<List<QemuProcess>> qemus) {
         this.settings = config.hardware();
         this.health = health;
         this.parts = parts;
-        pages = new PageOffline(sysfs, new PageOwners(), log);
-        cpus = new CpuOffline(sysfs, log);
+        pages = new PageOffline(sysfs, new PageOwners(qemus), log);
+        cpus = new CpuOffline(sysfs, qemus, log);
         command = new EventCommand(settings.command(), settings.commandTimeoutMs(), log);
         evacuation = new Evacuation(config, health, log, vms, this::update, () -> thread.execute(pages::retry));
         looker.execute(() -> Evacuation.rehearse(config));

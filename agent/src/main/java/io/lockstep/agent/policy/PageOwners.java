@@ -1,7 +1,6 @@
 package io.lockstep.agent.policy;
 
 import io.lockstep.linux.ProcMaps;
-import io.lockstep.replication.hypervisor.QemuFinder;
 import io.lockstep.replication.hypervisor.QemuProcess;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -36,11 +35,7 @@ class PageOwners {
      */
     record Owner(long pid, String name) {}
 
-    /** The QEMUs of this host. */
-    PageOwners() {
-        this(() -> new QemuFinder().all());
-    }
-
+    /** @param qemus those of this host */
     PageOwners(Supplier<List<QemuProcess>> qemus) {
         this.qemus = qemus;
     }

@@ -56,7 +56,7 @@ class HardwarePolicyTest {
     }
 
     private void start(String configuration) throws LockstepException {
-        policy = new HardwarePolicy(Parts.config(configuration), sysfs, health, log, this::parts, List::of);
+        policy = new HardwarePolicy(Parts.config(configuration), sysfs, health, log, this::parts, List::of, List::of);
         book = new HealthBook(HealthRules.DEFAULT, policy);
     }
 

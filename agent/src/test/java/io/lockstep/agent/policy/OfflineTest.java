@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import io.lockstep.agent.events.EventLog;
 import io.lockstep.linux.ProcMaps;
 import io.lockstep.linux.Scheduling;
+import io.lockstep.replication.hypervisor.QemuFinder;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -123,7 +124,7 @@ class OfflineTest {
         try (IdleQemu qemu = IdleQemu.start(directory)) {
             frame = frameOf(qemu.process.pid());
             assumeThat(frame).as("page frame numbers are shown to root alone").isNotZero();
-            pages = new PageOffline(sysfs, new PageOwners(), log);
+            pages = new PageOffline(sysfs, new PageOwners(() -> new QemuFinder().all()), log);
             pages.take(frame << 12, true, "on", "poison");
             assertThat(Parts.texts(log).get(0))
                     .startsWith("refused page 0x" + Long.toHexString(frame << 12) + " stays in use: it is memory of ")
