@@ -42,7 +42,6 @@ final class Lab implements AutoCloseable {
     private final Thread hook = new Thread(this::end, "lab-end");
     private final DemoHost primary;
     private final DemoHost peer;
-    private boolean warm;
 
     /** @param more lines of the agents' configuration; the first ones go on in the table {@code epoch} */
     Lab(BenchContext context, int epochMs, String more) throws IOException, InterruptedException, DemoFailure {
@@ -109,16 +108,11 @@ final class Lab implements AutoCloseable {
         Deadline.await("the promotion of " + vm, STANDBY, () -> peer.promotion(vm) != null);
     }
 
-    /** Protects, the first time once more before for the JIT's sake: what is measured then is the steady state. */
+    /** Protects, and returns after so many epochs: the first ones after a first copy are others. */
     void protectWarm(String vm, int warmEpochs)
             throws LockstepException, IOException, InterruptedException, DemoFailure {
-        if (!warm) {
-            primary.protect(vm, NO_PROGRESS);
-            awaitEpochs(vm, warmEpochs);
-            primary.unprotect(vm);
-            warm = true;
-        }
         primary.protect(vm, NO_PROGRESS);
+        awaitEpochs(vm, warmEpochs);
     }
 
     ProtectionStatus protect(String vm) throws LockstepException, IOException, InterruptedException, DemoFailure {

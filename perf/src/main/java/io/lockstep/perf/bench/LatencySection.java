@@ -57,8 +57,7 @@ final class LatencySection implements Section {
                 BenchGuest.boot(context, BenchGuest.Spec.micro(context, VM, MIB, chain), lab.directory())) {
             // Starting to record makes a JVM compile some of its code anew: before the epochs that warm it.
             Trace trace = Trace.start(lab);
-            lab.protectWarm(VM, 400);
-            lab.awaitEpochs(VM, 10);
+            lab.protectWarm(VM, context.pick(60, 400));
             try (RunDelay capture = RunDelay.of(lab.primary().agent().pid(), "capture");
                     RunDelay qemu = RunDelay.of(guest.pid(), "qemu-system")) {
                 long beganNs = System.nanoTime();
@@ -74,7 +73,7 @@ final class LatencySection implements Section {
 
     private void add(BenchReport report, Trace.Recorded recorded) {
         for (Part part : Part.values()) {
-            Histogram histogram = histogram(part, recorded);
+            Histogram histogram = histogram(part, recorded, SharedLab.EPOCH_MS);
             report.add(Figure.of(name(), part.label + " p50", histogram.getValueAtPercentile(50) / NS_PER_MS, "ms"));
             report.add(Figure.of(name(), part.label + " p99", histogram.getValueAtPercentile(99) / NS_PER_MS, "ms")
                     .against("its p50", histogram.getValueAtPercentile(50) / NS_PER_MS));
@@ -83,7 +82,7 @@ final class LatencySection implements Section {
         double[] percents = {50, 75, 90, 95, 99, 99.9, 100};
         Plot plot = new Plot("latency", "Steps of an epoch", "percentile", "milliseconds", false);
         for (Part part : List.of(Part.PAUSE, Part.SEND, Part.RECEIVE, Part.JOURNAL, Part.WHOLE)) {
-            Histogram histogram = histogram(part, recorded);
+            Histogram histogram = histogram(part, recorded, SharedLab.EPOCH_MS);
             double[] values = new double[percents.length];
             for (int i = 0; i < percents.length; i++) {
                 values[i] = histogram.getValueAtPercentile(percents[i]) / NS_PER_MS;
@@ -94,12 +93,12 @@ final class LatencySection implements Section {
     }
 
     /** An epoch that comes late because the one before was slow would have been slow, too: that is what is added for it. */
-    static Histogram histogram(Part part, Trace.Recorded recorded) {
+    static Histogram histogram(Part part, Trace.Recorded recorded, int epochMs) {
         Histogram histogram = new Histogram(DIGITS);
         for (long[] steps : recorded.epochs().values()) {
             long ns = part.ns(steps);
             if (ns >= 0) {
-                histogram.recordValueWithExpectedInterval(ns, SharedLab.EPOCH_MS * 1_000_000L);
+                histogram.recordValueWithExpectedInterval(ns, epochMs * 1_000_000L);
             }
         }
         return histogram;

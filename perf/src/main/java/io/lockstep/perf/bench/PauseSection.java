@@ -99,13 +99,13 @@ final class PauseSection implements Section {
                             .p50();
             floors.put(load.pages, floorMs);
             // Long epochs need fewer of them: what is warmed and measured is a stretch of time.
-            lab.protectWarm(load.vm(), Math.max(3, context.pick(1_000, 10_000) / load.epochMs));
+            lab.protectWarm(load.vm(), Math.max(3, context.pick(500, 10_000) / load.epochMs));
             long beganNs = System.nanoTime();
             ProtectionStatus status =
-                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(1_000, 20_000) / load.epochMs));
+                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(2_000, 20_000) / load.epochMs));
             // Of this stretch alone: the first pauses after a first copy are others.
-            Histogram pauses =
-                    LatencySection.histogram(LatencySection.Part.PAUSE, trace.between(beganNs, System.nanoTime()));
+            Histogram pauses = LatencySection.histogram(
+                    LatencySection.Part.PAUSE, trace.between(beganNs, System.nanoTime()), load.epochMs);
             histogram(histogram, load, pauses);
             guest.awaitTicks(1);
             report(report, load, pauses, status, floorMs);
@@ -161,7 +161,11 @@ final class PauseSection implements Section {
         Figure p50 = Figure.of(name(), what + ": pause p50", p50Ms, "ms").against("floor p50", floorMs);
         boolean judged = load.preCopy && load.pages() <= 10_000;
         report.add(judged ? p50.atMost(load.pages() <= 1_000 ? 1.0 : 1.5) : p50);
-        Figure p99 = Figure.of(name(), what + ": pause p99", pauses.getValueAtPercentile(99) / 1e6, "ms")
+        Figure p99 = Figure.of(
+                        name(),
+                        what + ": pause p99 of " + pauses.getTotalCount(),
+                        pauses.getValueAtPercentile(99) / 1e6,
+                        "ms")
                 .against("its p50", p50Ms);
         report.add(judged ? p99.atMost(3) : p99);
         PauseParts parts = status.pauseParts();

@@ -72,7 +72,7 @@ class LatencySectionTest {
         epochs.put(1L, steps(MS, MS, 0, 0, 0));
         epochs.put(2L, steps(26 * MS, 100 * MS, 0, 0, 0));
         Histogram histogram =
-                LatencySection.histogram(LatencySection.Part.PAUSE, new Trace.Recorded(epochs, List.of()));
+                LatencySection.histogram(LatencySection.Part.PAUSE, new Trace.Recorded(epochs, List.of()), 25);
         // 100, and the 75, 50 and 25 ms of three epochs of 25 ms that could not begin.
         assertThat(histogram.getTotalCount()).isEqualTo(5);
         assertThat(histogram.getCountBetweenValues(70 * MS, 80 * MS)).isEqualTo(1);
