@@ -37,6 +37,16 @@ final class StatusText {
                 Text.ms(p.get("pauseMs").get("max").number()),
                 Text.ms(p.get("ackMs").get("p50").number()),
                 Text.ms(p.get("ackMs").get("p99").number()));
+        JsonTree parts = p.get("pauseParts");
+        line(
+                text,
+                "  pause p50: stop and drain %s, device state %s, scan %s, copy %s, reading the state %s, start %s",
+                Text.ms(parts.get("stopMs").get("p50").number()),
+                Text.ms(parts.get("deviceStateMs").get("p50").number()),
+                Text.ms(parts.get("scanMs").get("p50").number()),
+                Text.ms(parts.get("copyMs").get("p50").number()),
+                Text.ms(parts.get("stateMs").get("p50").number()),
+                Text.ms(parts.get("startMs").get("p50").number()));
         line(
                 text,
                 "  memory:%s in %s blocks  dirty p50 %s max %s pages an epoch  sent %s",

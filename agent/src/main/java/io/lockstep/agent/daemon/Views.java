@@ -73,8 +73,10 @@ final class Views {
                 milliseconds(statistics.recentPauseNs()),
                 new PauseParts(
                         milliseconds(statistics.stopNs()),
+                        milliseconds(statistics.deviceStateNs()),
                         milliseconds(statistics.scanNs()),
                         milliseconds(statistics.copyNs()),
+                        milliseconds(statistics.stateNs()),
                         milliseconds(statistics.startNs())),
                 milliseconds(statistics.acknowledgeNs()),
                 count(statistics.dirtyPages()),

@@ -65,6 +65,7 @@ class MainTest {
                 web1 role:primary state:protected pid:4711 tracker:userfaultfd-wp
                   peer:b address:host-b:7500 connected:yes hardware:healthy
                   epoch:41 acked:40 epochs of 25.1 ms p99 26.2 ms  pause p50 3.4 ms p99 4.5 ms max 9.9 ms  ack p50 1.1 ms p99 2.2 ms
+                  pause p50: stop and drain 0.9 ms, device state 0.5 ms, scan 0.4 ms, copy 0.3 ms, reading the state 0.8 ms, start 0.4 ms
                   memory:256 MiB in 6 blocks  dirty p50 120 max 500 pages an epoch  sent 123 MiB
                   full copy: 256 MiB in 0.6 s, 400 MiB/s, 3 passes
                   disk virtio0: 8.0 GiB qcow2, mirrored, 1.0 GiB copied in 2.5 s

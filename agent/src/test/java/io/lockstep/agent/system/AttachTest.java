@@ -2,6 +2,7 @@ package io.lockstep.agent.system;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lockstep.agent.view.PauseParts;
 import io.lockstep.agent.view.ProtectionStatus;
 import io.lockstep.agent.view.VmSelector;
 import io.lockstep.replication.hypervisor.QmpConnection;
@@ -120,6 +121,17 @@ class AttachTest {
         assertThat(Traces.of(vm.pid()).watched()).isNotEmpty();
         vm.chain().awaitSweep();
         hosts.a().verify(name);
+
+        PauseParts parts = hosts.a().protection(name).pauseParts();
+        System.out.println(name + ": " + parts);
+        assertThat(List.of(
+                        parts.stopMs(),
+                        parts.deviceStateMs(),
+                        parts.scanMs(),
+                        parts.copyMs(),
+                        parts.stateMs(),
+                        parts.startMs()))
+                .allSatisfy(part -> assertThat(part.max()).isPositive());
 
         hosts.a().unprotect(name);
         Waits.until("as before: " + before, 5, () -> Traces.of(vm.pid()).equals(before));

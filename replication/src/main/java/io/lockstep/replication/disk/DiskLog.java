@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * for a moment only, because who takes may be waiting for the drain. While nobody takes, nothing waits: writes are dropped, and {@link #lost()}
  * says so. What a copy has read never lands on a write that came after the reading began.
  *
- * <p>Threads: {@link #write}, {@link #zeroes} any; {@link #beginCopy}, {@link #endCopy} one that copies; the rest is the taker's, one thread. Nothing is allocated per write.
+ * <p>Threads: {@link #write}, {@link #zeroes}, {@link #flushed} any; {@link #beginCopy}, {@link #endCopy} one that copies; the rest is the taker's, one thread. Nothing is allocated per write.
  */
 final class DiskLog implements AutoCloseable {
     private static final int HEADER_BYTES = 24;
@@ -70,6 +70,7 @@ final class DiskLog implements AutoCloseable {
     private volatile boolean taking;
     private volatile boolean draining;
     private volatile boolean lost;
+    private volatile long flushedNs;
     /** What is being read of a disk, and which of its sectors were written since that began. Under the lock. */
     private int copiedDisk = -1;
 
@@ -313,6 +314,16 @@ final class DiskLog implements AutoCloseable {
     /** Whether writes were dropped since {@link #begin}. */
     boolean lost() {
         return lost;
+    }
+
+    /** A flush of a mirror was answered. Any thread. */
+    void flushed(long nowNs) {
+        flushedNs = nowNs;
+    }
+
+    /** When that was last so, {@link System#nanoTime()}; 0 if never. */
+    long flushedNs() {
+        return flushedNs;
     }
 
     /** While QEMU drains, its writes may use the reserve, those that wait for room already included. */

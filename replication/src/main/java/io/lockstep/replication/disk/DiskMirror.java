@@ -211,5 +211,10 @@ final class DiskMirror implements AutoCloseable {
         public void flush() {
             // An epoch is on the peer before the world sees what depends on it: a flush has nothing to wait for.
         }
+
+        @Override
+        public void flushed(long nowNs) {
+            log.flushed(nowNs);
+        }
     }
 }

@@ -77,6 +77,7 @@ public final class DiskReplication implements AutoCloseable {
     private long nextJobsNs;
     private final ReferenceWorth references;
     private long mark;
+    private long flushedNs;
     private long copiedEpoch = NONE;
     private final long[] copiedEnds;
     private long trailEpoch = NONE;
@@ -418,6 +419,16 @@ public final class DiskReplication implements AutoCloseable {
     /** In a hold, behind the boundary: what has come by now is this epoch's. */
     public void mark() {
         mark = log.tail();
+        flushedNs = log.flushedNs();
+    }
+
+    /**
+     * When QEMU last had a mirror flushed, as of the last {@link #mark()}, {@link System#nanoTime()}; 0 if never. Guests' flushes do not come to a mirror
+     * (block/mirror.c, {@code bdrv_mirror_top_flush}), those of QEMU's stops do ({@code bdrv_flush_all} in block/io.c), behind the flushes of the disks
+     * themselves, and whether anything was written or not (block/nbd.c, {@code bdrv_co_flush_to_os}).
+     */
+    public long flushedNs() {
+        return flushedNs;
     }
 
     /** An epoch of a first copy ends: what has come by now is this epoch's, and what is copied by now is known to be so when it is acknowledged. */

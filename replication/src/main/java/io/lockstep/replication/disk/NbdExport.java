@@ -59,4 +59,7 @@ public interface NbdExport {
 
     /** Returns when everything that was answered before, on any connection, survives a loss of power. */
     void flush() throws NbdException;
+
+    /** A flush was answered at that time, {@link System#nanoTime()}. */
+    default void flushed(long nowNs) {}
 }

@@ -74,7 +74,11 @@ final class NbdTransmission {
             try {
                 answer();
             } finally {
-                rounds.took(System.nanoTime() - beganNs);
+                long endedNs = System.nanoTime();
+                rounds.took(endedNs - beganNs);
+                if (type == NbdProtocol.CMD_FLUSH) {
+                    export.flushed(endedNs);
+                }
             }
         }
     }

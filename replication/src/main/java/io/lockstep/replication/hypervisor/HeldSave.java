@@ -8,6 +8,7 @@ import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.time.Instant;
 import org.agrona.BufferUtil;
 
 /**
@@ -27,9 +28,13 @@ import org.agrona.BufferUtil;
  *   afterResume()     outside of the pause: the pipe small again, and all of the next command but its last brace
  * </pre>
  *
+ * QEMU's own word of when the VM stood still, and of when it was started, are the times in its events STOP and RESUME, which are read in any case.
+ * They are the host's wall clock, which is compared with {@link System#nanoTime} outside of the pauses.
+ *
  * A state of up to 32 KiB comes in one write at the end, so a pipe of one page holds QEMU. A larger one comes in pieces, and QEMU would
  * build all but the first only after the copy: so the pipe is as large as it may be for QEMU to block still on the smallest of the last
- * states. All calls from the capture thread, but for {@link #abort()}. Nothing is allocated per save.
+ * states. All calls from the capture thread, but for {@link #abort()}. Nothing is allocated per
+ * save, but for three short-lived objects once a second, outside of the pause.
  */
 public final class HeldSave implements AutoCloseable {
     /** What came of a save. The VM runs on after each but {@link #DIED} and {@link #HUNG}. */
@@ -63,6 +68,11 @@ public final class HeldSave implements AutoCloseable {
     /** A process that ends closes its sockets some milliseconds before it counts as exited. */
     private static final long EXIT_TIMEOUT_NS = 1_000_000_000;
 
+    /** The two clocks run alike, but somebody may set the wall clock: so often they are compared. */
+    private static final long CLOCKS_NS = 1_000_000_000;
+
+    private static final int CLOCK_COMPARISONS = 3;
+
     private static final int PIPE = 0;
     private static final int QMP = 1;
     private static final int PROCESS = 2;
@@ -79,8 +89,14 @@ public final class HeldSave implements AutoCloseable {
     private int holdBytes = PAGE_BYTES;
     private volatile boolean aborted;
     private long beginNs;
+    private long stoppedNs;
     private long boundaryNs;
+    private long stateReadNs;
     private long resumedNs;
+    /** What is to be added to the wall clock. */
+    private long wallToNs;
+
+    private long clocksNs;
 
     /**
      * Gives QEMU the write end of a new pipe, and takes back what an agent that was killed left there.
@@ -95,6 +111,7 @@ public final class HeldSave implements AutoCloseable {
         added = add();
         save = command();
         watch();
+        compareClocks();
     }
 
     /**
@@ -128,7 +145,9 @@ public final class HeldSave implements AutoCloseable {
     /** Sends the command; the VM stops a moment later. */
     public void begin() throws LockstepException {
         beginNs = System.nanoTime();
+        stoppedNs = 0;
         boundaryNs = 0;
+        stateReadNs = 0;
         resumedNs = 0;
         qmp.send(save);
     }
@@ -193,6 +212,8 @@ public final class HeldSave implements AutoCloseable {
             }
         }
         resumedNs = System.nanoTime();
+        stoppedNs = moment(qmp.stoppedUs(), beginNs, boundaryNs);
+        stateReadNs = moment(qmp.resumedUs(), boundaryNs, resumedNs);
         fits &= drain(into);
         into.limit(into.position()).position(start);
         if (!fits) {
@@ -214,6 +235,31 @@ public final class HeldSave implements AutoCloseable {
             capacity(holdBytes);
             announce();
         }
+        if (System.nanoTime() - clocksNs > CLOCKS_NS) {
+            compareClocks();
+        }
+    }
+
+    /** Of a few comparisons the quickest counts: this thread may lose its processor in one. */
+    private void compareClocks() {
+        long quickestNs = Long.MAX_VALUE;
+        for (int i = 0; i < CLOCK_COMPARISONS; i++) {
+            long beforeNs = System.nanoTime();
+            Instant wall = Instant.now();
+            clocksNs = System.nanoTime();
+            long tookNs = clocksNs - beforeNs;
+            if (tookNs < quickestNs) {
+                quickestNs = tookNs;
+                wallToNs = beforeNs + tookNs / 2 - wall.getEpochSecond() * 1_000_000_000 - wall.getNano();
+            }
+        }
+    }
+
+    /** The time of an event as {@link System#nanoTime}, brought between what surely came before and after it; 0 if one of these is unknown. */
+    private long moment(long wallUs, long afterNs, long beforeNs) {
+        return wallUs == 0 || afterNs == 0 || beforeNs == 0
+                ? 0
+                : Math.min(Math.max(wallUs * 1_000 + wallToNs, afterNs), beforeNs);
     }
 
     /** Tells QEMU all of the command but its last brace: to be called before a {@link #begin} that other commands came before. */
@@ -256,12 +302,29 @@ public final class HeldSave implements AutoCloseable {
         return beginNs;
     }
 
-    /** When the boundary was seen; 0 if not yet. */
+    /**
+     * When QEMU had stopped the vCPUs and its devices, before it drained and flushed the disks: the time of its event STOP ({@code do_vm_stop} in QEMU's
+     * softmmu/cpus.c), to a microsecond. Known from {@link #finish} on; 0 if there was no such event, as of a VM that did not run before.
+     */
+    public long stoppedNs() {
+        return stoppedNs;
+    }
+
+    /** When the boundary was seen: the first bytes of the device state, which QEMU writes once it has built up to 32 KiB of it; 0 if not yet. */
     public long boundaryNs() {
         return boundaryNs;
     }
 
-    /** When QEMU had reported the VM running again; 0 if not yet. */
+    /**
+     * When QEMU had written all of the device state and closed its end of the pipe, and began to start the VM: the time of its event RESUME ({@code
+     * vm_prepare_start} in softmmu/cpus.c, called at the end of {@code qmp_xen_save_devices_state} in migration/savevm.c), to a microsecond. What it wrote
+     * last may still be in the pipe: the VM does not wait for that. Known from {@link #finish} on; 0 if there was no such event.
+     */
+    public long stateReadNs() {
+        return stateReadNs;
+    }
+
+    /** When QEMU's answer had come, which it sends once the vCPUs may run; 0 if not yet. */
     public long resumedNs() {
         return resumedNs;
     }

@@ -77,6 +77,8 @@ public final class QmpConnection implements AutoCloseable {
     private long awaitedId = -1;
     private QmpReply awaitedReply = QmpReply.NONE;
     private boolean awaitedWanted;
+    private long stoppedUs;
+    private long resumedUs;
     private @Nullable JsonNode awaitedContent;
     private boolean greeted;
     private @Nullable QmpCommand announced;
@@ -333,6 +335,16 @@ public final class QmpConnection implements AutoCloseable {
         return awaitedReply;
     }
 
+    /** When QEMU says that the VM stopped, since the last command was sent: microseconds since 1970 of the host's wall clock; 0 if it did not. */
+    long stoppedUs() {
+        return stoppedUs;
+    }
+
+    /** When QEMU says that it started the VM, likewise. */
+    long resumedUs() {
+        return resumedUs;
+    }
+
     /** The text of the last error reply, empty if there was none. */
     public String errorText() {
         return awaitedContent == null ? "" : awaitedContent.path("desc").asText();
@@ -379,6 +391,8 @@ public final class QmpConnection implements AutoCloseable {
         awaitedReply = QmpReply.NONE;
         awaitedContent = null;
         awaitedWanted = false;
+        stoppedUs = 0;
+        resumedUs = 0;
     }
 
     private JsonNode awaitContent(QmpCommand command, long timeoutNs) throws LockstepException {
@@ -442,8 +456,10 @@ public final class QmpConnection implements AutoCloseable {
         switch (line.kind()) {
             case EVENT -> {
                 if (line.isEvent(buffer, STOP)) {
+                    stoppedUs = line.timeUs(buffer, end);
                     listener.stopped(nowNs);
                 } else if (line.isEvent(buffer, RESUME)) {
+                    resumedUs = line.timeUs(buffer, end);
                     listener.resumed(nowNs);
                 } else {
                     JsonNode event = parse(buffer, start, end);

@@ -19,11 +19,15 @@ final class QmpLine {
     private static final byte[] RETURN = bytes("return");
     private static final byte[] ERROR = bytes("error");
     private static final byte[] ID = bytes("id");
+    private static final byte[] TIMESTAMP = bytes("timestamp");
+    private static final byte[] SECONDS = bytes("seconds");
+    private static final byte[] MICROSECONDS = bytes("microseconds");
 
     private Kind kind = Kind.OTHER;
     private long id;
     private int nameStart;
     private int nameEnd;
+    private int timeStart;
 
     /** Scans the bytes from start up to end. */
     void scan(ByteBuffer buffer, int start, int end) {
@@ -31,6 +35,7 @@ final class QmpLine {
         id = -1;
         nameStart = 0;
         nameEnd = 0;
+        timeStart = end;
         int depth = 0;
         int i = start;
         while (i < end) {
@@ -64,15 +69,32 @@ final class QmpLine {
         return kind == Kind.EVENT && equal(buffer, nameStart, nameEnd, name);
     }
 
+    /** When the scanned event came about: microseconds since 1970 of QEMU's wall clock; 0 if it does not say. */
+    long timeUs(ByteBuffer buffer, int end) {
+        long seconds = -1;
+        long microseconds = -1;
+        int i = timeStart;
+        while (i < end && buffer.get(i) != '}') {
+            if (buffer.get(i) == '"') {
+                int close = closingQuote(buffer, i + 1, end);
+                if (equal(buffer, i + 1, close, SECONDS)) {
+                    seconds = number(buffer, value(buffer, close, end), end);
+                } else if (equal(buffer, i + 1, close, MICROSECONDS)) {
+                    microseconds = number(buffer, value(buffer, close, end), end);
+                }
+                i = close;
+            }
+            i++;
+        }
+        return seconds < 0 || microseconds < 0 ? 0 : seconds * 1_000_000 + microseconds;
+    }
+
     static byte[] bytes(String text) {
         return text.getBytes(StandardCharsets.US_ASCII);
     }
 
     private void key(ByteBuffer buffer, int start, int end, int limit) {
-        int value = end + 1;
-        while (value < limit && (buffer.get(value) == ' ' || buffer.get(value) == ':')) {
-            value++;
-        }
+        int value = value(buffer, end, limit);
         // A string that is a value, not a key, has no colon behind it.
         if (value == end + 1 || value >= limit) {
             return;
@@ -87,7 +109,18 @@ final class QmpLine {
             kind = Kind.ERROR;
         } else if (equal(buffer, start, end, ID)) {
             id = number(buffer, value, limit);
+        } else if (equal(buffer, start, end, TIMESTAMP)) {
+            timeStart = value;
         }
+    }
+
+    /** Where the value begins that belongs to the key with this closing quote. */
+    private static int value(ByteBuffer buffer, int close, int limit) {
+        int value = close + 1;
+        while (value < limit && (buffer.get(value) == ' ' || buffer.get(value) == ':')) {
+            value++;
+        }
+        return value;
     }
 
     private static long number(ByteBuffer buffer, int start, int end) {

@@ -396,11 +396,9 @@ final class EpochLoop {
             pipeline.awaitDrained(settings.failureTimeoutMs() * 4L);
             run.send(Objects.requireNonNull(channel), epoch);
         }
-        statistics.parts(
-                boundary - hold.beginNs(),
-                hold.scannedNs() - boundary,
-                hold.copiedNs() - hold.scannedNs(),
-                hold.resumedNs() - hold.copiedNs());
+        statistics.stopParts(hold.beginNs(), hold.stoppedNs(), boundary);
+        statistics.readParts(hold.scannedNs() - boundary, hold.copiedNs() - hold.scannedNs());
+        statistics.startParts(hold.copiedNs(), hold.stateReadNs(), hold.resumedNs());
         statistics.epoch(boundary - lastBoundaryNs);
         lastBoundaryNs = boundary;
         end(hold.runState());

@@ -24,8 +24,10 @@ public final class EpochStatistics {
     private final Histogram acknowledgeNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram lagNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram stopNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram deviceStateNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram scanNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram copyNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
+    private final Histogram stateNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram startNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram releaseNs = new ConcurrentHistogram(1_000, NS_MAX, DIGITS);
     private final Histogram dirtyPages = new ConcurrentHistogram(1, PAGES_MAX, DIGITS);
@@ -37,12 +39,26 @@ public final class EpochStatistics {
         pauses = number + 1;
     }
 
-    /** The parts of one pause, which follow each other without a gap. */
-    void parts(long stop, long scan, long copy, long start) {
-        stopNs.recordValue(Math.min(stop, NS_MAX));
+    /** The first parts of one pause, in {@link System#nanoTime()}; not counted if it is not known when the VM stood still, which is 0. */
+    void stopParts(long begin, long stopped, long boundary) {
+        if (stopped != 0) {
+            stopNs.recordValue(Math.min(stopped - begin, NS_MAX));
+            deviceStateNs.recordValue(Math.min(boundary - stopped, NS_MAX));
+        }
+    }
+
+    /** Those in its middle, how long they took. */
+    void readParts(long scan, long copy) {
         scanNs.recordValue(Math.min(scan, NS_MAX));
         copyNs.recordValue(Math.min(copy, NS_MAX));
-        startNs.recordValue(Math.min(start, NS_MAX));
+    }
+
+    /** The last ones, as the first: not counted if it is not known when the state was read. */
+    void startParts(long copied, long stateRead, long resumed) {
+        if (stateRead != 0) {
+            stateNs.recordValue(Math.min(stateRead - copied, NS_MAX));
+            startNs.recordValue(Math.min(resumed - stateRead, NS_MAX));
+        }
     }
 
     void epoch(long ns) {
@@ -85,9 +101,14 @@ public final class EpochStatistics {
         return new Percentiles(count, sorted[count / 2], sorted[(int) (count * 0.99)], sorted[count - 1]);
     }
 
-    /** Of the pause: from sending the command to the first device state, which is when QEMU has stopped the VM and drained its disks. */
+    /** Of the pause: from sending the command until QEMU had stopped the VM, and drained and flushed the disks that are mirrored. */
     public Percentiles stopNs() {
         return Percentiles.of(stopNs);
+    }
+
+    /** Of the pause: from then to the first device state that came, which QEMU builds; what it flushes of disks without a mirror is part of it. */
+    public Percentiles deviceStateNs() {
+        return Percentiles.of(deviceStateNs);
     }
 
     /** Of the pause: from the first device state to all written pages listed and armed again. */
@@ -100,7 +121,12 @@ public final class EpochStatistics {
         return Percentiles.of(copyNs);
     }
 
-    /** Of the pause: reading the rest of the device state, and QEMU's answer that the VM runs. */
+    /** Of the pause: from the copy's end until QEMU had handed over all of the device state. */
+    public Percentiles stateNs() {
+        return Percentiles.of(stateNs);
+    }
+
+    /** Of the pause: from then to QEMU's answer that the VM runs. */
     public Percentiles startNs() {
         return Percentiles.of(startNs);
     }

@@ -137,9 +137,24 @@ final class VmHold {
         return save.beginNs();
     }
 
-    /** When the VM stood still in it. */
+    /**
+     * When the VM stood still in it, and the disks that are mirrored were drained and flushed; 0 if QEMU did not say. QEMU tells of the first alone, the
+     * mirrors' servers see the second; a disk that no mirror belongs to, QEMU flushes unseen, after that.
+     */
+    long stoppedNs() {
+        long stoppedNs = save.stoppedNs();
+        return stoppedNs == 0 ? 0 : Math.max(stoppedNs, Math.min(disks.flushedNs(), save.boundaryNs()));
+    }
+
+    /** When its device state began to come. */
     long boundaryNs() {
         return save.boundaryNs();
+    }
+
+    /** When QEMU had handed over all of the device state; 0 if it did not say. */
+    long stateReadNs() {
+        long stateReadNs = save.stateReadNs();
+        return stateReadNs == 0 ? 0 : Math.max(stateReadNs, copiedNs);
     }
 
     /** When the VM ran again after it. */
@@ -405,9 +420,15 @@ final class VmHold {
     /** Says when the parts of the last hold, an epoch's end, were done. */
     void trace(long epoch) {
         EpochTrace.done(EpochStage.STOP, epoch, save.beginNs());
+        if (stoppedNs() != 0) {
+            EpochTrace.done(EpochStage.STOPPED, epoch, stoppedNs());
+        }
         EpochTrace.done(EpochStage.BOUNDARY, epoch, save.boundaryNs());
         EpochTrace.done(EpochStage.SCANNED, epoch, scannedNs);
         EpochTrace.done(EpochStage.COPIED, epoch, copiedNs);
+        if (stateReadNs() != 0) {
+            EpochTrace.done(EpochStage.STATE_READ, epoch, stateReadNs());
+        }
         EpochTrace.done(EpochStage.RESUMED, epoch, save.resumedNs());
     }
 }

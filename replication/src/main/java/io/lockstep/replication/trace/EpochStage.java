@@ -4,27 +4,31 @@ package io.lockstep.replication.trace;
 public enum EpochStage {
     /** The command to stop was sent. */
     STOP(0),
-    /** The VM stands still and its I/O is drained. */
-    BOUNDARY(1),
+    /** QEMU says that the VM stands still, and its mirrored disks are drained and flushed; left out where QEMU did not say so. */
+    STOPPED(1),
+    /** The device state begins to come, which it does once it is built: nothing writes the VM's memory any more. */
+    BOUNDARY(2),
     /** The written pages are listed, and protected again. */
-    SCANNED(2),
+    SCANNED(3),
     /** They are read. */
-    COPIED(3),
-    /** The device state is read, and the VM runs. */
-    RESUMED(4),
+    COPIED(4),
+    /** QEMU has handed over all of the device state, and begins to start the VM; left out where QEMU did not say so. */
+    STATE_READ(5),
+    /** QEMU's answer that the VM runs is here. */
+    RESUMED(6),
     /** All of the epoch was handed to the link. */
-    SENT(5),
+    SENT(7),
     /** All of it came to the peer, verified. */
-    RECEIVED(6),
+    RECEIVED(8),
     /** It stands in the peer's journal: synced, if the acknowledgement says that. */
-    JOURNALED(7),
+    JOURNALED(9),
     /** The primary knows that the peer has it. */
-    ACKNOWLEDGED(8),
+    ACKNOWLEDGED(10),
     /** The replica's memory is this epoch. */
-    APPLIED(9);
+    APPLIED(11);
 
     /** How many there are. */
-    public static final int COUNT = 10;
+    public static final int COUNT = 12;
 
     private final int code;
 

@@ -3,10 +3,13 @@ package io.lockstep.replication.disk;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lockstep.linux.FileRange;
+import io.lockstep.linux.Pidfd;
+import io.lockstep.replication.hypervisor.HeldSave;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import io.lockstep.replication.hypervisor.TestVm;
 import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineConfig;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import org.agrona.concurrent.SystemNanoClock;
 import org.awaitility.Awaitility;
@@ -26,6 +29,7 @@ class DiskReplicationTest {
     private static final int WRITES = 11;
 
     private static final long IMAGES = 7;
+    private static final int SAVES = 10;
 
     @TempDir
     Path directory;
@@ -70,5 +74,56 @@ class DiskReplicationTest {
             disks.requireIntact("");
             disks.remove(true);
         }
+    }
+
+    /** A mirror is flushed behind its disk: that is how it is known from outside when QEMU has drained. */
+    @Test
+    void shouldTellWhenQemuHadFlushedTheDisksInAStop() throws Exception {
+        Path source = directory.resolve("source.img");
+        FileRange.create(source, BYTES).close();
+        try (TestVm vm = TestVm.start(
+                        "-m",
+                        "16",
+                        "-blockdev",
+                        "raw,node-name=d0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=" + source,
+                        "-device",
+                        "virtio-blk-pci,drive=d0,id=v0");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd();
+                HeldSave save = new HeldSave(qmp, process);
+                PagePipeline pipeline = new PagePipeline(
+                        PipelineConfig.defaults(),
+                        Thread::new,
+                        counts -> {},
+                        (block, page, changed) -> {},
+                        SystemNanoClock.INSTANCE);
+                DiskReplication disks = new DiskReplication(
+                        GuestDisk.find(qmp), 0, qmp, vm.pid(), pipeline, directory.resolve("state"), "vm", () -> {})) {
+            disks.begin(false, IMAGES);
+            Awaitility.await().until(() -> disks.ready(System.nanoTime()));
+            int seen = 0;
+            for (int i = 0; i < SAVES; i++) {
+                if (i % 2 == 0) {
+                    qmp.hmp("qemu-io -d /machine/peripheral/v0/virtio-backend \"write " + i + "M 64k\"");
+                }
+                hold(save, disks);
+                // The server says so once it has answered: on a busy host that may be later than what QEMU does next.
+                if (disks.flushedNs() - save.stoppedNs() > 0 && disks.flushedNs() - save.boundaryNs() < 0) {
+                    seen++;
+                }
+            }
+            assertThat(seen).isGreaterThan(SAVES / 2);
+            disks.remove(true);
+        }
+    }
+
+    private static void hold(HeldSave save, DiskReplication disks) throws Exception {
+        disks.draining(true);
+        save.begin();
+        assertThat(save.awaitBoundary(5_000_000_000L)).isTrue();
+        disks.mark();
+        disks.draining(false);
+        assertThat(save.finish(ByteBuffer.allocateDirect(MIB), 5_000_000_000L)).isEqualTo(HeldSave.Outcome.COMPLETE);
+        save.afterResume();
     }
 }

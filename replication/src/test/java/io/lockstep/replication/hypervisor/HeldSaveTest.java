@@ -29,6 +29,11 @@ class HeldSaveTest {
                 .until(() -> qmp.execute("query-status").path("status").asText().equals("running"));
     }
 
+    private static long median(long[] ns) {
+        Arrays.sort(ns);
+        return ns[ns.length / 2];
+    }
+
     private static long pipesOf(long pid) throws Exception {
         try (Stream<Path> fds = Files.list(Path.of("/proc/" + pid + "/fd"))) {
             return fds.filter(fd -> {
@@ -52,6 +57,10 @@ class HeldSaveTest {
             QmpConnectionTest.Recorder recorder = new QmpConnectionTest.Recorder();
             qmp.listener(recorder);
             long[] took = new long[SAVES];
+            long[] stopped = new long[SAVES];
+            long[] built = new long[SAVES];
+            long[] read = new long[SAVES];
+            long[] started = new long[SAVES];
             int voided = 0;
             try (HeldSave save = new HeldSave(qmp, process)) {
                 for (int i = 0; i < SAVES; i++) {
@@ -67,6 +76,12 @@ class HeldSaveTest {
                         continue;
                     }
                     assertThat(outcome).isEqualTo(HeldSave.Outcome.COMPLETE);
+                    assertThat(save.stoppedNs()).isBetween(save.beginNs(), save.boundaryNs());
+                    assertThat(save.stateReadNs()).isBetween(save.boundaryNs(), save.resumedNs());
+                    stopped[i] = save.stoppedNs() - save.beginNs();
+                    built[i] = save.boundaryNs() - save.stoppedNs();
+                    read[i] = save.stateReadNs() - save.boundaryNs();
+                    started[i] = save.resumedNs() - save.stateReadNs();
                     assertThat(StandardCharsets.US_ASCII
                                     .decode(state.slice().limit(4))
                                     .toString())
@@ -80,11 +95,36 @@ class HeldSaveTest {
             System.out.printf(
                     "held save: state %d bytes, pause p50 %d us, p99 %d us, floor p50 %d us, voided %d%n",
                     state.remaining(), took[SAVES / 2] / 1000, took[SAVES - 1] / 1000, floorNs / 1000, voided);
+            // Each is a time of its own, and not the bound that it was brought to.
+            System.out.printf(
+                    "of it p50: stop %d us, device state %d us, reading it %d us, start %d us%n",
+                    median(stopped) / 1000, median(built) / 1000, median(read) / 1000, median(started) / 1000);
+            assertThat(median(stopped)).isPositive();
+            assertThat(median(built)).isPositive();
+            assertThat(median(read)).isPositive();
+            assertThat(median(started)).isPositive();
             assertThat(recorder.names.stream().filter("RESUME"::equals).count()).isEqualTo(SAVES);
             assertThat(voided).isLessThan(SAVES / 10);
             assertRunning(qmp);
             assertThat(qmp.execute("query-fdsets")).isEmpty();
             Awaitility.await().atMost(5, TimeUnit.SECONDS).until(() -> pipesOf(vm.pid()) == pipesBefore);
+        }
+    }
+
+    @Test
+    void shouldSayNothingOfStopAndStartWhenTheVmDidNotRun() throws Exception {
+        try (TestVm vm = TestVm.start("-machine", "pc", "-m", "16");
+                QmpConnection qmp = vm.connect();
+                Pidfd process = vm.pidfd();
+                HeldSave save = new HeldSave(qmp, process)) {
+            qmp.execute("stop");
+            assertThat(saveOnce(save)).isEqualTo(HeldSave.Outcome.COMPLETE);
+            assertThat(save.stoppedNs()).isZero();
+            assertThat(save.stateReadNs()).isZero();
+            qmp.execute("cont");
+            assertThat(saveOnce(save)).isEqualTo(HeldSave.Outcome.COMPLETE);
+            assertThat(save.stoppedNs()).isPositive();
+            assertThat(save.stateReadNs()).isPositive();
         }
     }
 

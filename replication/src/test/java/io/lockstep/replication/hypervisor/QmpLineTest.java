@@ -26,6 +26,28 @@ class QmpLineTest {
     }
 
     @Test
+    void shouldTellWhenAnEventCameAboutWhateverElseBearsThoseNames() {
+        String timestamp = "\"timestamp\": {\"microseconds\": 31, \"seconds\": 1700000000}";
+        String data = "\"data\": {\"timestamp\": {\"seconds\": 5}, \"seconds\": 6}";
+        for (String text : new String[] {
+            "{" + timestamp + ", \"event\": \"STOP\", " + data + "}",
+            "{" + data + ", \"event\": \"STOP\", " + timestamp + "}"
+        }) {
+            ByteBuffer buffer = scan(text);
+            assertThat(line.timeUs(buffer, buffer.capacity() - 1)).isEqualTo(1_700_000_000_000_031L);
+        }
+    }
+
+    @Test
+    void shouldTellNoTimeWhenQemuHadNone() {
+        ByteBuffer buffer = scan("{\"event\": \"STOP\"}");
+        assertThat(line.timeUs(buffer, buffer.capacity() - 1)).isZero();
+        // QEMU's gettimeofday failed.
+        buffer = scan("{\"timestamp\": {\"seconds\": -1, \"microseconds\": -1}, \"event\": \"STOP\"}");
+        assertThat(line.timeUs(buffer, buffer.capacity() - 1)).isZero();
+    }
+
+    @Test
     void shouldReadReplyNumberWhenReplyIsReturn() {
         scan("{\"id\": 42, \"return\": {\"id\": 7, \"error\": \"a \\\" } b\"}}");
         assertThat(line.kind()).isEqualTo(QmpLine.Kind.RETURN);
