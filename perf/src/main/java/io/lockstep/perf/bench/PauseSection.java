@@ -170,14 +170,14 @@ final class PauseSection implements Section {
         report.add(judged ? p99.atMost(3) : p99);
         PauseParts parts = status.pauseParts();
         report.add(Figure.of(
-                name(),
-                what + ": of it stop, drain, first state p50",
-                parts.stopMs().p50(),
-                "ms"));
+                name(), what + ": of it stop and drain p50", parts.stopMs().p50(), "ms"));
+        report.add(Figure.of(
+                name(), what + ": of it device state p50", parts.deviceStateMs().p50(), "ms"));
         report.add(Figure.of(name(), what + ": of it scan p50", parts.scanMs().p50(), "ms"));
         report.add(Figure.of(name(), what + ": of it copy p50", parts.copyMs().p50(), "ms"));
         report.add(Figure.of(
-                name(), what + ": of it state and start p50", parts.startMs().p50(), "ms"));
+                name(), what + ": of it reading the state p50", parts.stateMs().p50(), "ms"));
+        report.add(Figure.of(name(), what + ": of it start p50", parts.startMs().p50(), "ms"));
         report.add(Figure.of(
                 name(), what + ": written pages seen p50", status.dirtyPages().p50(), "pages"));
     }
