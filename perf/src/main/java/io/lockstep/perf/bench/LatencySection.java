@@ -14,10 +14,12 @@ final class LatencySection implements Section {
 
     /** From one step to another. */
     enum Part {
-        STOP("stop, drain, first state", EpochStage.STOP, EpochStage.BOUNDARY),
+        STOP("stop and drain", EpochStage.STOP, EpochStage.STOPPED),
+        DEVICE_STATE("device state", EpochStage.STOPPED, EpochStage.BOUNDARY),
         SCAN("scan", EpochStage.BOUNDARY, EpochStage.SCANNED),
         COPY("copy", EpochStage.SCANNED, EpochStage.COPIED),
-        START("state and start", EpochStage.COPIED, EpochStage.RESUMED),
+        READ("reading the state", EpochStage.COPIED, EpochStage.STATE_READ),
+        START("start", EpochStage.STATE_READ, EpochStage.RESUMED),
         SEND("encode and send the rest", EpochStage.RESUMED, EpochStage.SENT),
         RECEIVE("link, receive, verify", EpochStage.SENT, EpochStage.RECEIVED),
         JOURNAL("journal", EpochStage.RECEIVED, EpochStage.JOURNALED),
@@ -137,7 +139,7 @@ final class LatencySection implements Section {
                             qemuWaitedNs / NS_PER_MS);
         }
         Part longest = Part.STOP;
-        for (Part part : List.of(Part.SCAN, Part.COPY, Part.START)) {
+        for (Part part : List.of(Part.DEVICE_STATE, Part.SCAN, Part.COPY, Part.READ, Part.START)) {
             longest = part.ns(steps) > longest.ns(steps) ? part : longest;
         }
         return text + "no stop of the JVM and no lack of a core; the longest step was " + longest.label;

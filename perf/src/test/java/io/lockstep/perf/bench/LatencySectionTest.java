@@ -48,7 +48,7 @@ class LatencySectionTest {
             recording.enable("jdk.GarbageCollection").withoutThreshold();
             recording.start();
             EpochTrace.done(EpochStage.STOP, 7, beganNs);
-            EpochTrace.done(EpochStage.BOUNDARY, 7, beganNs + 5);
+            EpochTrace.done(EpochStage.STOPPED, 7, beganNs + 5);
             System.gc();
             EpochTrace.done(EpochStage.SENT, 8, System.nanoTime());
             recording.stop();
@@ -60,7 +60,7 @@ class LatencySectionTest {
         List<Trace.Stop> stops = new ArrayList<>();
         Trace.read(RecordingFile.readAllEvents(file), epochs, stops);
         assertThat(epochs.keySet()).containsExactly(7L, 8L);
-        assertThat(epochs.get(7L)[EpochStage.BOUNDARY.code()]).isEqualTo(beganNs + 5);
+        assertThat(epochs.get(7L)[EpochStage.STOPPED.code()]).isEqualTo(beganNs + 5);
         assertThat(LatencySection.Part.STOP.ns(epochs.get(7L))).isEqualTo(5);
         assertThat(LatencySection.Part.SCAN.ns(epochs.get(7L))).isNegative();
         // On the clock of the steps, to a millisecond: the collection lies within the recording.

@@ -44,6 +44,9 @@ import org.slf4j.LoggerFactory;
  * Each first write to a mapped page is a fault, which cost more than all else that the peer did with the page.
  */
 public final class EpochJournal implements AutoCloseable {
+    /** Code of the refusal to begin a segment for which there is no room: what the journal holds is whole. */
+    public static final String NO_ROOM = "peer-disk-too-small";
+
     private static final Logger LOG = LoggerFactory.getLogger(EpochJournal.class);
 
     // Mapped at once: the block and its quarter of overlap, which must hold one record of 1 MiB.
@@ -66,6 +69,9 @@ public final class EpochJournal implements AutoCloseable {
     private final EpochBeginDecoder begin = new EpochBeginDecoder();
     private final EpochEndDecoder end = new EpochEndDecoder();
     private Segment open;
+    /** Whether a segment was begun in part: what is appended would come to lie in another than it is looked for. */
+    private boolean broken;
+
     private @Nullable FileRange file;
     /** The segment before, of which something may not be on the disk yet. */
     private @Nullable FileRange fileBefore;
@@ -189,7 +195,7 @@ public final class EpochJournal implements AutoCloseable {
      * @throws LockstepException {@code journal-full}, {@code peer-disk-too-small}, {@code journal-io}
      */
     public synchronized long append(DirectBuffer message, int offset, int length) throws LockstepException {
-        if (open.bytes >= limits.segmentBytes()) {
+        if (broken || open.bytes >= limits.segmentBytes()) {
             roll();
         }
         int kind = message.getShort(offset + MessageHeaderDecoder.templateIdEncodingOffset(), ByteOrder.LITTLE_ENDIAN);
@@ -333,11 +339,18 @@ public final class EpochJournal implements AutoCloseable {
     }
 
     private void roll() throws LockstepException {
+        if (broken) {
+            throw new LockstepException(
+                    "journal-io",
+                    "Journal " + directory + " could not begin a segment, and takes nothing until it is opened anew.");
+        }
         checkSpace();
+        broken = true;
         clock.next();
         open = new Segment(clock.segment(), wallMs.getAsLong());
         try {
             openSegment();
+            broken = false;
         } catch (LinuxException e) {
             throw new LockstepException("journal-io", "Journal " + directory + " cannot be written: " + e, e);
         }
@@ -349,7 +362,7 @@ public final class EpochJournal implements AutoCloseable {
         long free = directory.toFile().getUsableSpace();
         if (free < needed) {
             throw new LockstepException(
-                    "peer-disk-too-small",
+                    NO_ROOM,
                     "Free space for the journal " + free + " < " + needed + " bytes in " + directory
                             + ". Free space there, or lower journal.bytesMax.");
         }

@@ -97,6 +97,9 @@ final class ApplierThread implements AppliedWait, AutoCloseable {
             fail(e);
         } catch (IOException | RuntimeException e) {
             fail(ReplicaIo.failure(e));
+        } catch (Error e) {
+            // E.g. the InternalError of a mapped page that cannot be read: who waits for this thread must hear of it.
+            fail(new LockstepException("replica-io", "The replica cannot be applied: " + e, e));
         }
     }
 

@@ -289,6 +289,9 @@ final class Drill {
 
     /** QEMU first, then what it used. */
     private void remove() {
+        // First: what is closed below must not be written to any more.
+        content.files().before(null);
+        content.disks().before(null);
         for (int i = opened.size() - 1; i >= 0; i--) {
             try {
                 opened.get(i).close();
@@ -297,8 +300,6 @@ final class Drill {
             }
         }
         opened.clear();
-        content.files().before(null);
-        content.disks().before(null);
         removeTree(factory.directory(hello.vmName()));
         removeTree(diskDirectory(config, hello.vmName()));
     }

@@ -5,12 +5,16 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The fence command of the configuration. It gets the VM's name as LOCKSTEP_VM; exit code 0 means that the other host cannot run the VM.
  * What exceeds its time is killed, and counts as failed.
  */
 public final class FenceCommand implements Fence {
+    private static final Logger LOG = LoggerFactory.getLogger(FenceCommand.class);
     private static final int OUTPUT_BYTES_MAX = 400; // a line or two for the log
 
     private final List<String> command;
@@ -27,14 +31,15 @@ public final class FenceCommand implements Fence {
 
     @Override
     public Outcome fence(String vm) {
-        File output = null;
+        @Nullable File output = null;
         Process process = null;
         try {
-            output = File.createTempFile("lockstep-fence", ".log");
+            output = output();
             ProcessBuilder builder = new ProcessBuilder(command)
                     .redirectErrorStream(true)
                     .redirectInput(new File("/dev/null"))
-                    .redirectOutput(output);
+                    .redirectOutput(
+                            output == null ? ProcessBuilder.Redirect.DISCARD : ProcessBuilder.Redirect.to(output));
             builder.environment().put("LOCKSTEP_VM", vm);
             process = builder.start();
             if (!process.waitFor(timeoutMs, TimeUnit.MILLISECONDS)) {
@@ -58,10 +63,25 @@ public final class FenceCommand implements Fence {
         }
     }
 
-    private static String text(File output) throws IOException {
+    /** Null where there is no room for it: what a fence says must not decide whether it is run. */
+    private static @Nullable File output() {
+        try {
+            return File.createTempFile("lockstep-fence", ".log");
+        } catch (IOException e) {
+            LOG.warn("what the fence command prints is lost: {}", e.toString());
+            return null;
+        }
+    }
+
+    private static String text(@Nullable File output) {
+        if (output == null) {
+            return "";
+        }
         byte[] bytes;
         try (var in = new java.io.FileInputStream(output)) {
             bytes = in.readNBytes(OUTPUT_BYTES_MAX);
+        } catch (IOException e) {
+            return ": its output cannot be read: " + e.getMessage();
         }
         String text = new String(bytes, StandardCharsets.UTF_8).strip();
         return text.isEmpty() ? "" : ": " + text;

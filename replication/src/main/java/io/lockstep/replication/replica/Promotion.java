@@ -105,6 +105,11 @@ final class Promotion {
         return toldToRun;
     }
 
+    /** The VM has ended that was promoted, or this is another one: none was told to run. */
+    void forget() {
+        toldToRun = false;
+    }
+
     /** Throws a loaded standby away and takes PROMOTED back: it did not run. */
     void abort() throws LockstepException {
         loaded = null;

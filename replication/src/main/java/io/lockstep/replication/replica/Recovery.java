@@ -61,12 +61,15 @@ final class Recovery {
                 goOn(meta);
             }
         } catch (LockstepException e) {
-            if (store.meta() == null) {
+            ReplicaMeta meta = store.meta();
+            if (meta == null) {
                 unreadable = e;
+            } else {
+                open.describe(meta.hello());
             }
-            lost(e);
+            failed(e);
         } catch (IOException e) {
-            lost(new LockstepException("replica-io", "The replica cannot be read: " + e, e));
+            failed(ReplicaIo.failure(e));
         }
         return null;
     }
@@ -89,8 +92,9 @@ final class Recovery {
 
     /** Applying failed: closes the replica, for a time or for good. */
     void failed(LockstepException cause) {
-        if (cause.code().equals(ReplicaIo.FULL)) {
+        if (ReplicaIo.wantsRoom(cause)) {
             open.drop();
+            state.error(cause);
             stalled = cause;
             nextTryNs = now() + STALLED_RETRY_NS;
             state.change(ReplicaState.AWAITING_AGENT, now(), String.valueOf(cause.getMessage()));
@@ -150,12 +154,12 @@ final class Recovery {
         } catch (LockstepException e) {
             cause = e;
         } catch (IOException e) {
-            open.drop();
             cause = ReplicaIo.failure(e);
-            if (cause.code().equals(ReplicaIo.FULL)) {
-                stalled = cause;
-                return false;
-            }
+        }
+        if (ReplicaIo.wantsRoom(cause)) {
+            open.drop();
+            stalled = cause;
+            return false;
         }
         stalled = null;
         lost(cause);

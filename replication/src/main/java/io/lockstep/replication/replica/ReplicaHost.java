@@ -289,7 +289,7 @@ public final class ReplicaHost implements AutoCloseable {
                 keeping.mark(System.nanoTime());
                 replica.tick(nowNs);
                 replica.keepStandby(nowNs);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 LOG.error("{}: keeping the standby failed", replica.vm(), e);
             }
             LockSupport.parkNanos(this, TICK_NS);

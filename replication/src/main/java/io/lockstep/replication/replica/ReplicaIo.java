@@ -3,6 +3,7 @@ package io.lockstep.replication.replica;
 import io.lockstep.linux.Errno;
 import io.lockstep.linux.LinuxException;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.journal.EpochJournal;
 import java.io.IOException;
 import java.util.Locale;
 
@@ -23,6 +24,11 @@ final class ReplicaIo {
                     cause);
         }
         return new LockstepException("replica-io", "The replica cannot be written: " + cause, cause);
+    }
+
+    /** Whether the replica is whole, and there is only no room to go on with it. */
+    static boolean wantsRoom(LockstepException cause) {
+        return cause.code().equals(FULL) || cause.code().equals(EpochJournal.NO_ROOM);
     }
 
     private static boolean full(IOException cause) {

@@ -101,6 +101,8 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
             replica.sessionRounds().rest(nowNs.getAsLong());
             LockSupport.unpark(beside);
             channel.close();
+            // Told by whom ended it, or else now: a session that is gone must not count as one.
+            replica.closed(this, "the session was ended");
         }
     }
 

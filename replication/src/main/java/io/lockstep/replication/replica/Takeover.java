@@ -67,6 +67,7 @@ final class Takeover {
     /** The VM has ended, and what it had here is removed. */
     void forget() {
         promoted = null;
+        promotion.forget();
     }
 
     /** Whether a standby is loaded and held. */
@@ -137,6 +138,12 @@ final class Takeover {
         PromotedVm already = promoted;
         if (already != null) {
             return already;
+        }
+        if (!open.isOpen() || !open.consistent()) {
+            // Also where it was when this was decided: a session may have begun while the fence ran.
+            throw new LockstepException(
+                    "replica-not-consistent",
+                    "Replica " + vm + " holds no consistent state (" + state.described() + "): it cannot be promoted.");
         }
         long decidedNs = now();
         ReplicaSession from = session.get();
