@@ -1,6 +1,7 @@
 package io.lockstep.replication.replica;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.replication.LockstepException;
@@ -8,6 +9,7 @@ import io.lockstep.replication.link.ControlMessage.Promoted;
 import io.lockstep.replication.link.ControlMessage.Released;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.SessionReply;
+import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.HelloStatus;
 import java.nio.file.Path;
 import java.util.List;
@@ -50,6 +52,21 @@ class OperatorFailoverTest {
         peer.restart();
         assertThat(peer.replica.status().state()).isEqualTo(ReplicaState.RELEASED);
         assertThat(peer.replica.failover(true).reason()).isEqualTo(PromotionReason.FORCED);
+    }
+
+    @Test
+    void shouldPromoteNothingThatIsTornWhenThePrimaryCameBackDuringTheFence() throws Exception {
+        hosts.fenced(true, "fence command exit code 0");
+        hosts.protect();
+        peer.restart();
+        peer.whileFencing = () -> {
+            assertThat(hosts.connect(1, 1).status()).isEqualTo(HelloStatus.RESUME);
+            assertThatCode(() -> hosts.epoch(EpochKind.SYNC)).doesNotThrowAnyException();
+        };
+        assertThatThrownBy(() -> peer.replica.failover(false))
+                .isInstanceOfSatisfying(
+                        LockstepException.class, e -> assertThat(e.code()).isEqualTo("replica-not-consistent"));
+        assertThat(peer.standbys).noneMatch(standby -> standby.running);
     }
 
     @Test

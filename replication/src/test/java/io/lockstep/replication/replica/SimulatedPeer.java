@@ -32,6 +32,9 @@ final class SimulatedPeer implements AutoCloseable {
     final List<String> fences = new ArrayList<>();
     final ReplicaConfig config;
     Fence.@Nullable Outcome fence;
+    /** What happens while the fence command runs. */
+    Runnable whileFencing = () -> {};
+
     HostCondition condition = HostCondition.UNKNOWN;
     boolean standbyFails;
     boolean loadFails;
@@ -63,6 +66,7 @@ final class SimulatedPeer implements AutoCloseable {
     void start() {
         Fence command = vm -> {
             fences.add(vm);
+            whileFencing.run();
             return fence;
         };
         try {
