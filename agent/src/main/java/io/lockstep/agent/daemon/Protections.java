@@ -122,7 +122,7 @@ final class Protections implements AutoCloseable {
 
     /** Why one cannot be taken up yet; null if it was, or its QEMU is gone. */
     private synchronized @Nullable LockstepException takeUp(ProtectionStore.Entry entry) {
-        if (find(entry.vmName()) != null) {
+        if (closing || find(entry.vmName()) != null) {
             return null;
         }
         try {
@@ -130,10 +130,10 @@ final class Protections implements AutoCloseable {
                 QemuProcess process = new QemuFinder().findByPid(entry.pid());
                 if (process.identity().startTicks() == entry.startTicks()) {
                     Diary diary = new Diary(entry.restarted(), peer(entry.peer()));
-                    AttachedVm vm =
-                            AttachedVm.open(process, config.vm(entry.vmName()).sharedDisks());
                     diary.begin();
-                    start(diary, vm);
+                    start(
+                            diary,
+                            AttachedVm.open(process, config.vm(entry.vmName()).sharedDisks()));
                     return null;
                 }
             } catch (LockstepException e) {

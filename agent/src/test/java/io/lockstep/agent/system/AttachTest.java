@@ -123,7 +123,6 @@ class AttachTest {
         hosts.a().verify(name);
 
         PauseParts parts = hosts.a().protection(name).pauseParts();
-        System.out.println(name + ": " + parts);
         assertThat(List.of(
                         parts.stopMs(),
                         parts.deviceStateMs(),

@@ -41,8 +41,8 @@ final class DiskLog implements AutoCloseable {
     /** So much of a copy is worth a wake-up. */
     private static final long COPY_TELL_BYTES = 1 << 20;
 
-    /** How long a drain waits for room: some pauses. */
-    private static final long DRAIN_NS_MAX = 250_000_000;
+    /** How long a write waits for room in a drain: a guest stands still as long, and a session that begins takes nothing for less. */
+    private static final long DRAIN_NS_MAX = 1_000_000_000;
 
     /** So many bytes of zeros cost the taker as much as one of content: they travel by the page. */
     private static final long ZEROES_PER_BYTE = 64;

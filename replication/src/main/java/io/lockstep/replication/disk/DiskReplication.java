@@ -213,14 +213,14 @@ public final class DiskReplication implements AutoCloseable {
                 left += disks.get(i).disk().lengthBytes() - ledger.copied(i);
             }
             LOG.info("disks: {}, {} bytes written since, {} bytes never copied", known, missed, left);
-            boolean lacking = true;
+            boolean onlyLacking = true;
             if (missed + left == 0) {
                 trail.removeCollected(qmp);
                 ready = true;
             } else {
-                lacking = copy(exports, ledger, known);
+                onlyLacking = copy(exports, ledger, known);
             }
-            return here && left == 0 && missed <= ONE_EPOCH_BYTES_MAX && lacking;
+            return here && left == 0 && missed <= ONE_EPOCH_BYTES_MAX && onlyLacking;
         } finally {
             draining(false);
         }

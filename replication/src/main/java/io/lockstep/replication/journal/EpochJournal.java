@@ -133,6 +133,8 @@ public final class EpochJournal implements AutoCloseable {
         this.directory = directory;
         this.limits = limits;
         this.wallMs = wallMs;
+        // First: where there is no room this is tried again and again, and to list what is there takes long.
+        checkSpace();
         List<Path> files = segmentFiles(directory);
         int last = files.isEmpty() ? 0 : SegmentClock.segmentOf(files.get(files.size() - 1));
         clock = new SegmentClock(last + 1);
@@ -149,7 +151,6 @@ public final class EpochJournal implements AutoCloseable {
             scan(files);
             appender = queue.createAppender();
             appender.singleThreadedCheckDisabled(true);
-            checkSpace();
             openSegment();
             opened = true;
         } catch (IllegalStateException e) {

@@ -129,6 +129,15 @@ final class OpenReplica {
         return consistent;
     }
 
+    /** @throws LockstepException {@code replica-not-consistent}: there is nothing that could be promoted */
+    void requireConsistent() throws LockstepException {
+        if (!isOpen() || !consistent) {
+            throw new LockstepException(
+                    "replica-not-consistent",
+                    "Replica " + vm + " holds no consistent state (" + state.described() + "): it cannot be promoted.");
+        }
+    }
+
     /** What a replica with a session is. */
     ReplicaState following() {
         return consistent ? ReplicaState.PROTECTED : ReplicaState.SYNCING;

@@ -34,11 +34,7 @@ final class OperatorFailover {
      * @throws LockstepException {@code replica-not-consistent}, {@code replica-released}, {@code primary-alive}, {@code fence-missing}
      */
     void check(boolean force) throws LockstepException {
-        if (!open.isOpen() || !open.consistent()) {
-            throw new LockstepException(
-                    "replica-not-consistent",
-                    "Replica " + vm + " holds no consistent state (" + state.described() + "): it cannot be promoted.");
-        }
+        open.requireConsistent();
         if (force) {
             return;
         }

@@ -65,6 +65,7 @@ final class Recovery {
             if (meta == null) {
                 unreadable = e;
             } else {
+                store.endStaleStandby();
                 open.describe(meta.hello());
             }
             failed(e);

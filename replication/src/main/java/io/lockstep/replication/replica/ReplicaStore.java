@@ -247,6 +247,10 @@ final class ReplicaStore implements AutoCloseable {
             content = new Content(new ReplicaPages(files, disks), marker, journal, promoted);
             return true;
         } catch (IOException e) {
+            LockstepException cause = ReplicaIo.failure(e);
+            if (ReplicaIo.wantsRoom(cause)) {
+                throw cause;
+            }
             LOG.warn("replica {} is lost, the VM is copied again: {}", memoryDirectory, e.getMessage());
             return false;
         } finally {

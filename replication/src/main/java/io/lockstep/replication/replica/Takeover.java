@@ -139,12 +139,8 @@ final class Takeover {
         if (already != null) {
             return already;
         }
-        if (!open.isOpen() || !open.consistent()) {
-            // Also where it was when this was decided: a session may have begun while the fence ran.
-            throw new LockstepException(
-                    "replica-not-consistent",
-                    "Replica " + vm + " holds no consistent state (" + state.described() + "): it cannot be promoted.");
-        }
+        // Also where it was when this was decided: a session may have begun while the fence ran.
+        open.requireConsistent();
         long decidedNs = now();
         ReplicaSession from = session.get();
         long detectNs = from == null ? -1 : decidedNs - from.lastReceivedNs();

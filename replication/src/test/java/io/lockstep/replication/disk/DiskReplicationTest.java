@@ -11,6 +11,8 @@ import io.lockstep.replication.pipeline.PagePipeline;
 import io.lockstep.replication.pipeline.PipelineConfig;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.agrona.concurrent.SystemNanoClock;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
@@ -30,32 +32,47 @@ class DiskReplicationTest {
 
     private static final long IMAGES = 7;
     private static final int SAVES = 10;
+    private static final int HOLDS_MAX = 100;
 
     @TempDir
     Path directory;
 
+    /** A VM with one disk. */
+    private TestVm vm(String... more) throws Exception {
+        Path source = directory.resolve("source.img");
+        FileRange.create(source, BYTES).close();
+        List<String> arguments = new ArrayList<>(List.of(more));
+        arguments.addAll(List.of(
+                "-m",
+                "16",
+                "-blockdev",
+                "raw,node-name=d0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=" + source,
+                "-device",
+                "virtio-blk-pci,drive=d0,id=v0"));
+        return TestVm.start(arguments.toArray(new String[0]));
+    }
+
+    private static PagePipeline pipeline() {
+        return new PagePipeline(
+                PipelineConfig.defaults(),
+                Thread::new,
+                counts -> {},
+                (block, page, changed) -> {},
+                SystemNanoClock.INSTANCE);
+    }
+
+    private DiskReplication disks(TestVm vm, QmpConnection qmp, PagePipeline pipeline) throws Exception {
+        return new DiskReplication(
+                GuestDisk.find(qmp), 0, qmp, vm.pid(), pipeline, directory.resolve("state"), "vm", () -> {});
+    }
+
     /** To add a bitmap, QEMU waits for all writes, and they for room in the log, which the thread that waits for QEMU's answer makes. */
     @Test
     void shouldLetQemuDrainWhileItsAnswerIsWaitedFor() throws Exception {
-        Path source = directory.resolve("source.img");
-        FileRange.create(source, BYTES).close();
-        try (TestVm vm = TestVm.start(
-                        "-S",
-                        "-m",
-                        "16",
-                        "-blockdev",
-                        "raw,node-name=d0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=" + source,
-                        "-device",
-                        "virtio-blk-pci,drive=d0,id=v0");
+        try (TestVm vm = vm("-S");
                 QmpConnection qmp = vm.connect();
-                PagePipeline pipeline = new PagePipeline(
-                        PipelineConfig.defaults(),
-                        Thread::new,
-                        counts -> {},
-                        (block, page, changed) -> {},
-                        SystemNanoClock.INSTANCE);
-                DiskReplication disks = new DiskReplication(
-                        GuestDisk.find(qmp), 0, qmp, vm.pid(), pipeline, directory.resolve("state"), "vm", () -> {})) {
+                PagePipeline pipeline = pipeline();
+                DiskReplication disks = disks(vm, qmp, pipeline)) {
             assertThat(disks.begin(false, IMAGES)).isFalse();
             Awaitility.await().until(() -> disks.ready(System.nanoTime()));
             for (int i = 0; i < WRITES; i++) {
@@ -79,32 +96,18 @@ class DiskReplicationTest {
     /** A mirror is flushed behind its disk: that is how it is known from outside when QEMU has drained. */
     @Test
     void shouldTellWhenQemuHadFlushedTheDisksInAStop() throws Exception {
-        Path source = directory.resolve("source.img");
-        FileRange.create(source, BYTES).close();
-        try (TestVm vm = TestVm.start(
-                        "-m",
-                        "16",
-                        "-blockdev",
-                        "raw,node-name=d0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=" + source,
-                        "-device",
-                        "virtio-blk-pci,drive=d0,id=v0");
+        try (TestVm vm = vm();
                 QmpConnection qmp = vm.connect();
                 Pidfd process = vm.pidfd();
                 HeldSave save = new HeldSave(qmp, process);
-                PagePipeline pipeline = new PagePipeline(
-                        PipelineConfig.defaults(),
-                        Thread::new,
-                        counts -> {},
-                        (block, page, changed) -> {},
-                        SystemNanoClock.INSTANCE);
-                DiskReplication disks = new DiskReplication(
-                        GuestDisk.find(qmp), 0, qmp, vm.pid(), pipeline, directory.resolve("state"), "vm", () -> {})) {
+                PagePipeline pipeline = pipeline();
+                DiskReplication disks = disks(vm, qmp, pipeline)) {
             disks.begin(false, IMAGES);
             Awaitility.await().until(() -> disks.ready(System.nanoTime()));
             int seen = 0;
-            for (int i = 0; i < SAVES; i++) {
+            for (int i = 0; i < HOLDS_MAX && seen <= SAVES / 2; i++) {
                 if (i % 2 == 0) {
-                    qmp.hmp("qemu-io -d /machine/peripheral/v0/virtio-backend \"write " + i + "M 64k\"");
+                    qmp.hmp("qemu-io -d /machine/peripheral/v0/virtio-backend \"write " + i % SAVES + "M 64k\"");
                 }
                 hold(save, disks);
                 // The server says so once it has answered: on a busy host that may be later than what QEMU does next.

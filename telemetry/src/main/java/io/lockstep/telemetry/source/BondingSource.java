@@ -11,10 +11,10 @@ import java.util.function.Consumer;
 
 /** Ports of bonded network interfaces, {@code /proc/net/bonding/*}: Linux Documentation/networking/bonding.rst. */
 public final class BondingSource implements EventSource {
-    private final Sysfs procfs;
     /** Of a bond's mark: how many of its ports were up when that was last told. */
     private static final String MARK = "bonding ";
 
+    private final Sysfs procfs;
     private final Counters kept;
     private final Map<String, Integer> portsUp = new HashMap<>();
     private volatile SourceState state;
