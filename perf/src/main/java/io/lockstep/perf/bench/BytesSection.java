@@ -42,20 +42,18 @@ final class BytesSection implements Section {
     private void measure(BenchContext context, BenchReport report, Lab lab, Load load) throws Exception {
         String vm = load.spec().name();
         try (BenchGuest guest = BenchGuest.boot(context, load.spec(), lab.directory())) {
-            lab.protect(vm);
-            ProtectionStatus begin = lab.awaitEpochs(vm, context.pick(5, 20));
-            ProtectionStatus end = lab.awaitEpochs(vm, context.pick(12, 400));
+            lab.protectWarm(vm, context.pick(20, 40));
+            Counters before = Counters.now(lab);
+            ProtectionStatus begin = lab.primary().protection(vm);
+            ProtectionStatus end = lab.awaitEpochs(vm, context.pick(20, 400));
+            double pages = Counters.now(lab).pagesAnEpoch(before, vm);
             guest.awaitTicks(1);
             long epochs = end.ackedEpoch() - begin.ackedEpoch();
             EncodingBytes from = begin.encoding();
             EncodingBytes to = end.encoding();
-            double pagesKb = end.dirtyPages().p50() * 4.096;
-            report.add(Figure.of(
-                            name(),
-                            load.name() + ": sent an epoch",
-                            (end.linkBytes() - begin.linkBytes()) / KB / epochs,
-                            "kB")
-                    .against("its pages", pagesKb));
+            double sentBytes = (double) (end.linkBytes() - begin.linkBytes()) / epochs;
+            report.add(Figure.of(name(), load.name() + ": sent an epoch", sentBytes / KB, "kB")
+                    .against("its pages", pages * 4.096));
             report.add(
                     Figure.of(name(), load.name() + ": zero", (to.zeroBytes() - from.zeroBytes()) / KB / epochs, "kB"));
             report.add(Figure.of(
@@ -69,10 +67,7 @@ final class BytesSection implements Section {
                     "pages"));
             lab.primary().unprotect(vm);
             Figure each = Figure.of(
-                    name(),
-                    load.name() + ": bytes for each written page",
-                    (end.linkBytes() - begin.linkBytes()) / (end.dirtyPages().p50() * epochs),
-                    "B");
+                    name(), load.name() + ": bytes for each written page", pages == 0 ? 0 : sentBytes / pages, "B");
             QemuMigration.Iterations xbzrle =
                     QemuMigration.iterate(context, guest, load.spec(), lab.directory(), context.pick(1, STRETCH_S));
             report.add(xbzrle.pages() == 0 ? each : each.against("XBZRLE's", xbzrle.bytesPerPage()));

@@ -108,7 +108,7 @@ final class Lab implements AutoCloseable {
         Deadline.await("the promotion of " + vm, STANDBY, () -> peer.promotion(vm) != null);
     }
 
-    /** Protects, and returns after so many epochs: the first ones after a first copy are others. */
+    /** Protects, and returns when so many epochs of this very protection are acknowledged: the first ones after a first copy are others. */
     void protectWarm(String vm, int warmEpochs)
             throws LockstepException, IOException, InterruptedException, DemoFailure {
         primary.protect(vm, NO_PROGRESS);

@@ -28,6 +28,9 @@ final class LatencySection implements Section {
         PAUSE("the pause", EpochStage.STOP, EpochStage.RESUMED),
         WHOLE("stop to acknowledgement", EpochStage.STOP, EpochStage.ACKNOWLEDGED);
 
+        /** Which follow each other without a gap, and make up the pause. */
+        static final List<Part> OF_PAUSE = List.of(STOP, DEVICE_STATE, SCAN, COPY, READ, START);
+
         private final String label;
         private final EpochStage from;
         private final EpochStage to;
@@ -36,6 +39,10 @@ final class LatencySection implements Section {
             this.label = label;
             this.from = from;
             this.to = to;
+        }
+
+        String label() {
+            return label;
         }
 
         /** Negative if one of the two steps was not seen. */
@@ -59,7 +66,7 @@ final class LatencySection implements Section {
                 BenchGuest.boot(context, BenchGuest.Spec.micro(context, VM, MIB, chain), lab.directory())) {
             // Starting to record makes a JVM compile some of its code anew: before the epochs that warm it.
             Trace trace = Trace.start(lab);
-            lab.protectWarm(VM, context.pick(60, 400));
+            lab.protectWarm(VM, context.pick(40, 400));
             try (RunDelay capture = RunDelay.of(lab.primary().agent().pid(), "capture");
                     RunDelay qemu = RunDelay.of(guest.pid(), "qemu-system")) {
                 long beganNs = System.nanoTime();
@@ -74,8 +81,12 @@ final class LatencySection implements Section {
     }
 
     private void add(BenchReport report, Trace.Recorded recorded) {
+        report.add(Figure.of(name(), "epochs measured", seen(Part.PAUSE, recorded), "epochs"));
         for (Part part : Part.values()) {
             Histogram histogram = histogram(part, recorded, SharedLab.EPOCH_MS);
+            if (histogram.getTotalCount() == 0) {
+                continue; // One of its two steps is never seen.
+            }
             report.add(Figure.of(name(), part.label + " p50", histogram.getValueAtPercentile(50) / NS_PER_MS, "ms"));
             report.add(Figure.of(name(), part.label + " p99", histogram.getValueAtPercentile(99) / NS_PER_MS, "ms")
                     .against("its p50", histogram.getValueAtPercentile(50) / NS_PER_MS));
@@ -94,7 +105,20 @@ final class LatencySection implements Section {
         report.add(plot);
     }
 
-    /** An epoch that comes late because the one before was slow would have been slow, too: that is what is added for it. */
+    /** How many epochs of a recording have this part. */
+    static int seen(Part part, Trace.Recorded recorded) {
+        int count = 0;
+        for (long[] steps : recorded.epochs().values()) {
+            count += part.ns(steps) >= 0 ? 1 : 0;
+        }
+        return count;
+    }
+
+    /**
+     * An epoch that comes late because the one before was slow would have been slow, too: that is what is added for it.
+     *
+     * @param epochMs how often one should come
+     */
     static Histogram histogram(Part part, Trace.Recorded recorded, int epochMs) {
         Histogram histogram = new Histogram(DIGITS);
         for (long[] steps : recorded.epochs().values()) {
@@ -139,7 +163,7 @@ final class LatencySection implements Section {
                             qemuWaitedNs / NS_PER_MS);
         }
         Part longest = Part.STOP;
-        for (Part part : List.of(Part.DEVICE_STATE, Part.SCAN, Part.COPY, Part.READ, Part.START)) {
+        for (Part part : Part.OF_PAUSE) {
             longest = part.ns(steps) > longest.ns(steps) ? part : longest;
         }
         return text + "no stop of the JVM and no lack of a core; the longest step was " + longest.label;

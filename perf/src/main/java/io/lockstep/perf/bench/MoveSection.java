@@ -32,6 +32,9 @@ final class MoveSection implements Section {
 
     @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
+        if (!context.network()) {
+            report.note(name(), "without clients: no network namespace can be made here; run as root");
+        }
         int memoryMib = context.pick(256, 1024);
         String chain = "mb=" + memoryMib * 5 / 8 + CHAIN;
         Map<QemuMigration.Way, Double> rates = new EnumMap<>(QemuMigration.Way.class);
@@ -79,7 +82,7 @@ final class MoveSection implements Section {
         BenchGuest.Spec spec = spec(context, FAILOVER, memoryMib, chain);
         Lab lab = context.agents().warm(context);
         try (BenchGuest guest = BenchGuest.boot(context, spec, lab.directory())) {
-            lab.protectWarm(FAILOVER, 40);
+            lab.protectWarm(FAILOVER, context.pick(20, 40));
             lab.awaitStandby(FAILOVER);
             try (LoadClient client = QemuMigration.client(context, spec)) {
                 int before = guest.ticks();
@@ -127,7 +130,7 @@ final class MoveSection implements Section {
                 report.add(way == QemuMigration.Way.DEFAULT ? copy.atLeast(2) : copy.atLeast(1.2));
             }
             report.add(Figure.of(name(), "first copy: whole time", warm.ms() / 1000, "s"));
-            lab.awaitEpochs(SWITCHOVER, context.pick(40, 100));
+            lab.awaitEpochs(SWITCHOVER, context.pick(20, 100));
             lab.awaitStandby(SWITCHOVER);
             LoadClient client = QemuMigration.client(context, spec);
             int before = guest.ticks();

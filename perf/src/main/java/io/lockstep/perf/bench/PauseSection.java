@@ -1,7 +1,5 @@
 package io.lockstep.perf.bench;
 
-import io.lockstep.agent.view.PauseParts;
-import io.lockstep.agent.view.ProtectionStatus;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -16,6 +14,7 @@ final class PauseSection implements Section {
     private static final int MIB = 256;
     private static final int ARENA_MIB = 224;
     private static final int TICKS_PER_SECOND = 20;
+    private static final int JUDGED_PAUSES = 60;
 
     /** An epoch in which so many pages are written: the guest's ticks are of a 20th of a second. */
     private record Load(int pages, int epochMs, boolean preCopy) {
@@ -25,6 +24,20 @@ final class PauseSection implements Section {
 
         String configuration() {
             return SharedLab.epochs(vm(), epochMs) + (preCopy ? "" : "preCopy = \"off\"\n");
+        }
+
+        boolean judged() {
+            return preCopy && pages <= 10_000;
+        }
+
+        /** How many are measured: in a quick run, where they are judged, so many that the 99th percentile is not made of one alone. */
+        int pauses(BenchContext context) {
+            int ofTime = Math.max(5, context.pick(1_000, 20_000) / epochMs);
+            return judged() ? Math.max(JUDGED_PAUSES, ofTime) : ofTime;
+        }
+
+        Histogram histogram(LatencySection.Part part, Trace.Recorded recorded) {
+            return LatencySection.histogram(part, recorded, epochMs);
         }
 
         int pagesPerTick() {
@@ -62,31 +75,28 @@ final class PauseSection implements Section {
         Trace trace = Trace.startOnPrimary(lab);
         for (boolean preCopy : List.of(true, false)) {
             List<Load> loads = context.quick() && !preCopy ? loads(preCopy).subList(3, 4) : loads(preCopy);
-            List<double[]> points = new ArrayList<>();
-            Plot histogram = new Plot(
-                    preCopy ? "pause-histogram" : "pause-histogram-no-precopy",
-                    "Pauses, " + (preCopy ? "with" : "without") + " pre-copy",
-                    "milliseconds",
-                    "per cent of pauses",
-                    true);
+            List<Measured> all = new ArrayList<>();
             for (Load load : loads) {
-                measure(context, report, lab, trace, load, floors, points, histogram);
+                all.add(measure(context, lab, load, floors));
             }
-            plot(report, preCopy, points);
-            report.add(histogram);
+            add(
+                    report,
+                    preCopy,
+                    all,
+                    trace.of(all.stream().map(Measured::stretch).toList()));
         }
         trace.stop();
     }
 
-    private void measure(
-            BenchContext context,
-            BenchReport report,
-            Lab lab,
-            Trace trace,
-            Load load,
-            Map<Integer, Double> floors,
-            List<double[]> points,
-            Plot histogram)
+    /**
+     * What is known of a load before the recording is read.
+     *
+     * @param stretch in which its pauses count
+     * @param pages that an epoch of the stretch read, on average
+     */
+    private record Measured(Load load, Trace.Stretch stretch, double floorMs, double pages) {}
+
+    private static Measured measure(BenchContext context, Lab lab, Load load, Map<Integer, Double> floors)
             throws Exception {
         String chain = "mb=" + ARENA_MIB + " pages=" + load.pagesPerTick() + " sweep=0 hz=" + TICKS_PER_SECOND;
         try (BenchGuest guest =
@@ -98,28 +108,44 @@ final class PauseSection implements Section {
                             .pauseMs()
                             .p50();
             floors.put(load.pages, floorMs);
-            // Long epochs need fewer of them: what is warmed and measured is a stretch of time.
+            // Long epochs need fewer of them: what is warmed is a stretch of time.
             lab.protectWarm(load.vm(), Math.max(3, context.pick(500, 10_000) / load.epochMs));
+            Counters before = Counters.now(lab);
             long beganNs = System.nanoTime();
-            ProtectionStatus status =
-                    lab.awaitEpochs(load.vm(), Math.max(5, context.pick(2_000, 20_000) / load.epochMs));
-            // Of this stretch alone: the first pauses after a first copy are others.
-            Histogram pauses = LatencySection.histogram(
-                    LatencySection.Part.PAUSE, trace.between(beganNs, System.nanoTime()), load.epochMs);
-            histogram(histogram, load, pauses);
+            lab.awaitEpochs(load.vm(), load.pauses(context));
+            Trace.Stretch stretch = new Trace.Stretch(beganNs, System.nanoTime());
+            double pages = Counters.now(lab).pagesAnEpoch(before, load.vm());
             guest.awaitTicks(1);
-            report(report, load, pauses, status, floorMs);
-            PauseParts parts = status.pauseParts();
+            lab.primary().unprotect(load.vm());
+            return new Measured(load, stretch, floorMs, pages);
+        }
+    }
+
+    private void add(BenchReport report, boolean preCopy, List<Measured> all, List<Trace.Recorded> recorded) {
+        List<double[]> points = new ArrayList<>();
+        Plot plot = new Plot(
+                preCopy ? "pause-histogram" : "pause-histogram-no-precopy",
+                "Pauses, " + (preCopy ? "with" : "without") + " pre-copy",
+                "milliseconds",
+                "per cent of pauses",
+                true);
+        for (int i = 0; i < all.size(); i++) {
+            Measured measured = all.get(i);
+            Load load = measured.load;
+            Histogram pauses = load.histogram(LatencySection.Part.PAUSE, recorded.get(i));
+            histogram(plot, load, pauses);
+            report(report, measured, pauses, recorded.get(i));
             points.add(new double[] {
                 Math.max(1, load.pages()),
                 pauses.getValueAtPercentile(50) / 1e6,
                 pauses.getValueAtPercentile(99) / 1e6,
-                floorMs,
-                parts.scanMs().p50(),
-                parts.copyMs().p50()
+                measured.floorMs,
+                load.histogram(LatencySection.Part.SCAN, recorded.get(i)).getValueAtPercentile(50) / 1e6,
+                load.histogram(LatencySection.Part.COPY, recorded.get(i)).getValueAtPercentile(50) / 1e6
             });
-            lab.primary().unprotect(load.vm());
         }
+        plot(report, preCopy, points);
+        report.add(plot);
     }
 
     private static void histogram(Plot plot, Load load, Histogram ns) {
@@ -155,30 +181,24 @@ final class PauseSection implements Section {
         report.add(plot);
     }
 
-    private void report(BenchReport report, Load load, Histogram pauses, ProtectionStatus status, double floorMs) {
+    private void report(BenchReport report, Measured measured, Histogram pauses, Trace.Recorded recorded) {
+        Load load = measured.load;
         String what = load.pages() + " pages" + (load.preCopy ? "" : ", no pre-copy");
         double p50Ms = pauses.getValueAtPercentile(50) / 1e6;
-        Figure p50 = Figure.of(name(), what + ": pause p50", p50Ms, "ms").against("floor p50", floorMs);
-        boolean judged = load.preCopy && load.pages() <= 10_000;
-        report.add(judged ? p50.atMost(load.pages() <= 1_000 ? 1.0 : 1.5) : p50);
-        Figure p99 = Figure.of(
-                        name(),
-                        what + ": pause p99 of " + pauses.getTotalCount(),
-                        pauses.getValueAtPercentile(99) / 1e6,
-                        "ms")
+        int count = LatencySection.seen(LatencySection.Part.PAUSE, recorded);
+        report.add(Figure.of(name(), what + ": pauses measured", count, "pauses"));
+        Figure p50 = Figure.of(name(), what + ": pause p50", p50Ms, "ms").against("floor p50", measured.floorMs);
+        report.add(load.judged() ? p50.atMost(load.pages() <= 1_000 ? 1.0 : 1.5) : p50);
+        Figure p99 = Figure.of(name(), what + ": pause p99", pauses.getValueAtPercentile(99) / 1e6, "ms")
                 .against("its p50", p50Ms);
-        report.add(judged ? p99.atMost(3) : p99);
-        PauseParts parts = status.pauseParts();
-        report.add(Figure.of(
-                name(), what + ": of it stop and drain p50", parts.stopMs().p50(), "ms"));
-        report.add(Figure.of(
-                name(), what + ": of it device state p50", parts.deviceStateMs().p50(), "ms"));
-        report.add(Figure.of(name(), what + ": of it scan p50", parts.scanMs().p50(), "ms"));
-        report.add(Figure.of(name(), what + ": of it copy p50", parts.copyMs().p50(), "ms"));
-        report.add(Figure.of(
-                name(), what + ": of it reading the state p50", parts.stateMs().p50(), "ms"));
-        report.add(Figure.of(name(), what + ": of it start p50", parts.startMs().p50(), "ms"));
-        report.add(Figure.of(
-                name(), what + ": written pages seen p50", status.dirtyPages().p50(), "pages"));
+        report.add(load.judged() ? p99.atMost(3) : p99);
+        for (LatencySection.Part part : LatencySection.Part.OF_PAUSE) {
+            Histogram histogram = load.histogram(part, recorded);
+            if (histogram.getTotalCount() > 0) {
+                double partMs = histogram.getValueAtPercentile(50) / 1e6;
+                report.add(Figure.of(name(), what + ": of it " + part.label() + " p50", partMs, "ms"));
+            }
+        }
+        report.add(Figure.of(name(), what + ": written pages seen, mean of an epoch", measured.pages, "pages"));
     }
 }

@@ -40,7 +40,7 @@ final class SharedLab implements AutoCloseable {
             String chain = "mb=64 pages=200 sweep=32 hz=100";
             try (BenchGuest guest = BenchGuest.boot(
                     context, BenchGuest.Spec.micro(context, WARMING, MIB, chain), running.directory())) {
-                running.protectWarm(WARMING, context.pick(30, 1_500));
+                running.protectWarm(WARMING, context.pick(60, 1_500));
                 guest.awaitTicks(1);
                 running.primary().unprotect(WARMING);
             }

@@ -51,6 +51,8 @@ final class SlowdownSection implements Section {
         }
         if (context.network()) {
             adaptive(context, report, stretch);
+        } else {
+            report.note(name(), "without adaptive epochs: no network namespace can be made here; run as root");
         }
     }
 

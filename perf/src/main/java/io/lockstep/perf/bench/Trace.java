@@ -37,6 +37,9 @@ final class Trace {
      */
     record Recorded(Map<Long, long[]> epochs, List<Stop> stops) {}
 
+    /** From one moment to another, {@link System#nanoTime()}. */
+    record Stretch(long fromNs, long toNs) {}
+
     private final Lab lab;
     private final List<Long> pids;
 
@@ -76,18 +79,29 @@ final class Trace {
      * each reading starts a JVM, which wants a processor for half a second and would be measured with the rest.
      */
     Recorded between(long fromNs, long toNs) throws Exception {
-        Map<Long, long[]> epochs = new TreeMap<>();
-        List<Stop> stops = new ArrayList<>();
+        return of(List.of(new Stretch(fromNs, toNs))).get(0);
+    }
+
+    /** The same of each of some stretches, with one reading. */
+    List<Recorded> of(List<Stretch> stretches) throws Exception {
+        List<Recorded> all = new ArrayList<>();
+        for (int i = 0; i < stretches.size(); i++) {
+            all.add(new Recorded(new TreeMap<>(), new ArrayList<>()));
+        }
         for (long pid : pids) {
             Path file = lab.directory().resolve(pid + ".jfr");
             jcmd(pid, "JFR.dump", "name=bench", "filename=" + file);
-            List<RecordedEvent> events = new ArrayList<>(RecordingFile.readAllEvents(file));
-            events.removeIf(event -> event.getEventType().getName().equals(EVENT)
-                    && (event.getLong("atNs") < fromNs || event.getLong("atNs") > toNs));
-            read(events, epochs, stops);
+            List<RecordedEvent> events = RecordingFile.readAllEvents(file);
+            for (int i = 0; i < stretches.size(); i++) {
+                Stretch stretch = stretches.get(i);
+                List<RecordedEvent> within = new ArrayList<>(events);
+                within.removeIf(event -> event.getEventType().getName().equals(EVENT)
+                        && (event.getLong("atNs") < stretch.fromNs || event.getLong("atNs") > stretch.toNs));
+                read(within, all.get(i).epochs(), all.get(i).stops());
+            }
             Files.delete(file);
         }
-        return new Recorded(epochs, stops);
+        return all;
     }
 
     /** Steps carry {@link System#nanoTime()}, other events the time of day: the quickest step tells how the two differ. */

@@ -22,18 +22,13 @@ class LatencySectionTest {
     @TempDir
     Path directory;
 
-    /** Without the stages that not every pause has. */
     private static long[] steps(long beginNs, long... partsNs) {
         long[] steps = new long[EpochStage.COUNT];
         long at = beginNs;
         steps[0] = at;
-        int part = 0;
-        for (EpochStage stage : EpochStage.values()) {
-            boolean told = stage != EpochStage.STOP && stage != EpochStage.STOPPED && stage != EpochStage.STATE_READ;
-            if (told && part < partsNs.length) {
-                at += partsNs[part++];
-                steps[stage.code()] = at;
-            }
+        for (int i = 0; i < partsNs.length; i++) {
+            at += partsNs[i];
+            steps[i + 1] = at;
         }
         return steps;
     }
@@ -48,7 +43,7 @@ class LatencySectionTest {
             recording.enable("jdk.GarbageCollection").withoutThreshold();
             recording.start();
             EpochTrace.done(EpochStage.STOP, 7, beganNs);
-            EpochTrace.done(EpochStage.STOPPED, 7, beganNs + 5);
+            EpochTrace.done(EpochStage.BOUNDARY, 7, beganNs + 5);
             System.gc();
             EpochTrace.done(EpochStage.SENT, 8, System.nanoTime());
             recording.stop();
@@ -60,8 +55,8 @@ class LatencySectionTest {
         List<Trace.Stop> stops = new ArrayList<>();
         Trace.read(RecordingFile.readAllEvents(file), epochs, stops);
         assertThat(epochs.keySet()).containsExactly(7L, 8L);
-        assertThat(epochs.get(7L)[EpochStage.STOPPED.code()]).isEqualTo(beganNs + 5);
-        assertThat(LatencySection.Part.STOP.ns(epochs.get(7L))).isEqualTo(5);
+        assertThat(epochs.get(7L)[EpochStage.BOUNDARY.code()]).isEqualTo(beganNs + 5);
+        assertThat(LatencySection.Part.STOP.ns(epochs.get(7L))).isNegative();
         assertThat(LatencySection.Part.SCAN.ns(epochs.get(7L))).isNegative();
         // On the clock of the steps, to a millisecond: the collection lies within the recording.
         assertThat(stops).isNotEmpty().allSatisfy(stop -> {
@@ -74,19 +69,44 @@ class LatencySectionTest {
     @Test
     void shouldAddWhatALatePauseHidWhenEpochsWaitedBehindIt() {
         Map<Long, long[]> epochs = new TreeMap<>();
-        epochs.put(1L, steps(MS, MS, 0, 0, 0));
-        epochs.put(2L, steps(26 * MS, 100 * MS, 0, 0, 0));
-        Histogram histogram =
-                LatencySection.histogram(LatencySection.Part.PAUSE, new Trace.Recorded(epochs, List.of()), 25);
+        epochs.put(1L, steps(MS, MS, 0, 0, 0, 0, 0));
+        epochs.put(2L, steps(26 * MS, 100 * MS, 0, 0, 0, 0, 0));
+        Trace.Recorded recorded = new Trace.Recorded(epochs, List.of());
+        Histogram histogram = LatencySection.histogram(LatencySection.Part.PAUSE, recorded, 25);
         // 100, and the 75, 50 and 25 ms of three epochs of 25 ms that could not begin.
         assertThat(histogram.getTotalCount()).isEqualTo(5);
         assertThat(histogram.getCountBetweenValues(70 * MS, 80 * MS)).isEqualTo(1);
         assertThat(histogram.getMaxValue()).isBetween(100 * MS, 101 * MS);
+        // Epochs of 50 ms: one that could not begin. And of 100 ms: none.
+        assertThat(LatencySection.histogram(LatencySection.Part.PAUSE, recorded, 50)
+                        .getTotalCount())
+                .isEqualTo(3);
+        assertThat(LatencySection.histogram(LatencySection.Part.PAUSE, recorded, 100)
+                        .getTotalCount())
+                .isEqualTo(2);
+        assertThat(LatencySection.seen(LatencySection.Part.PAUSE, recorded)).isEqualTo(2);
+    }
+
+    @Test
+    void shouldMakeUpThePauseOfItsPartsAndLeaveOutOnesWithoutBothSteps() {
+        long[] all = steps(MS, 1, 2, 4, 8, 16, 32);
+        assertThat(LatencySection.Part.OF_PAUSE.stream().map(part -> part.ns(all)))
+                .containsExactly(1L, 2L, 4L, 8L, 16L, 32L);
+        assertThat(LatencySection.Part.PAUSE.ns(all)).isEqualTo(63);
+        all[EpochStage.STOPPED.code()] = 0;
+        assertThat(LatencySection.Part.OF_PAUSE.stream().map(part -> part.ns(all)))
+                .containsExactly(-1L, -1L, 4L, 8L, 16L, 32L);
+        assertThat(LatencySection.Part.PAUSE.ns(all)).isEqualTo(63);
+        Trace.Recorded recorded = new Trace.Recorded(Map.of(1L, all), List.of());
+        assertThat(LatencySection.histogram(LatencySection.Part.STOP, recorded, 25)
+                        .getTotalCount())
+                .isZero();
+        assertThat(LatencySection.seen(LatencySection.Part.STOP, recorded)).isZero();
     }
 
     @Test
     void shouldNameTheCauseOfTheWorst() {
-        long[] worst = steps(1_000 * MS, 2 * MS, MS, 5 * MS, 2 * MS);
+        long[] worst = steps(1_000 * MS, MS, MS, MS, 5 * MS, MS, MS);
         Trace.Stop collection = new Trace.Stop("collector (Copy)", 1_002 * MS, 1_009 * MS);
         Trace.Stop elsewhere = new Trace.Stop("safepoint (Cleanup)", 900 * MS, 1_001 * MS);
         assertThat(LatencySection.cause(worst, List.of(elsewhere, collection), 0, 0))
