@@ -11,15 +11,14 @@ import io.lockstep.replication.memory.UserfaultTracker;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
 /** What a VM's size costs, with most of its memory never touched, as with most VMs; and what many VMs cost. */
 final class ScaleSection implements Section {
     private static final List<Integer> MIB = List.of(256, 1024, 4096, 16_384);
     private static final List<Integer> THREADS = List.of(1, 2, 4);
-    private static final List<Integer> MANY_VMS = List.of(4, 16);
+    private static final int MANY = 16;
+    private static final List<Integer> VMS = List.of(1, 4, MANY);
     /** The first copy of more would take most of a quick run's time; idle memory is scanned without one. */
     private static final List<Integer> QUICK_MIB = List.of(256, 1024);
 
@@ -54,18 +53,22 @@ final class ScaleSection implements Section {
 
     private void sizes(BenchContext context, BenchReport report, Lab lab, List<Integer> sizes) throws Exception {
         List<double[]> points = new ArrayList<>();
+        Trace trace = Trace.startOnPrimary(lab);
         for (int mib : sizes) {
             String vm = "size-" + mib;
             try (BenchGuest guest =
                     BenchGuest.boot(context, BenchGuest.Spec.micro(context, vm, mib, CHAIN), lab.directory())) {
                 lab.protectWarm(vm, context.pick(20, 40));
+                long beganNs = System.nanoTime();
                 double cpuBefore = cpuSeconds(lab);
                 long epochBefore = lab.primary().protection(vm).ackedEpoch();
                 ProtectionStatus status = lab.awaitEpochs(vm, context.pick(25, 400));
+                long endedNs = System.nanoTime();
                 double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (status.ackedEpoch() - epochBefore);
                 guest.awaitTicks(1);
-                double pauseMs = status.pauseMs().p50();
-                double scanMs = status.pauseParts().scanMs().p50();
+                Trace.Recorded recorded = trace.between(beganNs, endedNs);
+                double pauseMs = p50Ms(LatencySection.Part.PAUSE, recorded);
+                double scanMs = p50Ms(LatencySection.Part.SCAN, recorded);
                 report.add(Figure.of(name(), mib + " MiB: pause p50", pauseMs, "ms"));
                 report.add(Figure.of(name(), mib + " MiB: scan in the pause p50", scanMs, "ms"));
                 report.add(Figure.of(name(), mib + " MiB: processor time of both agents, an epoch", cpuMs, "ms"));
@@ -76,10 +79,15 @@ final class ScaleSection implements Section {
                 }
             }
         }
+        trace.stop();
         double[] x = points.stream().mapToDouble(p -> p[0]).toArray();
         report.add(new Plot("scale", "Pause by memory size", "MiB", "milliseconds", true)
                 .series("pause p50", x, points.stream().mapToDouble(p -> p[1]).toArray())
                 .series("scan p50", x, points.stream().mapToDouble(p -> p[2]).toArray()));
+    }
+
+    private static double p50Ms(LatencySection.Part part, Trace.Recorded recorded) {
+        return LatencySection.histogram(part, recorded, SharedLab.EPOCH_MS).getValueAtPercentile(50) / 1e6;
     }
 
     private static double cpuSeconds(Lab lab) throws Exception {
@@ -141,40 +149,45 @@ final class ScaleSection implements Section {
         return sorted[sorted.length / 2];
     }
 
+    /** Processor time of the agents for each VM's epoch. */
+    private record Together(int count, double cpuMs) {}
+
     /**
-     * So many VMs under the same two agents: processor time of the agents for each VM's epoch, and resident memory. One alone comes last: in agents
-     * that have just started, most of what it costs is their compilers' work.
+     * So many VMs under the same two agents: processor time of the agents for each VM's epoch, and resident memory. The lone VM is measured last, when
+     * the others are let go but still run: the agents' code is compiled by then, and the machine as busy.
      */
     private void vms(BenchContext context, BenchReport report) throws Exception {
         List<BenchGuest> guests = new ArrayList<>();
-        Map<Integer, Double> cpuMs = new LinkedHashMap<>();
+        List<Together> all = new ArrayList<>();
         try (Lab lab = new Lab(context, MANY_EPOCH_MS, "\n[pipeline]\nringSlots = 1024\npageCacheBytes = 8388608\n")) {
-            for (int count : context.quick() ? List.of(16) : MANY_VMS) {
+            for (int count : context.quick() ? List.of(1, MANY) : VMS) {
                 int before = guests.size();
                 List<BenchGuest.Spec> more = new ArrayList<>();
-                List<String> names = new ArrayList<>();
                 for (int i = before; i < count; i++) {
-                    names.add("many-" + i);
                     more.add(BenchGuest.Spec.micro(context, "many-" + i, SMALL_MIB, SMALL_CHAIN));
                 }
                 guests.addAll(BenchGuest.bootAll(context, more, lab.directory()));
-                lab.protectAll(names);
-                cpuMs.put(count, measured(context, report, lab, count));
+                lab.protectAll(names(before, count));
+                lab.awaitEpochs("many-0", context.pick(5, 100));
+                report.add(Figure.of(
+                        name(),
+                        count + " VMs: resident memory of the primary's agent",
+                        Proc.residentBytes(lab.agentPids().get(0)) / 1e6,
+                        "MB"));
+                if (count > 1) {
+                    all.add(together(context, report, lab, count));
+                }
             }
-            for (BenchGuest other : guests.subList(1, guests.size())) {
-                lab.primary().unprotect(other.name());
-                other.close();
+            for (String vm : names(1, MANY)) {
+                lab.primary().unprotect(vm);
             }
-            double one = measured(context, report, lab, 1);
-            for (Map.Entry<Integer, Double> many : cpuMs.entrySet()) {
-                Figure figure = Figure.of(
-                                name(),
-                                many.getKey() + " VMs: processor time of both agents, an epoch of one VM",
-                                many.getValue(),
-                                "ms")
-                        .against("one VM alone", one);
-                report.add(many.getKey() == 16 ? figure.atMost(1.0) : figure);
+            lab.awaitEpochs("many-0", context.pick(3, 100));
+            double oneMs = together(context, report, lab, 1).cpuMs;
+            for (Together some : all) {
+                Figure figure = cpu(some).against("one VM alone", oneMs);
+                report.add(some.count == MANY ? figure.atMost(1.0) : figure);
             }
+            report.add(cpu(new Together(1, oneMs)));
         } finally {
             for (BenchGuest guest : guests) {
                 guest.close();
@@ -182,24 +195,31 @@ final class ScaleSection implements Section {
         }
     }
 
-    /** Milliseconds of processor time of both agents for an epoch of one of so many VMs. */
-    private double measured(BenchContext context, BenchReport report, Lab lab, int count) throws Exception {
-        lab.awaitEpochs("many-0", context.pick(3, 100));
+    private Together together(BenchContext context, BenchReport report, Lab lab, int count) throws Exception {
+        Counters before = Counters.now(lab);
         long epochsBefore = epochs(lab, count);
         double cpuBefore = cpuSeconds(lab);
-        lab.awaitEpochs("many-0", context.pick(count == 1 ? 20 : 8, 400));
+        lab.awaitEpochs("many-0", context.pick(20, 400));
         double cpuMs = (cpuSeconds(lab) - cpuBefore) * 1e3 / (epochs(lab, count) - epochsBefore);
         report.add(Figure.of(
                 name(),
-                count + " VMs: pause p50 of the first, since it is protected",
-                lab.primary().protection("many-0").pauseMs().p50(),
+                count + " VMs: pause of the first, mean",
+                Counters.now(lab).pauseMs(before, "many-0"),
                 "ms"));
-        report.add(Figure.of(
-                name(),
-                count + " VMs: resident memory of the primary's agent",
-                Proc.residentBytes(lab.agentPids().get(0)) / 1e6,
-                "MB"));
-        return cpuMs;
+        return new Together(count, cpuMs);
+    }
+
+    private Figure cpu(Together some) {
+        return Figure.of(
+                name(), some.count + " VMs: processor time of both agents, an epoch of one VM", some.cpuMs, "ms");
+    }
+
+    private static List<String> names(int from, int to) {
+        List<String> names = new ArrayList<>();
+        for (int i = from; i < to; i++) {
+            names.add("many-" + i);
+        }
+        return names;
     }
 
     private static long epochs(Lab lab, int count) throws Exception {
