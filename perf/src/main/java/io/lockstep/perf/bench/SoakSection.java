@@ -16,6 +16,7 @@ final class SoakSection implements Section {
     private static final String VM = "soak";
     private static final int MINUTES = Integer.getInteger("lockstep.soakMinutes", 30);
     private static final double MB = 1e6;
+    private static final int SOME_MINUTES = 5;
 
     private record Sample(
             double minute,
@@ -25,6 +26,14 @@ final class SoakSection implements Section {
             double descriptors,
             double threads,
             double journalMb) {}
+
+    /** Of the pauses right before the end of a minute, as many as the agent keeps. */
+    private record Pauses(double p50Ms, double p99Ms) {
+        static Pauses of(ProtectionStatus status) {
+            return new Pauses(
+                    status.recentPauseMs().p50(), status.recentPauseMs().p99());
+        }
+    }
 
     @Override
     public String name() {
@@ -46,17 +55,19 @@ final class SoakSection implements Section {
             lab.protectWarm(VM, 400);
             List<Long> pids = lab.agentPids();
             List<List<Sample>> samples = List.of(new ArrayList<>(), new ArrayList<>());
-            ProtectionStatus first = lab.awaitEpochs(VM, 1_000);
+            List<Pauses> pauses = new ArrayList<>();
+            lab.awaitEpochs(VM, 1_000);
             long beganNs = System.nanoTime();
             for (int minute = 0; minute <= MINUTES; minute++) {
                 long untilNs = beganNs + Duration.ofMinutes(minute).toNanos();
                 Deadline.await("the next minute", Duration.ofMinutes(2), () -> System.nanoTime() >= untilNs);
+                pauses.add(Pauses.of(lab.primary().protection(VM)));
                 for (int i = 0; i < 2; i++) {
                     DemoHost host = i == 0 ? lab.primary() : lab.peer();
                     samples.get(i).add(sample(minute, host, lab.directory().resolve(i == 0 ? "host-a" : "host-b")));
                 }
             }
-            ProtectionStatus last = lab.awaitEpochs(VM, 1);
+            lab.awaitEpochs(VM, 1);
             guest.awaitTicks(1);
             if (!pids.equals(lab.agentPids())) {
                 throw new IOException(
@@ -64,11 +75,25 @@ final class SoakSection implements Section {
             }
             add(report, "primary", samples.get(0));
             add(report, "peer", samples.get(1));
-            report.add(Figure.of(name(), "pause p50, whole run", last.pauseMs().p50(), "ms")
-                    .against("first minute", first.pauseMs().p50()));
-            report.add(Figure.of(name(), "pause p99, whole run", last.pauseMs().p99(), "ms")
-                    .against("first minute", first.pauseMs().p99()));
+            drift(report, "p50", pauses.stream().map(Pauses::p50Ms).toList());
+            drift(report, "p99", pauses.stream().map(Pauses::p99Ms).toList());
         }
+    }
+
+    /** The last minutes beside the first ones, each by its own pauses. */
+    private void drift(BenchReport report, String quantile, List<Double> minutes) {
+        int some = Math.max(1, Math.min(SOME_MINUTES, minutes.size() / 2));
+        report.add(Figure.of(
+                        name(),
+                        "pause " + quantile + ", median of the last " + some + " minutes",
+                        median(minutes.subList(minutes.size() - some, minutes.size())),
+                        "ms")
+                .against("of the first " + some, median(minutes.subList(0, some))));
+    }
+
+    /** The upper one of two. */
+    static double median(List<Double> values) {
+        return values.stream().sorted().toList().get(values.size() / 2);
     }
 
     private void add(BenchReport report, String host, List<Sample> samples) {
