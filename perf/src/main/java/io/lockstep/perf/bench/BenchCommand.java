@@ -95,7 +95,7 @@ public final class BenchCommand implements Callable<Integer> {
         try (SharedLab agents = new SharedLab(sections)) {
             BenchContext context = new BenchContext(
                     Path.of(System.getProperty("lockstep.project", "")), guests, accelerator, quick, network, agents);
-            measure(sections, context, report);
+            measure(sections, context, report, directory);
         }
         if (directory != null) {
             report.write(directory);
@@ -108,8 +108,13 @@ public final class BenchCommand implements Callable<Integer> {
         return only.isEmpty() ? !quick || section.quick() : only.contains(section.name());
     }
 
-    /** One section after the other; what fails stands in the report with its cause, and the others are measured all the same. */
-    static void measure(List<Section> sections, BenchContext context, BenchReport report) throws InterruptedException {
+    /**
+     * One section after the other; what fails stands in the report with its cause, and the others are measured all the same.
+     *
+     * @param directory where the report so far is written after each; null if nowhere
+     */
+    static void measure(List<Section> sections, BenchContext context, BenchReport report, @Nullable Path directory)
+            throws InterruptedException, IOException {
         for (Section section : sections) {
             long beganNs = System.nanoTime();
             try {
@@ -120,6 +125,9 @@ public final class BenchCommand implements Callable<Integer> {
                 report.failed(section.name(), e);
             }
             report.took(section.name(), (System.nanoTime() - beganNs) / 1e9);
+            if (directory != null) {
+                report.writeSoFar(directory);
+            }
         }
     }
 

@@ -4,8 +4,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -79,26 +81,41 @@ final class BenchReport {
     /** Writes the report's files into a directory, which is made if need be. */
     void write(Path directory) throws IOException {
         Files.createDirectories(directory);
-        new ObjectMapper()
-                .enable(SerializationFeature.INDENT_OUTPUT)
-                .writeValue(
-                        directory.resolve("report.json").toFile(),
-                        Map.of(
-                                "machine",
-                                machine,
-                                "figures",
-                                figures,
-                                "notes",
-                                notes,
-                                "failures",
-                                failures,
-                                "seconds",
-                                seconds));
         List<String> names = new ArrayList<>();
         for (Plot plot : plots) {
             names.add(plot.write(directory));
         }
-        Files.writeString(directory.resolve("report.md"), markdown(names));
+        writeTexts(directory, names);
+    }
+
+    /** The same without plots: what a run leaves that is interrupted later. */
+    void writeSoFar(Path directory) throws IOException {
+        writeTexts(directory, List.of());
+    }
+
+    private void writeTexts(Path directory, List<String> plotFiles) throws IOException {
+        byte[] json = new ObjectMapper()
+                .enable(SerializationFeature.INDENT_OUTPUT)
+                .writeValueAsBytes(Map.of(
+                        "machine",
+                        machine,
+                        "figures",
+                        figures,
+                        "notes",
+                        notes,
+                        "failures",
+                        failures,
+                        "seconds",
+                        seconds));
+        replace(directory.resolve("report.json"), json);
+        replace(directory.resolve("report.md"), markdown(plotFiles).getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** A reader finds the former file or this one, never a part. */
+    private static void replace(Path file, byte[] content) throws IOException {
+        Path part = file.resolveSibling(file.getFileName() + ".part");
+        Files.write(part, content);
+        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
     }
 
     private String markdown(List<String> plotFiles) {

@@ -1,6 +1,7 @@
 package io.lockstep.perf.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -10,8 +11,10 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -62,7 +65,8 @@ class BenchReportTest {
                     into.add(Figure.of("pause", "alone", 7.0, "ms"));
                 })),
                 CONTEXT,
-                written);
+                written,
+                null);
         written.write(directory);
         JsonNode json =
                 new ObjectMapper().readTree(directory.resolve("report.json").toFile());
@@ -103,7 +107,8 @@ class BenchReportTest {
                         }),
                         new Given("bytes", into -> into.add(Figure.of("bytes", "sent", 1, "kB")))),
                 CONTEXT,
-                report);
+                report,
+                null);
         report.write(directory);
         JsonNode json =
                 new ObjectMapper().readTree(directory.resolve("report.json").toFile());
@@ -114,6 +119,65 @@ class BenchReportTest {
         assertThat(printed.toString(StandardCharsets.UTF_8))
                 .contains("moves failed")
                 .contains("no route");
+    }
+
+    @Test
+    void shouldHaveWrittenEachSectionBeforeTheNextOneBegins() throws Exception {
+        List<String> found = new ArrayList<>();
+        BenchCommand.measure(
+                List.of(
+                        new Given("bytes", into -> into.add(Figure.of("bytes", "sent", 1, "kB"))),
+                        new Given("api", into -> {
+                            found.add(Files.readString(directory.resolve("report.md")));
+                            found.add(Files.readString(directory.resolve("report.json")));
+                        })),
+                CONTEXT,
+                report,
+                directory);
+        assertThat(report.complete()).isTrue();
+        assertThat(found.get(0)).contains("| bytes | sent | 1.00 | kB |");
+        assertThat(new ObjectMapper().readTree(found.get(1)).path("figures")).hasSize(1);
+        try (Stream<Path> files = Files.list(directory)) {
+            assertThat(files.map(file -> file.getFileName().toString()))
+                    .containsExactlyInAnyOrder("report.json", "report.md");
+        }
+    }
+
+    @Test
+    void shouldJudgeWhatEachPageAllocatesByTheHarness() throws Exception {
+        new MicroSection()
+                .report(
+                        report,
+                        Map.of(
+                                "MemoryBenchmark.memcpy 256", new MicroSection.Measured(100, 0.1),
+                                "MemoryBenchmark.capture 256", new MicroSection.Measured(100, 0.6),
+                                "EncoderBenchmark.encode LZ4 256", new MicroSection.Measured(4_100, 4),
+                                "Lz4Benchmark.compress native true", new MicroSection.Measured(2_000, 9)));
+        report.write(directory);
+        assertThat(Files.readString(directory.resolve("report.md")))
+                .contains("capture 256: allocated | 0.60 | B/page | the harness's own 0.50 | 1.20 (<= 1.0, short) |")
+                .contains("LZ4 256: allocated | 4.00 | B/page | the harness's own 4.10 | 0.98 (<= 1.0, met) |")
+                .contains("true: allocated | 9.00 | B/page | the harness's own 2.00 | 4.50 |")
+                .contains("LZ4: without its copy | 4,000 | ns | the library alone 2,000 | 2.00 |");
+    }
+
+    @Test
+    void shouldTakeMeansFromWhatTwoReadingsDifferIn() throws Exception {
+        Counters before = new Counters("""
+                lockstep_dirty_pages_bucket{vm="a",le="+Inf"} 10
+                lockstep_dirty_pages_sum{vm="a"} 5000
+                lockstep_dirty_pages_count{vm="a"} 10
+                """);
+        Counters after = new Counters("""
+                lockstep_dirty_pages_sum{vm="ab"} 1
+                lockstep_dirty_pages_count{vm="ab"} 1
+                lockstep_dirty_pages_sum{vm="a"} 5300
+                lockstep_dirty_pages_count{vm="a"} 13
+                """);
+        assertThat(after.pagesAnEpoch(before, "a")).isEqualTo(100);
+        assertThat(after.pagesAnEpoch(after, "a")).isZero();
+        assertThatThrownBy(() -> after.pauseMs(before, "a"))
+                .hasMessage("the agent's metrics have no lockstep_pause_seconds_count{vm=\"a\"}");
     }
 
     @Test
