@@ -45,7 +45,7 @@ final class BytesSection implements Section {
             lab.protectWarm(vm, context.pick(20, 40));
             Counters before = Counters.now(lab);
             ProtectionStatus begin = lab.primary().protection(vm);
-            ProtectionStatus end = lab.awaitEpochs(vm, context.pick(20, 400));
+            ProtectionStatus end = lab.awaitEpochs(vm, context.pick(12, 400));
             double pages = Counters.now(lab).pagesAnEpoch(before, vm);
             guest.awaitTicks(1);
             long epochs = end.ackedEpoch() - begin.ackedEpoch();

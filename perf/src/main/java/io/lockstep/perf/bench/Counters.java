@@ -18,6 +18,11 @@ record Counters(String text) {
         return mean("lockstep_dirty_pages", before, vm);
     }
 
+    /** How many of a VM's epochs the peer has acknowledged since then. */
+    double epochs(Counters before, String vm) throws IOException {
+        return value("lockstep_epoch_acknowledged", vm) - before.value("lockstep_epoch_acknowledged", vm);
+    }
+
     /** A pause since then, on average. */
     double pauseMs(Counters before, String vm) throws IOException {
         return mean("lockstep_pause_seconds", before, vm) * 1e3;

@@ -36,7 +36,7 @@ final class Lab implements AutoCloseable {
     private static final long EPOCHS_POLL_NS = 200_000_000;
 
     /** Each waits for its guest, its peer and its first epoch by turns. */
-    private static final int PROTECTED_AT_A_TIME = 4;
+    private static final int AT_A_TIME = 4;
 
     private final Workspace workspace = new Workspace();
     private final Thread hook = new Thread(this::end, "lab-end");
@@ -121,20 +121,34 @@ final class Lab implements AutoCloseable {
 
     /** Protects some at the same time. */
     void protectAll(List<String> vms) throws InterruptedException, DemoFailure {
-        if (vms.isEmpty()) {
-            return;
-        }
-        ExecutorService threads = Executors.newFixedThreadPool(PROTECTED_AT_A_TIME);
+        forAll(vms, "protect", vm -> primary.protect(vm, NO_PROGRESS));
+    }
+
+    /** Lets some go at the same time. */
+    void unprotectAll(List<String> vms) throws InterruptedException, DemoFailure {
+        forAll(vms, "unprotect", primary::unprotect);
+    }
+
+    private interface Operation {
+        void run(String vm) throws Exception;
+    }
+
+    private static void forAll(List<String> vms, String what, Operation operation)
+            throws InterruptedException, DemoFailure {
+        ExecutorService threads = Executors.newFixedThreadPool(AT_A_TIME);
         try {
-            List<Callable<ProtectionStatus>> all = new ArrayList<>();
+            List<Callable<Boolean>> all = new ArrayList<>();
             for (String vm : vms) {
-                all.add(() -> primary.protect(vm, NO_PROGRESS));
+                all.add(() -> {
+                    operation.run(vm);
+                    return true;
+                });
             }
-            for (Future<ProtectionStatus> one : threads.invokeAll(all)) {
+            for (Future<Boolean> one : threads.invokeAll(all)) {
                 one.get();
             }
         } catch (ExecutionException e) {
-            throw new DemoFailure("protect: " + e.getMessage(), e);
+            throw new DemoFailure(what + ": " + e.getMessage(), e);
         } finally {
             threads.shutdownNow();
         }

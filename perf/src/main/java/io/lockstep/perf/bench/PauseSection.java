@@ -14,6 +14,8 @@ final class PauseSection implements Section {
     private static final int MIB = 256;
     private static final int ARENA_MIB = 224;
     private static final int TICKS_PER_SECOND = 20;
+
+    /** Where they are judged: six seconds at most. Of fewer than a hundred the 99th percentile is the longest one. */
     private static final int JUDGED_PAUSES = 60;
 
     /** An epoch in which so many pages are written: the guest's ticks are of a 20th of a second. */
@@ -30,7 +32,7 @@ final class PauseSection implements Section {
             return preCopy && pages <= 10_000;
         }
 
-        /** How many are measured: in a quick run, where they are judged, so many that the 99th percentile is not made of one alone. */
+        /** How many are measured. */
         int pauses(BenchContext context) {
             int ofTime = Math.max(5, context.pick(1_000, 20_000) / epochMs);
             return judged() ? Math.max(JUDGED_PAUSES, ofTime) : ofTime;

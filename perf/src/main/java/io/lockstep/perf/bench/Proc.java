@@ -16,7 +16,33 @@ final class Proc {
 
     /** Processor time of all its threads, seconds. */
     static double cpuSeconds(long pid) throws IOException {
-        String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
+        return cpuSeconds(Path.of("/proc/" + pid));
+    }
+
+    /** That of the JIT's compilers in a JVM, seconds: what it has not compiled yet depends on how long it runs, and not on its work. */
+    static double compilerSeconds(long pid) throws IOException {
+        double sum = 0;
+        try (Stream<Path> tasks = Files.list(Path.of("/proc/" + pid + "/task"))) {
+            for (Path task : tasks.toList()) {
+                // The kernel keeps 15 characters of a name. Other threads may end meanwhile; the compilers do not.
+                if (name(task).matches("C[12] CompilerThre")) {
+                    sum += cpuSeconds(task);
+                }
+            }
+        }
+        return sum;
+    }
+
+    private static String name(Path task) {
+        try {
+            return Files.readString(task.resolve("comm")).strip();
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
+    private static double cpuSeconds(Path directory) throws IOException {
+        String stat = Files.readString(directory.resolve("stat"));
         // The name in parentheses may contain anything; what follows it does not.
         List<String> fields = List.of(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1));
         return (Long.parseLong(fields.get(UTIME)) + Long.parseLong(fields.get(STIME))) / TICKS_PER_SECOND;
