@@ -1,6 +1,7 @@
 package io.lockstep.agent.daemon;
 
 import io.lockstep.agent.config.AgentConfig;
+import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.ReplicatedDisk;
@@ -66,6 +67,11 @@ final class Standbys implements StandbyFactory {
                 hello.machineType(),
                 QemuVersion.parse(hello.qemuVersion()),
                 !hello.sharedDisks().isEmpty()));
+    }
+
+    @Override
+    public boolean toldToRun(String vmName, ProcessIdentity standby) throws LockstepException {
+        return QemuStandby.toldToRun(directory(vmName), standby);
     }
 
     /** The standby's command line, by this host's configuration. */

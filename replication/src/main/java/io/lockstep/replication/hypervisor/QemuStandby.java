@@ -124,28 +124,32 @@ public final class QemuStandby implements Standby {
         }
     }
 
-    /** Takes over a standby that an earlier life of the agent left waiting, if it still fits; ends one that does not. */
-    public static Optional<QemuStandby> adopt(StandbySpec spec) throws LockstepException {
-        StandbyDirectory.create(spec.directory());
-        Optional<StandbyRecord> found = StandbyRecord.read(spec.directory());
-        if (found.isEmpty()
-                || found.get().stage() != Stage.WAITING
-                || !found.get().process().alive()) {
-            return Optional.empty();
+    /**
+     * Whether a standby of an earlier life of the agent, which was about to become the VM, was told to run. If that life ended while it gave the order,
+     * the order is given again: it may not have come.
+     *
+     * @param directory of the standby
+     * @return false: its guest has executed nothing. True also if nothing is known of the process
+     * @throws LockstepException {@code standby-record}, and what its monitor says; it may be the VM then
+     */
+    public static boolean toldToRun(Path directory, ProcessIdentity process) throws LockstepException {
+        Stage stage = StandbyRecord.read(directory)
+                .filter(record -> record.process().equals(process))
+                .map(StandbyRecord::stage)
+                .orElse(Stage.RUN);
+        if (stage == Stage.STARTING && process.alive()) {
+            Path socket = StandbyCommandLine.qmpSocket(directory);
+            try (QmpConnection qmp = QmpConnection.open(socket, ListeningProcess.itself(process), LOAD_TIMEOUT_NS)) {
+                String status = qmp.execute("query-status").path("status").asText();
+                LOG.warn("standby (pid {}) was being told to run when the agent ended: {}", process.pid(), status);
+                if (status.equals("paused")) {
+                    qmp.execute("cont");
+                }
+                announce(qmp, process.pid());
+            }
+            new StandbyRecord(process, Stage.RUN).write(directory);
         }
-        try {
-            return Optional.of(attach(spec, false, found.get().process(), Stage.WAITING));
-        } catch (LockstepException e) {
-            endLeftover(spec.directory());
-            return Optional.empty();
-        }
-    }
-
-    /** The process of a standby in this directory that was told to run and still does. */
-    public static Optional<ProcessIdentity> promoted(Path directory) throws LockstepException {
-        return StandbyRecord.read(directory)
-                .filter(r -> r.stage() == Stage.RUN && r.process().alive())
-                .map(StandbyRecord::process);
+        return stage.toldToRun();
     }
 
     /** Ends a standby of an earlier life; refuses if it was told to run. Its directory is there and the agent's own afterwards. */
@@ -156,7 +160,7 @@ public final class QemuStandby implements Standby {
             return;
         }
         ProcessIdentity process = found.get().process();
-        if (found.get().stage() == Stage.RUN && process.alive()) {
+        if (found.get().stage().toldToRun() && process.alive()) {
             throw new LockstepException(
                     "standby-promoted",
                     "The standby in " + directory + " (pid " + process.pid()
@@ -355,9 +359,9 @@ public final class QemuStandby implements Standby {
     public void run() throws LockstepException {
         expect(Stage.LOADED, "run");
         if (!drill) {
-            new StandbyRecord(process, Stage.RUN).write(spec.directory());
+            new StandbyRecord(process, Stage.STARTING).write(spec.directory());
         }
-        stage = Stage.RUN;
+        stage = Stage.STARTING;
         qmp.send(cont);
         long deadlineNs = System.nanoTime() + LOAD_TIMEOUT_NS;
         while (!events.running) {
@@ -370,42 +374,45 @@ public final class QemuStandby implements Standby {
             qmp.receive();
         }
         if (!drill) {
-            announce();
+            announce(qmp, pid());
         }
     }
 
     /** Tells the network where the VM's addresses are now, for every NIC; without it frames go to the dead host until the guest sends. */
-    private void announce() {
+    private static void announce(QmpConnection qmp, long pid) {
         try {
             qmp.execute("announce-self", ANNOUNCEMENTS);
         } catch (LockstepException e) {
-            LOG.warn("standby (pid {}) runs, but could not announce itself: {}", pid(), e.getMessage());
+            LOG.warn("standby (pid {}) runs, but could not announce itself: {}", pid, e.getMessage());
         }
     }
 
     @Override
     public void release() throws LockstepException {
-        if (stage != Stage.RUN) {
+        StandbyRecord run = new StandbyRecord(process, Stage.RUN);
+        if (stage == Stage.STARTING) {
+            try {
+                run.write(spec.directory());
+            } catch (LockstepException e) {
+                LOG.warn(
+                        "standby (pid {}) runs, and its record says that it is being told to: {}",
+                        pid(),
+                        e.getMessage());
+            }
+        } else {
             expect(Stage.LOADED, "release");
-            new StandbyRecord(process, Stage.RUN).write(spec.directory());
-            stage = Stage.RUN;
+            run.write(spec.directory());
         }
+        stage = Stage.RUN;
         exit.close();
         qmp.close();
-    }
-
-    /** As if this process died: QEMU stays as it is, for a later {@link #adopt}. */
-    void disconnect() {
-        exit.close();
-        qmp.close();
-        failed = true;
     }
 
     @Override
     public void close() {
         exit.close();
         qmp.close();
-        if (stage == Stage.RUN && !drill) {
+        if (stage.toldToRun() && !drill) {
             return;
         }
         failed = true;

@@ -11,14 +11,23 @@ import java.util.Optional;
 
 /**
  * What a later life of the agent must know of a standby: which process it is, and how far it came. One line in {@code standby.pid}:
- * {@code PID STARTTICKS STAGE}. RUN is written before QEMU is told to run, so that no standby that may be the VM is taken for a spare.
+ * {@code PID STARTTICKS STAGE}. STARTING is written before QEMU is told to run, so that no standby that may be the VM is taken for a spare.
  */
 record StandbyRecord(ProcessIdentity process, Stage stage) {
     /** How far a standby is; only ever forward. */
     enum Stage {
+        /** Its guest has not executed. */
         WAITING,
         LOADED,
-        RUN
+        /** The order to run is about to be given, or was given and not answered. */
+        STARTING,
+        /** It was given and answered; or the VM is to stand still. */
+        RUN;
+
+        /** Whether it may be the VM. */
+        boolean toldToRun() {
+            return this == STARTING || this == RUN;
+        }
     }
 
     private static Path file(Path directory) {

@@ -11,7 +11,9 @@ public enum PromotionReason {
     /** The operator's word, after the fence command. */
     FAILOVER("failover"),
     /** The operator's word alone. */
-    FORCED("forced");
+    FORCED("forced"),
+    /** An earlier process of this agent had decided it, for any of these causes; the event log has which. */
+    EARLIER_DECISION("earlier-decision");
 
     private final String label;
 

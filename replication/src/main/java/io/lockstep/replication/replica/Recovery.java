@@ -1,5 +1,6 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
 import java.io.IOException;
 import java.util.Objects;
@@ -26,18 +27,29 @@ final class Recovery {
     private final ReplicaStore store;
     private final OpenReplica open;
     private final CurrentState state;
+    private final StandbyFactory standbys;
     private final LongSupplier nowNs;
+    /** An earlier process of this agent had decided that the replica becomes the VM, and ended before it was. */
+    private boolean promotionOwed;
+
     /** There is no room to apply what is committed. */
     private @Nullable LockstepException stalled;
 
     private long nextTryNs;
     private @Nullable LockstepException unreadable;
 
-    Recovery(String vm, ReplicaStore store, OpenReplica open, CurrentState state, LongSupplier nowNs) {
+    Recovery(
+            String vm,
+            ReplicaStore store,
+            OpenReplica open,
+            CurrentState state,
+            StandbyFactory standbys,
+            LongSupplier nowNs) {
         this.vm = vm;
         this.store = store;
         this.open = open;
         this.state = state;
+        this.standbys = standbys;
         this.nowNs = nowNs;
     }
 
@@ -53,7 +65,11 @@ final class Recovery {
             ReplicaMeta meta = store.meta();
             if (meta != null && meta.role() == ReplicaMeta.Role.PROMOTED) {
                 open.describe(meta.hello());
-                return meta;
+                if (mayHaveRun(meta)) {
+                    return meta;
+                }
+                usable = store.open();
+                meta = store.meta();
             }
             store.endStaleStandby();
             if (usable && meta != null) {
@@ -73,6 +89,31 @@ final class Recovery {
             failed(ReplicaIo.failure(e));
         }
         return null;
+    }
+
+    /** If it cannot have run, it is a replica again that is to be promoted, which loses nothing. */
+    private boolean mayHaveRun(ReplicaMeta promoted) {
+        try {
+            if (standbys.toldToRun(vm, new ProcessIdentity(promoted.pid(), promoted.startTicks()))) {
+                return true;
+            }
+            // Before the record goes: of one that is neither recorded nor ended nobody knows.
+            store.endStaleStandby();
+            store.takeBackPromotion();
+            promotionOwed = true;
+            LOG.warn("{}: was to be promoted at epoch {} when the agent ended; it is now", vm, promoted.epoch());
+            return false;
+        } catch (LockstepException e) {
+            state.error(e);
+            return true;
+        }
+    }
+
+    /** Whether the replica is to become the VM now, because an earlier process of this agent had decided that; says so once. */
+    boolean takeOwedPromotion() {
+        boolean due = promotionOwed && open.isOpen();
+        promotionOwed &= !due;
+        return due;
     }
 
     private void goOn(ReplicaMeta meta) throws LockstepException, IOException {
@@ -137,6 +178,7 @@ final class Recovery {
 
     /** All is removed: there is nothing to take up. */
     void forget() {
+        promotionOwed = false;
         stalled = null;
         unreadable = null;
     }
@@ -168,6 +210,7 @@ final class Recovery {
     }
 
     private void lost(LockstepException cause) {
+        promotionOwed = false;
         open.drop();
         state.error(cause);
         state.change(ReplicaState.EMPTY, now(), String.valueOf(cause.getMessage()));

@@ -66,7 +66,7 @@ final class Replica implements AutoCloseable {
         drills = new Drills(vm, config, env.drills());
         ScrubReports scrubs = new ScrubReports(vm, env.listener(), counters, session);
         open = new OpenReplica(vm, store, waits, keeper, drills, scrubs, state, session);
-        recovery = new Recovery(vm, store, open, state, env.nowNs());
+        recovery = new Recovery(vm, store, open, state, env.standbys(), env.nowNs());
         fencing = new Fencing(vm, env.fence(), config.fenceTimeoutMs(), counters);
         admission = new Admission(vm, store, open, fencing, env.condition(), config.ackLevel());
         takeover = new Takeover(vm, env, open, new Promotion(store, keeper), drills, state, session);
@@ -249,6 +249,9 @@ final class Replica implements AutoCloseable {
             recovery.failed(failure);
         }
         recovery.tick(nowNs);
+        if (recovery.takeOwedPromotion()) {
+            takeover.promoteByItself(PromotionReason.EARLIER_DECISION, "decided before this agent started");
+        }
         SessionHello known = open.hello();
         if (state.is(ReplicaState.AWAITING_AGENT)
                 && known != null

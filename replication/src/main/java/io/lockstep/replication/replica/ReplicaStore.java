@@ -173,6 +173,16 @@ final class ReplicaStore implements AutoCloseable {
         }
     }
 
+    /** The promotion that is recorded came to nothing: {@link #open} finds a replica again; durable when it returns. */
+    void takeBackPromotion() throws LockstepException {
+        try {
+            PromotedRecord.create(stateDirectory).close();
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "replica-io", PromotedRecord.path(stateDirectory) + " cannot be written: " + e, e);
+        }
+    }
+
     /** Notes which process maps the memory files, so that a later process of this agent can end it. */
     void noteStandby(long pid) throws IOException {
         ProcessIdentity identity = ProcessIdentity.of(pid);

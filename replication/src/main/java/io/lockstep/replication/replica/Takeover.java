@@ -60,7 +60,7 @@ final class Takeover {
                 .map(block -> ReplicaFiles.path(memoryDirectory, block.index()))
                 .toList();
         promoted = new PromotedVm(
-                vm, meta.epoch(), PromotionReason.VM_DIED, -1, -1, meta.pid(), 0, null, meta.hello(), paths);
+                vm, meta.epoch(), PromotionReason.EARLIER_DECISION, -1, -1, meta.pid(), 0, null, meta.hello(), paths);
         state.change(ReplicaState.PROMOTED, now(), "promoted at epoch " + meta.epoch() + " before this agent started");
     }
 
@@ -189,6 +189,9 @@ final class Takeover {
             ReplicaState back = before == ReplicaState.FENCING ? ReplicaState.SILENT : before;
             state.change(back, now(), "promotion failed: " + cause.getMessage());
         } else {
+            // Nothing may write to what it may run on, and no other standby may come beside it.
+            session.end();
+            open.drop();
             state.change(ReplicaState.FAILED, now(), "the standby may or may not run: " + cause.getMessage());
         }
     }

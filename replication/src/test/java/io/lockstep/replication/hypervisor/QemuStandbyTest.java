@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.linux.Pidfd;
 import io.lockstep.linux.ProcessIdentity;
+import io.lockstep.replication.LockstepException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -79,9 +80,9 @@ class QemuStandbyTest {
                     pid = standby.pid();
                     awaitTick(serial, diedAt + 20);
                 }
-                ProcessIdentity promoted = QemuStandby.promoted(replica.directory.resolve("standby"))
-                        .orElseThrow();
-                assertThat(promoted.pid()).isEqualTo(pid);
+                ProcessIdentity promoted = ProcessIdentity.of(pid);
+                assertThat(QemuStandby.toldToRun(replica.directory.resolve("standby"), promoted))
+                        .isTrue();
                 assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of())))
                         .hasMessage("The standby in " + replica.directory.resolve("standby") + " (pid " + pid
                                 + ") was promoted and runs the VM. Shut that down first, or protect it from here.");
@@ -251,10 +252,9 @@ class QemuStandbyTest {
             }
             try (QemuStandby standby = QemuStandby.spawn(replica.spec(Map.of()))) {
                 assertThat(standby.ready()).isTrue();
-                try (QemuStandby adopted = adoptAfterDeath(standby, replica)) {
-                    assertThat(adopted.pid()).isEqualTo(standby.pid());
-                }
-                assertThat(standby.ready()).isFalse();
+                assertThat(QemuStandby.toldToRun(
+                                replica.directory.resolve("standby"), ProcessIdentity.of(standby.pid())))
+                        .isFalse();
             }
             List<String> after = new ArrayList<>();
             for (Path file : replica.files.values()) {
@@ -266,10 +266,52 @@ class QemuStandbyTest {
         }
     }
 
-    /** As a later life of the agent finds it: the connection gone, the process waiting. */
-    private static QemuStandby adoptAfterDeath(QemuStandby standby, Replica replica) throws Exception {
-        standby.disconnect();
-        return QemuStandby.adopt(replica.spec(Map.of())).orElseThrow();
+    @Test
+    void shouldRunAStandbyThatAnEndedAgentWasTellingTo() throws Exception {
+        try (TestVm vm = micro("-machine", "pc");
+                QmpConnection qmp = vm.connect();
+                Pidfd pidfd = vm.pidfd();
+                Replica replica = new Replica(vm, qmp)) {
+            Path serial = vm.directory().resolve("serial");
+            Path directory = replica.directory.resolve("standby");
+            awaitTick(serial, 20);
+            assertThat(replica.copy(pidfd)).isEqualTo(HeldSave.Outcome.COMPLETE);
+            ProcessIdentity process;
+            try (QemuStandby standby = QemuStandby.spawn(replica.spec(Map.of()))) {
+                replica.fill(standby);
+                vm.kill();
+                standby.load(replica.state);
+                process = ProcessIdentity.of(standby.pid());
+                assertThat(QemuStandby.toldToRun(directory, process)).isFalse();
+                // As if it ended right after the record, before the order.
+                standby.release();
+                new StandbyRecord(process, StandbyRecord.Stage.STARTING).write(directory);
+            }
+            try {
+                long diedAt = MicroGuest.lastTick(serial);
+                assertThatThrownBy(() -> QemuStandby.spawn(replica.spec(Map.of())))
+                        .isInstanceOfSatisfying(LockstepException.class, e -> assertThat(e.code())
+                                .isEqualTo("standby-promoted"));
+
+                assertThat(QemuStandby.toldToRun(directory, process)).isTrue();
+
+                awaitTick(serial, diedAt + 20);
+                assertThat(StandbyRecord.read(directory).orElseThrow().stage()).isEqualTo(StandbyRecord.Stage.RUN);
+                // Somebody has it stand still: what runs is no longer this agent's to order.
+                try (QmpConnection own = QmpConnection.open(
+                        StandbyCommandLine.qmpSocket(directory), ListeningProcess.itself(process), 10_000_000_000L)) {
+                    own.execute("stop");
+                }
+                assertThat(QemuStandby.toldToRun(directory, process)).isTrue();
+                try (QmpConnection own = QmpConnection.open(
+                        StandbyCommandLine.qmpSocket(directory), ListeningProcess.itself(process), 10_000_000_000L)) {
+                    assertThat(own.execute("query-status").path("status").asText())
+                            .isEqualTo("paused");
+                }
+            } finally {
+                StandbyProcess.end(process);
+            }
+        }
     }
 
     @Test

@@ -1,6 +1,8 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.hypervisor.Standby;
 import io.lockstep.replication.journal.JournalLimits;
 import io.lockstep.replication.link.HelloCodec;
 import io.lockstep.replication.link.HostIdentity;
@@ -12,6 +14,7 @@ import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 
 /** A peer in a process of its own, to be killed: one session over its standard input and output, applier on its own thread. */
@@ -37,8 +40,16 @@ final class KilledPeer {
                 HostIdentity.UNKNOWN);
         ReplicaEnvironment env = new ReplicaEnvironment(
                 config,
-                (hello, files) -> {
-                    throw new LockstepException("standby-none", "There is none in this test.");
+                new StandbyFactory() {
+                    @Override
+                    public Standby spawn(SessionHello hello, List<Path> files) throws LockstepException {
+                        throw new LockstepException("standby-none", "There is none in this test.");
+                    }
+
+                    @Override
+                    public boolean toldToRun(String vmName, ProcessIdentity standby) {
+                        return true;
+                    }
                 },
                 null,
                 null,

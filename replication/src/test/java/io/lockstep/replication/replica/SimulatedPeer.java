@@ -1,5 +1,6 @@
 package io.lockstep.replication.replica;
 
+import io.lockstep.linux.ProcessIdentity;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
 import io.lockstep.replication.hypervisor.Standby;
@@ -36,6 +37,9 @@ final class SimulatedPeer implements AutoCloseable {
     Runnable whileFencing = () -> {};
 
     HostCondition condition = HostCondition.UNKNOWN;
+    /** What a standby does that is told to run. */
+    Order atRun = standby -> standby.running = true;
+
     boolean standbyFails;
     boolean loadFails;
     InlineApplier applier;
@@ -72,7 +76,7 @@ final class SimulatedPeer implements AutoCloseable {
         try {
             ReplicaEnvironment env = new ReplicaEnvironment(
                     config,
-                    this::spawn,
+                    new Spawner(),
                     null,
                     fence == null ? null : command,
                     listener(),
@@ -142,13 +146,21 @@ final class SimulatedPeer implements AutoCloseable {
         replica.close();
     }
 
-    private Standby spawn(SessionHello hello, List<Path> files) throws LockstepException {
-        if (standbyFails) {
-            throw new LockstepException("standby-failed", "QEMU exited with code 1: no such machine.");
+    private final class Spawner implements StandbyFactory {
+        @Override
+        public Standby spawn(SessionHello hello, List<Path> files) throws LockstepException {
+            if (standbyFails) {
+                throw new LockstepException("standby-failed", "QEMU exited with code 1: no such machine.");
+            }
+            RecordingStandby standby = new RecordingStandby(hello);
+            standbys.add(standby);
+            return standby;
         }
-        RecordingStandby standby = new RecordingStandby(hello);
-        standbys.add(standby);
-        return standby;
+
+        @Override
+        public boolean toldToRun(String vmName, ProcessIdentity standby) {
+            return standbys.stream().anyMatch(started -> started.running);
+        }
     }
 
     private ReplicaListener listener() {
@@ -212,6 +224,11 @@ final class SimulatedPeer implements AutoCloseable {
         }
     }
 
+    /** An order to a standby. */
+    interface Order {
+        void run(RecordingStandby standby) throws LockstepException;
+    }
+
     /** Remembers what a QEMU would have got. */
     final class RecordingStandby implements Standby {
         final Map<String, byte[]> written = new HashMap<>();
@@ -258,8 +275,8 @@ final class SimulatedPeer implements AutoCloseable {
         }
 
         @Override
-        public void run() {
-            running = true;
+        public void run() throws LockstepException {
+            atRun.run(this);
         }
 
         @Override
