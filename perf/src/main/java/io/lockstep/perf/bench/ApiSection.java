@@ -30,6 +30,11 @@ final class ApiSection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 18;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         List<Double> quiet = new ArrayList<>();
         List<Double> load = new ArrayList<>();

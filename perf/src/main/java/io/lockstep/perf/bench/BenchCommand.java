@@ -36,6 +36,9 @@ public final class BenchCommand implements Callable<Integer> {
             new ApiSection(),
             new SoakSection());
 
+    /** Five minutes, and what the start and the plots take. */
+    private static final double QUICK_S = 290;
+
     @Spec
     private @Nullable CommandSpec spec;
 
@@ -105,7 +108,7 @@ public final class BenchCommand implements Callable<Integer> {
 
     /** The soak takes half an hour: a quick run has it only if it is asked for by name. */
     private boolean wanted(Section section) {
-        return only.isEmpty() ? !quick || section.quick() : only.contains(section.name());
+        return only.isEmpty() ? !quick || section.quickSeconds() > 0 : only.contains(section.name());
     }
 
     /**
@@ -115,8 +118,14 @@ public final class BenchCommand implements Callable<Integer> {
      */
     static void measure(List<Section> sections, BenchContext context, BenchReport report, @Nullable Path directory)
             throws InterruptedException, IOException {
+        QuickBudget budget = new QuickBudget(context.quick() ? QUICK_S : Double.POSITIVE_INFINITY);
         for (Section section : sections) {
             long beganNs = System.nanoTime();
+            if (!budget.hasRoom(section)) {
+                report.note(
+                        section.name(), "left out: this machine is too slow for it within five minutes; --only has it");
+                continue;
+            }
             try {
                 section.run(context, report);
             } catch (InterruptedException e) {
@@ -124,7 +133,9 @@ public final class BenchCommand implements Callable<Integer> {
             } catch (Exception e) {
                 report.failed(section.name(), e);
             }
-            report.took(section.name(), (System.nanoTime() - beganNs) / 1e9);
+            double tookS = (System.nanoTime() - beganNs) / 1e9;
+            report.took(section.name(), tookS);
+            budget.took(section, tookS);
             if (directory != null) {
                 report.writeSoFar(directory);
             }

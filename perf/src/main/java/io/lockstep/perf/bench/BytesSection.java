@@ -20,6 +20,11 @@ final class BytesSection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 42;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         List<Load> loads = List.of(
                 new Load("idle Linux", BenchGuest.Spec.linux(context, "idle", MIB, "mb=1 pages=0 sweep=0 every=20")),

@@ -32,6 +32,11 @@ final class ClientSection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 18;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         if (!context.network()) {
             throw new IllegalStateException("no network namespace can be made here: run as root");

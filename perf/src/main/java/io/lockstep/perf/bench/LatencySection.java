@@ -59,6 +59,11 @@ final class LatencySection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 12;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         String chain = "mb=64 pages=100 sweep=0 hz=40";
         Lab lab = context.agents().warm(context);

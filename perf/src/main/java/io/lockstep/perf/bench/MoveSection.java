@@ -31,6 +31,11 @@ final class MoveSection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 40;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         if (!context.network()) {
             report.note(name(), "without clients: no network namespace can be made here; run as root");

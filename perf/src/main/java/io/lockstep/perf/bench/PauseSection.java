@@ -70,6 +70,11 @@ final class PauseSection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 60;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         Lab lab = context.agents().warm(context);
         // The floors are the same with and without pre-copy.

@@ -38,6 +38,11 @@ final class ScaleSection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 45;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         Lab lab = context.agents().warm(context);
         sizes(context, report, lab, context.quick() ? QUICK_MIB : MIB);

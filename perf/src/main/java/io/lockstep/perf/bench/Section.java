@@ -5,10 +5,11 @@ interface Section {
     /** As {@code --only} takes it. */
     String name();
 
-    /** Whether {@code --quick} has it. */
-    default boolean quick() {
-        return true;
-    }
+    /**
+     * About how long it takes of a quick run on two cores, seconds; those who plan care for the ratio of two of these more than for one. 0: a quick run
+     * has it only if it is asked for by name.
+     */
+    int quickSeconds();
 
     /**
      * Tables that it needs in the configuration of the shared agents; none by default.

@@ -13,7 +13,7 @@ final class SharedLab implements AutoCloseable {
     static final int EPOCH_MS = 25;
 
     private static final String WARMING = "warming";
-    private static final int MIB = 256;
+    private static final int MIB = 128;
 
     private final String primary;
     private final String peer;

@@ -44,6 +44,11 @@ final class SlowdownSection implements Section {
     }
 
     @Override
+    public int quickSeconds() {
+        return 26;
+    }
+
+    @Override
     public void run(BenchContext context, BenchReport report) throws Exception {
         Duration stretch = Duration.ofMillis(context.pick(1_000, 10_000));
         for (Work work : Work.values()) {
@@ -90,7 +95,7 @@ final class SlowdownSection implements Section {
     private static double protectedTicks(BenchContext context, Lab lab, BenchGuest guest, Duration stretch)
             throws Exception {
         // Until the agent knows which pages are written all the time.
-        lab.awaitEpochs(guest.name(), context.pick(40, 160));
+        lab.awaitEpochs(guest.name(), context.pick(20, 160));
         double during = guest.ticksPerSecond(stretch);
         lab.primary().unprotect(guest.name());
         return during;

@@ -41,8 +41,8 @@ final class SoakSection implements Section {
     }
 
     @Override
-    public boolean quick() {
-        return false;
+    public int quickSeconds() {
+        return 0;
     }
 
     @Override

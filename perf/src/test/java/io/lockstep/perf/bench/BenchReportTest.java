@@ -36,6 +36,11 @@ class BenchReportTest {
     /** A section that gives what it is told to. */
     private record Given(String name, Body body) implements Section {
         @Override
+        public int quickSeconds() {
+            return 1;
+        }
+
+        @Override
         public void run(BenchContext context, BenchReport report) throws Exception {
             body.run(report);
         }
@@ -150,12 +155,12 @@ class BenchReportTest {
                         report,
                         Map.of(
                                 "MemoryBenchmark.memcpy 256", new MicroSection.Measured(100, 0.1),
-                                "MemoryBenchmark.capture 256", new MicroSection.Measured(100, 0.6),
+                                "MemoryBenchmark.capture 256", new MicroSection.Measured(100, 1.2),
                                 "EncoderBenchmark.encode LZ4 256", new MicroSection.Measured(4_100, 4),
                                 "Lz4Benchmark.compress native true", new MicroSection.Measured(2_000, 9)));
         report.write(directory);
         assertThat(Files.readString(directory.resolve("report.md")))
-                .contains("capture 256: allocated | 0.60 | B/page | the harness's own 0.50 | 1.20 (<= 1.0, short) |")
+                .contains("capture 256: allocated | 1.20 | B/page | the harness's own 1.00 | 1.20 (<= 1.0, short) |")
                 .contains("LZ4 256: allocated | 4.00 | B/page | the harness's own 4.10 | 0.98 (<= 1.0, met) |")
                 .contains("true: allocated | 9.00 | B/page | the harness's own 2.00 | 4.50 |")
                 .contains("LZ4: without its copy | 4,000 | ns | the library alone 2,000 | 2.00 |");
