@@ -33,6 +33,7 @@ public final class BenchCommand implements Callable<Integer> {
             new MicroSection(),
             new LatencySection(),
             new ClientSection(),
+            new ManySection(),
             new ApiSection(),
             new SoakSection());
 
@@ -49,7 +50,7 @@ public final class BenchCommand implements Callable<Integer> {
             names = "--only",
             paramLabel = "NAME",
             split = ",",
-            description = "Only these: pause, scale, slowdown, moves, bytes, micro, latency, client, api, soak")
+            description = "Only these: pause, scale, slowdown, moves, bytes, micro, latency, client, many, api, soak")
     private List<String> only = List.of();
 
     @Option(

@@ -13,22 +13,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** What a VM's size costs, with most of its memory never touched, as with most VMs; and what many VMs cost. */
+/** What a VM's size costs, with most of its memory never touched, as with most VMs. */
 final class ScaleSection implements Section {
     private static final List<Integer> MIB = List.of(256, 1024, 4096, 16_384);
     private static final List<Integer> THREADS = List.of(1, 2, 4);
-    private static final int MANY = 16;
-    private static final List<Integer> VMS = List.of(1, 4, MANY);
     /** The first copy of more would take most of a quick run's time; idle memory is scanned without one. */
     private static final List<Integer> QUICK_MIB = List.of(256, 1024);
 
     private static final int SCANNED_MIB = 4096;
     private static final String CHAIN = "mb=64 pages=20 sweep=32 hz=100";
-    private static final String SMALL_CHAIN = "mb=8 pages=20 sweep=0 hz=20";
-    private static final int SMALL_MIB = 32;
-
-    /** An epoch of each of 16 VMs takes some ms of a processor: two cores have time for all of them within this. */
-    private static final int MANY_EPOCH_MS = 100;
 
     private static final double GOAL_TWO_THREADS = 0.6;
 
@@ -39,7 +32,7 @@ final class ScaleSection implements Section {
 
     @Override
     public int quickSeconds() {
-        return 45;
+        return 25;
     }
 
     @Override
@@ -53,7 +46,6 @@ final class ScaleSection implements Section {
                 scans(context, report, guest, lab.directory(), SCANNED_MIB);
             }
         }
-        vms(context, report);
     }
 
     private void sizes(BenchContext context, BenchReport report, Lab lab, List<Integer> sizes) throws Exception {
@@ -152,90 +144,5 @@ final class ScaleSection implements Section {
         double[] sorted = values.clone();
         Arrays.sort(sorted);
         return sorted[sorted.length / 2];
-    }
-
-    /** Without the JIT's compilers, which are busy for minutes after a start. */
-    private static double ownSeconds(Lab lab) throws Exception {
-        double sum = cpuSeconds(lab);
-        for (long pid : lab.agentPids()) {
-            sum -= Proc.compilerSeconds(pid);
-        }
-        return sum;
-    }
-
-    /** Processor time of the agents for each VM's epoch, without their JITs' compilers. */
-    private record Together(int count, double cpuMs) {}
-
-    /**
-     * So many VMs under the same two agents: processor time of the agents for each VM's epoch, and resident memory. The lone VM is measured last, when
-     * the others are let go but still run: the agents' code is compiled by then, and the machine as busy.
-     */
-    private void vms(BenchContext context, BenchReport report) throws Exception {
-        List<BenchGuest> guests = new ArrayList<>();
-        List<Together> all = new ArrayList<>();
-        try (Lab lab = new Lab(context, MANY_EPOCH_MS, "\n[pipeline]\nringSlots = 1024\npageCacheBytes = 8388608\n")) {
-            for (int count : context.quick() ? List.of(1, MANY) : VMS) {
-                int before = guests.size();
-                List<BenchGuest.Spec> more = new ArrayList<>();
-                for (int i = before; i < count; i++) {
-                    more.add(BenchGuest.Spec.micro(context, "many-" + i, SMALL_MIB, SMALL_CHAIN));
-                }
-                guests.addAll(BenchGuest.bootAll(context, more, lab.directory()));
-                lab.protectAll(names(before, count));
-                lab.awaitEpochs("many-0", context.pick(3, 100));
-                report.add(Figure.of(
-                        name(),
-                        count + " VMs: resident memory of the primary's agent",
-                        Proc.residentBytes(lab.agentPids().get(0)) / 1e6,
-                        "MB"));
-                if (count > 1) {
-                    all.add(together(context, report, lab, count));
-                }
-            }
-            lab.unprotectAll(names(1, MANY));
-            lab.awaitEpochs("many-0", context.pick(3, 100));
-            double oneMs = together(context, report, lab, 1).cpuMs;
-            for (Together some : all) {
-                Figure figure = cpu(some).against("one VM alone", oneMs);
-                report.add(some.count == MANY ? figure.atMost(1.0) : figure);
-            }
-            report.add(cpu(new Together(1, oneMs)));
-        } finally {
-            for (BenchGuest guest : guests) {
-                guest.close();
-            }
-        }
-    }
-
-    private Together together(BenchContext context, BenchReport report, Lab lab, int count) throws Exception {
-        // One answer for all of them: on a machine that is full, one for each would come seconds apart.
-        Counters before = Counters.now(lab);
-        double cpuBefore = ownSeconds(lab);
-        lab.awaitEpochs("many-0", context.pick(count == 1 ? 20 : 8, 400));
-        Counters after = Counters.now(lab);
-        double cpuS = ownSeconds(lab) - cpuBefore;
-        double epochs = 0;
-        for (String vm : names(0, count)) {
-            epochs += after.epochs(before, vm);
-        }
-        report.add(Figure.of(name(), count + " VMs: pause of the first, mean", after.pauseMs(before, "many-0"), "ms"));
-        double cpuMs = cpuS * 1e3 / epochs;
-        return new Together(count, cpuMs);
-    }
-
-    private Figure cpu(Together some) {
-        return Figure.of(
-                name(),
-                some.count + " VMs: processor time of both agents without the JIT, an epoch of one VM",
-                some.cpuMs,
-                "ms");
-    }
-
-    private static List<String> names(int from, int to) {
-        List<String> names = new ArrayList<>();
-        for (int i = from; i < to; i++) {
-            names.add("many-" + i);
-        }
-        return names;
     }
 }

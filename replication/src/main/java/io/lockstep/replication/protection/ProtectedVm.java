@@ -255,7 +255,7 @@ public final class ProtectedVm implements AutoCloseable {
      *
      * @param vm examined; closed with this object, also if this throws
      * @param ownHealth of this host's hardware, as in {@link ReportedHealth}; any thread, must not wait
-     * @throws LockstepException {@code device-state-too-small}, {@code no-tracker}, {@code attach-failed} or what the monitor said; QEMU is as it was
+     * @throws LockstepException {@code agent-memory-full}, {@code device-state-too-small}, {@code no-tracker}, {@code attach-failed} or what the monitor said; QEMU is as it was
      */
     public static ProtectedVm start(
             ProtectionTicket ticket,
@@ -271,6 +271,12 @@ public final class ProtectedVm implements AutoCloseable {
         List<AutoCloseable> made = new ArrayList<>();
         boolean done = false;
         try {
+            AgentMemory.now()
+                    .require(
+                            ticket.vmName(),
+                            vm.ramBytes(),
+                            settings,
+                            vm.netDevices().size());
             OutputHold.removeLeftovers(vm.qmp());
             vm.tryFilters();
             if (settings.output().held() && !settings.output().unheldAllowed()) {

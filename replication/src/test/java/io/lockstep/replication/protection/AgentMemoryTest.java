@@ -1,0 +1,64 @@
+package io.lockstep.replication.protection;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.link.HostIdentity;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+
+class AgentMemoryTest {
+    private static final long MIB = 1 << 20;
+    private static final long GIB = 1 << 30;
+    private final ProtectionSettings settings = new ProtectionSettings(
+            25,
+            new OutputSettings(true, false, 2, 100, 20, 1 << 23),
+            1_000,
+            1_000,
+            50,
+            5_000,
+            10_000,
+            100,
+            0,
+            2,
+            8192,
+            64 * MIB,
+            1,
+            1,
+            false,
+            "auto",
+            Path.of("unused"),
+            HostIdentity.UNKNOWN);
+
+    @Test
+    void shouldRefuseAVmWhosePagesDoNotFitIntoTheHeap() {
+        AgentMemory memory = new AgentMemory(100 * MIB, 512 * MIB, 4 * GIB, 4 * GIB);
+        assertThatCode(() -> memory.require("vm", 128 * GIB, settings, 1)).doesNotThrowAnyException();
+        assertThatThrownBy(() -> memory.require("vm", 256 * GIB, settings, 1))
+                .isInstanceOfSatisfying(
+                        LockstepException.class, e -> assertThat(e.code()).isEqualTo("agent-memory-full"))
+                .hasMessage(
+                        "Protecting vm takes 195 MiB of this agent's heap, of whose 512 MiB 100 are free. Set -Xmx higher in the"
+                                + " agent's jvm.options and restart it, or protect fewer VMs from this host.");
+    }
+
+    @Test
+    void shouldRefuseAVmWhosePipelineDoesNotFitIntoDirectMemory() {
+        AgentMemory memory = new AgentMemory(400 * MIB, 512 * MIB, 100 * MIB, 4 * GIB);
+        assertThatThrownBy(() -> memory.require("vm", GIB, settings, 0))
+                .hasMessageStartingWith(
+                        "Protecting vm takes 141 MiB of this agent's direct memory, of whose 4096 MiB 100 are free.");
+    }
+
+    @Test
+    void shouldSeeWhatIsTakenNow() {
+        ByteBuffer taken = ByteBuffer.allocateDirect((int) (32 * MIB));
+        AgentMemory now = AgentMemory.now();
+        assertThat(now.heapMax()).isEqualTo(Runtime.getRuntime().maxMemory());
+        assertThat(now.heapFree()).isBetween(1L, now.heapMax() - 1);
+        assertThat(now.directFree()).isBetween(0L, now.directMax() - taken.capacity());
+    }
+}
