@@ -23,6 +23,8 @@ flock 9
 # Modules that the linux guest loads, in this order; what a kernel has built in, or has not got, is left out.
 modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net virtio_blk
  nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci efivarfs crc16 mbcache crc32c_generic jbd2 ext4"
+# Those for disks that are not virtio-blk: loaded where the guest is told to use one.
+scsi_modules="scsi_common scsi_mod sd_mod virtio_scsi libata ata_piix"
 # The hardware guest's: what raises errors, and the way to the management controller.
 hardware_modules="mce-inject hwpoison-inject aer_inject ipmi_msghandler ipmi_devintf ipmi_si"
 # The host guest's: the way to this machine's files, and what VMs' networks are made of.
@@ -82,11 +84,11 @@ kernel() {
     mv "$unpacked.new" "$unpacked"
 }
 
-# Usage: add_modules KERNEL NAME...; puts modules into the guest under $root, and their order beside them.
+# Usage: add_modules KERNEL ORDER NAME...; puts modules into the guest under $root, and their order beside them in a file of that name.
 add_modules() {
-    local name found unpacked="$cache/$1"
-    shift
-    : >"$root/mod/order"
+    local name found unpacked="$cache/$1" order="$root/mod/$2"
+    shift 2
+    : >"$order"
     for name in "$@"; do
         found=$(find "$unpacked/lib/modules/" \( -name "$name.ko" -o -name "$name.ko.xz" -o -name "$name.ko.zst" \) | head -n 1)
         case $found in
@@ -95,7 +97,7 @@ add_modules() {
             *.zst) zstd -dcq "$found" >"$root/mod/$name.ko" ;;
             *) cp "$found" "$root/mod/$name.ko" ;;
         esac
-        echo "$name.ko" >>"$root/mod/order"
+        echo "$name.ko" >>"$order"
     done
 }
 
@@ -120,7 +122,9 @@ build_linux() {
     install -m 644 "$cache/kernel/boot/vmlinuz-$(cat "$cache/kernel/version")" "$dir/vmlinuz.new"
     add_programs linux chain load server
     # shellcheck disable=SC2086
-    add_modules kernel $modules
+    add_modules kernel order $modules
+    # shellcheck disable=SC2086
+    add_modules kernel scsi-order $scsi_modules
     pack | gzip -n -1 >"$dir/initrd.gz.new"
     rm -rf "$root"
     mv "$dir/vmlinuz.new" "$dir/vmlinuz"
@@ -136,7 +140,7 @@ build_full() {
     kernel full-kernel "linux-image-$(dpkg --print-architecture)" linux-image-generic
     install -m 644 "$cache/full-kernel/boot/vmlinuz-$(cat "$cache/full-kernel/version")" "$dir/$name.vmlinuz.new"
     add_programs "$name" "${programs[@]}"
-    add_modules full-kernel "$@"
+    add_modules full-kernel order "$@"
     pack >"$dir/$name.cpio.new"
     rm -rf "$root"
     mv "$dir/$name.vmlinuz.new" "$dir/$name.vmlinuz"

@@ -57,7 +57,7 @@ class DiskTest {
             Path directory = hosts.directory();
             byte[] content = new byte[3 << 20];
             new Random(8).nextBytes(content);
-            for (String name : List.of("virtio", "scsi", "sata", "cdrom")) {
+            for (String name : List.of("virtio", "scsi", "sata", "cdrom", "readonly")) {
                 Files.write(directory.resolve(name), content);
             }
             // A length that is no multiple of a page.
@@ -89,6 +89,10 @@ class DiskTest {
                     "if=none,id=cd0,format=raw,media=cdrom,readonly=on,file=" + directory.resolve("cdrom"),
                     "-device",
                     "ide-cd,drive=cd0,bus=ide.1",
+                    "-drive",
+                    "if=none,id=ro,format=raw,readonly=on,file=" + directory.resolve("readonly"),
+                    "-device",
+                    "virtio-blk-pci,drive=ro",
                     "-device",
                     "ide-cd,bus=ide.2"));
             hosts.a().protectWithStandby(vm.pid(), hosts.b());
@@ -121,53 +125,88 @@ class DiskTest {
     }
 
     /** A guest that holds every sector against its memory; one that is older or newer ends it. */
+    private static void agreesWithMemory(TwoHosts hosts, SystemVm.Boot boot, int failovers) throws Exception {
+        SystemVm vm = hosts.boot(boot);
+        Path serial = hosts.directory().resolve("vm1.serial");
+        awaitProgress(serial);
+        Host here = hosts.a();
+        Host there = hosts.b();
+        long pid = vm.pid();
+        for (int failover = 1; failover <= failovers; failover++) {
+            here.protectWithStandby(pid, there);
+            here.awaitEpochs("vm1", 20);
+            awaitProgress(serial);
+            vm.chain().cut();
+            long killed = pid;
+            ProcessHandle.of(pid).orElseThrow().destroyForcibly();
+            Host next = there;
+            Waits.until("promotion " + failover, 30, () -> {
+                Promotion latest = next.promotion("vm1");
+                return latest != null
+                        && latest.pid() != killed
+                        && ProcessHandle.of(latest.pid()).isPresent();
+            });
+            pid = next.promotion("vm1").pid();
+            there = here;
+            here = next;
+            awaitProgress(serial);
+        }
+        vm.chain().awaitSweep();
+        assertThat(Files.readString(serial, StandardCharsets.ISO_8859_1)).doesNotContain("MISMATCH");
+    }
+
+    private static String image(TwoHosts hosts, String format) throws Exception {
+        Path disk = hosts.directory().resolve("disk." + format);
+        assertThat(new ProcessBuilder("qemu-img", "create", "-q", "-f", format, disk.toString(), "32M")
+                        .start()
+                        .waitFor())
+                .isZero();
+        return "if=none,id=disk,cache=none,format=" + format + ",file=" + disk;
+    }
+
     @Test
     @Timeout(300)
     void shouldAgreeWithMemoryAfterEveryFailoverWhenTheGuestWritesItsDisk() throws Exception {
         try (TwoHosts hosts = new TwoHosts()) {
-            Path disk = hosts.directory().resolve("disk.qcow2");
-            assertThat(new ProcessBuilder("qemu-img", "create", "-q", "-f", "qcow2", disk.toString(), "32M")
-                            .start()
-                            .waitFor())
-                    .isZero();
-            SystemVm vm = hosts.boot(SystemVm.Boot.linux(
-                    "vm1",
-                    "disk=/dev/vda",
-                    "-drive",
-                    "if=none,id=disk,format=qcow2,cache=none,file=" + disk,
-                    "-device",
-                    "virtio-blk-pci,drive=disk"));
-            Path serial = hosts.directory().resolve("vm1.serial");
-            awaitProgress(serial);
-            hosts.a().protectWithStandby(vm.pid(), hosts.b());
-            hosts.a().awaitEpochs("vm1", 20);
-            awaitProgress(serial);
-            vm.kill();
-            long pid = hosts.b().awaitPromotion("vm1").pid();
-            Host here = hosts.b();
-            Host there = hosts.a();
-            for (int failover = 1; failover <= 3; failover++) {
-                awaitProgress(serial);
-                here.protectWithStandby(pid, there);
-                here.awaitEpochs("vm1", 20);
-                awaitProgress(serial);
-                vm.chain().cut();
-                long killed = pid;
-                ProcessHandle.of(pid).orElseThrow().destroyForcibly();
-                Host next = there;
-                Waits.until("another promotion", 30, () -> {
-                    Promotion latest = next.promotion("vm1");
-                    return latest != null
-                            && latest.pid() != killed
-                            && ProcessHandle.of(latest.pid()).isPresent();
-                });
-                pid = next.promotion("vm1").pid();
-                there = here;
-                here = next;
-            }
-            awaitProgress(serial);
-            vm.chain().awaitSweep();
-            assertThat(Files.readString(serial, StandardCharsets.ISO_8859_1)).doesNotContain("MISMATCH");
+            agreesWithMemory(
+                    hosts,
+                    SystemVm.Boot.linux(
+                            "vm1",
+                            "disk=/dev/vda",
+                            "-drive",
+                            image(hosts, "qcow2"),
+                            "-device",
+                            "virtio-blk-pci,drive=disk"),
+                    4);
+        }
+    }
+
+    @Test
+    @Timeout(300)
+    void shouldAgreeWithMemoryWhenTheGuestWritesAVirtioScsiDisk() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            agreesWithMemory(
+                    hosts,
+                    SystemVm.Boot.linux(
+                            "vm1",
+                            "disk=/dev/sda",
+                            "-drive",
+                            image(hosts, "raw"),
+                            "-device",
+                            "virtio-scsi-pci,id=scsi",
+                            "-device",
+                            "scsi-hd,bus=scsi.0,drive=disk"),
+                    2);
+        }
+    }
+
+    @Test
+    @Timeout(300)
+    void shouldAgreeWithMemoryWhenTheGuestWritesAnIdeDisk() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            SystemVm.Boot boot = SystemVm.Boot.linux(
+                    "vm1", "disk=/dev/sda", "-drive", image(hosts, "raw"), "-device", "ide-hd,bus=ide.0,drive=disk");
+            agreesWithMemory(hosts, boot.machine("pc"), 2);
         }
     }
 

@@ -40,6 +40,13 @@ record SystemVm(Process process, ChainLog chain, Path testQmp, Path log) {
             return new Boot(name, List.of(), options);
         }
 
+        /** The same on another type of machine than q35. */
+        Boot machine(String type) {
+            List<String> changed = new ArrayList<>(options);
+            changed.set(changed.indexOf("-machine") + 1, type);
+            return new Boot(name, prefix, changed);
+        }
+
         Boot startedBy(String... program) {
             return new Boot(name, List.of(program), options);
         }
