@@ -2,6 +2,7 @@ package io.lockstep.replication;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 
 /** A VM's name as the name of its directories: letters, digits, dash, underscore and inner dots stay, other bytes become %XX. */
 public final class VmDirectory {
@@ -21,16 +22,22 @@ public final class VmDirectory {
         return name.toString();
     }
 
-    public static String decode(String name) {
+    /** The VM whose directory has this name; empty if it is none's. */
+    public static Optional<String> decode(String name) {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        for (int i = 0; i < name.length(); i++) {
-            if (name.charAt(i) == '%' && i + 2 < name.length()) {
-                bytes.write(Integer.parseInt(name, i + 1, i + 3, 16));
-                i += 2;
-            } else {
-                bytes.write(name.charAt(i));
+        try {
+            for (int i = 0; i < name.length(); i++) {
+                if (name.charAt(i) == '%' && i + 2 < name.length()) {
+                    bytes.write(Integer.parseInt(name, i + 1, i + 3, 16));
+                    i += 2;
+                } else {
+                    bytes.write(name.charAt(i));
+                }
             }
+        } catch (NumberFormatException e) {
+            return Optional.empty();
         }
-        return bytes.toString(StandardCharsets.UTF_8);
+        String vm = bytes.toString(StandardCharsets.UTF_8);
+        return encode(vm).equals(name) ? Optional.of(vm) : Optional.empty();
     }
 }

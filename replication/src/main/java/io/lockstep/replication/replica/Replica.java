@@ -18,6 +18,7 @@ import io.lockstep.replication.wire.HelloStatus;
 import java.io.IOException;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.agrona.DirectBuffer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -53,6 +54,8 @@ final class Replica implements AutoCloseable {
     private final Takeover takeover;
     private final SilenceJudge silence;
     private final OperatorFailover failover;
+    private final AtomicInteger expected = new AtomicInteger();
+    private volatile boolean retired;
 
     /** @param waits makes the way to run an applier: a thread, or in a simulation the caller's own */
     Replica(ReplicaEnvironment env, String vm, AppliedWait.Factory waits) {
@@ -79,6 +82,35 @@ final class Replica implements AutoCloseable {
         return vm;
     }
 
+    /** A Hello is on its way to it: until that is answered it is not retired. Any thread, waits for nothing. */
+    void expectHello() {
+        expected.incrementAndGet();
+    }
+
+    /**
+     * Ends it if nothing is left of the VM here; it is of no more use then.
+     *
+     * @return whether it has ended
+     */
+    boolean retire() {
+        if (!state.is(ReplicaState.EMPTY) || expected.get() > 0) {
+            return false;
+        }
+        synchronized (this) {
+            retired = expected.get() == 0
+                    && state.is(ReplicaState.EMPTY)
+                    && !session.open()
+                    && !open.isOpen()
+                    && store.meta() == null
+                    && !recovery.unreadable();
+            return retired;
+        }
+    }
+
+    boolean retired() {
+        return retired;
+    }
+
     /** Takes up what an earlier process of this agent left. */
     synchronized void open() {
         ReplicaMeta promoted = recovery.begin();
@@ -93,6 +125,14 @@ final class Replica implements AutoCloseable {
      * @return the reply to send; with RESUME or FULL the session is open
      */
     synchronized SessionReply hello(SessionHello wanted, ReplicaSession opening, String fingerprint) {
+        try {
+            return answer(wanted, opening, fingerprint);
+        } finally {
+            expected.updateAndGet(count -> Math.max(0, count - 1));
+        }
+    }
+
+    private SessionReply answer(SessionHello wanted, ReplicaSession opening, String fingerprint) {
         LockstepException failure = open.applyFailure();
         if (failure != null) {
             recovery.failed(failure);
@@ -269,7 +309,11 @@ final class Replica implements AutoCloseable {
         keeper.fillPageTables(nowNs);
     }
 
-    synchronized void vmDied(VmDied message) {
+    /** Like all that follows it: what a session says that was ended meanwhile counts for nothing. */
+    synchronized void vmDied(ReplicaSession from, VmDied message) {
+        if (from.ended()) {
+            return;
+        }
         long committed = open.receiver().committedEpoch();
         if (!open.consistent()) {
             state.change(
@@ -287,11 +331,17 @@ final class Replica implements AutoCloseable {
         }
     }
 
-    synchronized void goodbye(String why) {
+    synchronized void goodbye(ReplicaSession from, String why) {
+        if (from.ended()) {
+            return;
+        }
         state.change(ReplicaState.AWAY, now(), why);
     }
 
-    synchronized void released(boolean discard, String why) throws LockstepException {
+    synchronized void released(ReplicaSession from, boolean discard, String why) throws LockstepException {
+        if (from.ended()) {
+            return;
+        }
         session.forget();
         ReplicaMeta meta = store.meta();
         if (discard || meta == null) {
@@ -304,16 +354,23 @@ final class Replica implements AutoCloseable {
         }
     }
 
-    synchronized SwitchoverReady switchoverPrepare(long epoch) {
+    synchronized SwitchoverReady switchoverPrepare(ReplicaSession from, long epoch) {
+        if (from.ended()) {
+            return new SwitchoverReady(epoch, false, "the session was ended");
+        }
         return takeover.prepare(epoch);
     }
 
-    synchronized void switchoverCommit(long epoch) {
-        takeover.commit(epoch);
+    synchronized void switchoverCommit(ReplicaSession from, long epoch) {
+        if (!from.ended()) {
+            takeover.commit(epoch);
+        }
     }
 
-    synchronized void switchoverAbort(String why) {
-        takeover.abort(why);
+    synchronized void switchoverAbort(ReplicaSession from, String why) {
+        if (!from.ended()) {
+            takeover.abort(why);
+        }
     }
 
     /**

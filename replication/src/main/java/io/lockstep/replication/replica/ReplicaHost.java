@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeUnit;
@@ -76,7 +77,12 @@ public final class ReplicaHost implements AutoCloseable {
                 found = directories.filter(Files::isDirectory).toList();
             }
             for (Path directory : found) {
-                replica(VmDirectory.decode(directory.getFileName().toString()));
+                Optional<String> vm = VmDirectory.decode(directory.getFileName().toString());
+                if (vm.isPresent()) {
+                    replica(vm.get());
+                } else {
+                    LOG.warn("{} is no replica's, and is left alone", directory);
+                }
             }
         } catch (IOException e) {
             throw new LockstepException(
@@ -126,7 +132,7 @@ public final class ReplicaHost implements AutoCloseable {
         try {
             wanted = HelloCodec.decodeHello(new UnsafeBuffer(message), 0, message.length);
             env.config().host().requireOtherThan(wanted.host());
-            replica = replica(wanted.vmName());
+            replica = expecting(wanted.vmName());
         } catch (LockstepException e) {
             LOG.warn("{}: {}", channel.peerFingerprint(), e.getMessage());
             refuse(channel, e);
@@ -257,6 +263,13 @@ public final class ReplicaHost implements AutoCloseable {
                 "There is no replica of a VM " + vm + " on this host. `lockstep status` lists those that there are.");
     }
 
+    /** The replica that is about to be told Hello. */
+    private synchronized Replica expecting(String vm) throws LockstepException {
+        Replica replica = replica(vm);
+        replica.expectHello();
+        return replica;
+    }
+
     private synchronized Replica replica(String vm) throws LockstepException {
         Entry present = replicas.get(vm);
         if (present != null) {
@@ -265,6 +278,10 @@ public final class ReplicaHost implements AutoCloseable {
         if (closed) {
             throw new LockstepException(
                     "agent-stopping", "The peer's agent is stopping. It takes sessions again when it is back.");
+        }
+        if (replicas.size() >= REPLICAS_MAX) {
+            // A name that nothing is left of may come again, and is as good as a new one then.
+            replicas.values().removeIf(entry -> entry.replica().retire());
         }
         if (vm.isEmpty() || vm.length() > 80 || replicas.size() >= REPLICAS_MAX) {
             throw new LockstepException(
@@ -283,7 +300,7 @@ public final class ReplicaHost implements AutoCloseable {
     }
 
     private void keep(Replica replica, DutyCycle keeping) {
-        while (!closed) {
+        while (!closed && !replica.retired()) {
             try {
                 long nowNs = env.nowNs().getAsLong();
                 keeping.mark(System.nanoTime());

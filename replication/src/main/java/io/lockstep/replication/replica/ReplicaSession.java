@@ -239,17 +239,17 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
     @Override
     public void onControl(ControlMessage message) throws LinkException {
         if (message instanceof VmDied died) {
-            replica.vmDied(died);
+            replica.vmDied(this, died);
         } else if (message instanceof Goodbye goodbye) {
-            replica.goodbye(goodbye.reason());
+            replica.goodbye(this, goodbye.reason());
         } else if (message instanceof Released released) {
             release(released);
         } else if (message instanceof SwitchoverPrepare prepare) {
-            ControlCodec.send(channel, replica.switchoverPrepare(prepare.epoch()));
+            ControlCodec.send(channel, replica.switchoverPrepare(this, prepare.epoch()));
         } else if (message instanceof SwitchoverCommit commit) {
-            replica.switchoverCommit(commit.epoch());
+            replica.switchoverCommit(this, commit.epoch());
         } else if (message instanceof SwitchoverAbort abort) {
-            replica.switchoverAbort(abort.reason());
+            replica.switchoverAbort(this, abort.reason());
         } else if (message instanceof LinkError error) {
             throw new LinkException(Kind.REFUSED, error.code(), "the primary ended the session: " + error.cause());
         } else {
@@ -259,7 +259,7 @@ final class ReplicaSession implements SessionHandler, EpochReceiver.AckSink {
 
     private void release(Released released) throws LinkException {
         try {
-            replica.released(released.discard(), released.reason());
+            replica.released(this, released.discard(), released.reason());
             end();
         } catch (LockstepException e) {
             throw new LinkException(Kind.REFUSED, e.code(), String.valueOf(e.getMessage()), e);

@@ -42,6 +42,7 @@ final class SimulatedPrimary {
     final BitSet[] dirty;
     final SplittableRandom random;
     List<String> sharedDisks = List.of();
+    String vmName = "vm";
     long epoch = -1;
     /** Disks of the guest, behind the blocks. */
     List<ReplicatedDisk> disks = List.of();
@@ -79,7 +80,7 @@ final class SimulatedPrimary {
                 blocks,
                 disks,
                 sharedDisks,
-                "vm",
+                vmName,
                 "0.1",
                 "7.2.22",
                 "pc-q35-7.2",

@@ -61,6 +61,24 @@ class WhoIsDeadTest {
     }
 
     @Test
+    void shouldTakeNothingOfASessionThatAnotherHasReplaced() throws Exception {
+        hosts.protect();
+        ReplicaSession replaced = peer.session;
+        assertThat(hosts.connect(1, 1).status()).isEqualTo(HelloStatus.RESUME);
+        ReplicaState state = peer.replica.status().state();
+
+        replaced.onControl(new VmDied(1, "late"));
+        replaced.onControl(new Goodbye("late"));
+        replaced.onControl(new Released(true, "late"));
+
+        assertThat(peer.promotions).isEmpty();
+        assertThat(peer.replica.status().state()).isEqualTo(state);
+        hosts.epoch(EpochKind.DELTA);
+        hosts.tell(new VmDied(2, "killed by signal 9"));
+        assertThat(peer.promotions).hasSize(1);
+    }
+
+    @Test
     void shouldNotPromoteWhenTheVmDiedInTheFirstCopy() throws Exception {
         hosts.connect(-1, -1);
         hosts.epoch(EpochKind.SYNC);
