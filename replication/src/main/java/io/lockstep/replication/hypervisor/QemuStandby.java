@@ -115,6 +115,7 @@ public final class QemuStandby implements Standby {
                 drill == null ? StandbyProcess.start(spec) : StandbyProcess.startForDrill(spec, drill);
         try {
             new StandbyRecord(process, Stage.WAITING).write(spec.directory());
+            StandbyProcess.recorded(spec.directory());
             awaitSocket(spec, process);
             return attach(spec, drill != null, process, Stage.WAITING);
         } catch (LockstepException e) {
@@ -156,6 +157,12 @@ public final class QemuStandby implements Standby {
     public static void endLeftover(Path directory) throws LockstepException {
         StandbyDirectory.create(directory);
         Optional<StandbyRecord> found = StandbyRecord.read(directory);
+        Optional<ProcessIdentity> unrecorded = StandbyProcess.unrecorded(directory)
+                .filter(started -> found.isEmpty() || !found.get().process().equals(started));
+        if (unrecorded.isPresent()) {
+            StandbyProcess.end(unrecorded.get());
+            StandbyProcess.recorded(directory);
+        }
         if (found.isEmpty()) {
             return;
         }

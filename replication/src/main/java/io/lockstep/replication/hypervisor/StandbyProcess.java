@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
@@ -34,7 +35,7 @@ final class StandbyProcess {
 
     /** Starts it; it may still fail to come up. */
     static ProcessIdentity start(StandbySpec spec) throws LockstepException {
-        Path pidFile = spec.directory().resolve("standby.started");
+        Path pidFile = pidFile(spec.directory());
         List<String> command = new ArrayList<>(List.of("setsid", "--fork", "sh", "-c", TELL_PID, pidFile.toString()));
         try {
             Files.deleteIfExists(pidFile);
@@ -109,6 +110,35 @@ final class StandbyProcess {
         }
     }
 
+    private static Path pidFile(Path directory) {
+        return directory.resolve("standby.started");
+    }
+
+    /** The process that {@link #start} gave is recorded: what it told itself is not needed any more. */
+    static void recorded(Path directory) throws LockstepException {
+        try {
+            Files.deleteIfExists(pidFile(directory));
+        } catch (IOException e) {
+            throw new LockstepException(
+                    "standby-record", "Cannot remove " + pidFile(directory) + ": " + e.getMessage() + ".", e);
+        }
+    }
+
+    /** One that an earlier life of the agent started and did not live to record; it cannot have been told to run. */
+    static Optional<ProcessIdentity> unrecorded(Path directory) {
+        try {
+            ProcessIdentity process = ProcessIdentity.of(
+                    Long.parseLong(Files.readString(pidFile(directory)).trim()));
+            // Its number may be another's by now.
+            String commandLine = Files.readString(Path.of("/proc/" + process.pid() + "/cmdline"));
+            return commandLine.contains(StandbyCommandLine.qmpSocket(directory).toString())
+                    ? Optional.of(process)
+                    : Optional.empty();
+        } catch (IOException | NumberFormatException e) {
+            return Optional.empty();
+        }
+    }
+
     /** Waits for the intermediate process, which ends at once, and reads what the last one wrote before it became QEMU. */
     private static ProcessIdentity started(Process intermediate, Path pidFile) throws IOException {
         try {
@@ -126,7 +156,6 @@ final class StandbyProcess {
             LockSupport.parkNanos(POLL_NS);
             text = Files.exists(pidFile) ? Files.readString(pidFile) : "";
         }
-        Files.delete(pidFile);
         return ProcessIdentity.of(Long.parseLong(text.trim()));
     }
 

@@ -267,6 +267,34 @@ class QemuStandbyTest {
     }
 
     @Test
+    void shouldEndAStandbyThatAnEndedAgentDidNotRecord() throws Exception {
+        try (TestVm vm = micro("-machine", "pc");
+                QmpConnection qmp = vm.connect();
+                Replica replica = new Replica(vm, qmp)) {
+            Path directory = replica.directory.resolve("standby");
+            try (QemuStandby unrecorded = QemuStandby.spawn(replica.spec(Map.of()))) {
+                ProcessIdentity process = ProcessIdentity.of(unrecorded.pid());
+                assertThat(directory.resolve("standby.started")).doesNotExist();
+                StandbyRecord.remove(directory);
+                Files.writeString(directory.resolve("standby.started"), process.pid() + "\n");
+
+                try (QemuStandby next = QemuStandby.spawn(replica.spec(Map.of()))) {
+                    assertThat(next.ready()).isTrue();
+                    assertThat(process.alive()).isFalse();
+                    // A number that is another's by now.
+                    StandbyRecord.remove(directory);
+                    Files.writeString(
+                            directory.resolve("standby.started"),
+                            vm.found().identity().pid() + "\n");
+                    QemuStandby.endLeftover(directory);
+                    assertThat(vm.found().identity().alive()).isTrue();
+                    new StandbyRecord(ProcessIdentity.of(next.pid()), StandbyRecord.Stage.WAITING).write(directory);
+                }
+            }
+        }
+    }
+
+    @Test
     void shouldRunAStandbyThatAnEndedAgentWasTellingTo() throws Exception {
         try (TestVm vm = micro("-machine", "pc");
                 QmpConnection qmp = vm.connect();
