@@ -35,7 +35,7 @@ class JvmCommandTest {
         assertThat(JvmCommand.agent(file))
                 .startsWith(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString())
-                .contains("--add-opens=java.base/sun.nio.ch=ALL-UNNAMED", "-Xmx96m", "-cp")
+                .contains("--add-opens=java.base/sun.nio.ch=ALL-UNNAMED", "-Xmx512m", "-cp")
                 .doesNotContain("-XX:TieredStopAtLevel=1");
     }
 }

@@ -37,7 +37,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class DiskReplication implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(DiskReplication.class);
-    private static final int LOG_BYTES = 64 << 20;
+    public static final int LOG_BYTES = 64 << 20;
     /** A copy is looked at so often. */
     private static final long POLL_NS = 10_000_000;
     /** Taken in one go, so that the VM's death is noticed. */

@@ -53,6 +53,7 @@ public final class QemuStandby implements Standby {
     private final QmpCommand cont;
     private volatile Stage stage;
     private volatile boolean failed;
+    private boolean ordered;
 
     private QemuStandby(
             StandbySpec spec, boolean drill, ProcessIdentity process, ExitWatch exit, QmpConnection qmp, Stage stage)
@@ -130,15 +131,15 @@ public final class QemuStandby implements Standby {
      * the order is given again: it may not have come.
      *
      * @param directory of the standby
+     * @param process that the promotion was recorded with; another one was started since if it could not be loaded
      * @return false: its guest has executed nothing. True also if nothing is known of the process
      * @throws LockstepException {@code standby-record}, and what its monitor says; it may be the VM then
      */
     public static boolean toldToRun(Path directory, ProcessIdentity process) throws LockstepException {
-        Stage stage = StandbyRecord.read(directory)
-                .filter(record -> record.process().equals(process))
-                .map(StandbyRecord::stage)
-                .orElse(Stage.RUN);
-        if (stage == Stage.STARTING && process.alive()) {
+        Optional<StandbyRecord> record = StandbyRecord.read(directory);
+        Stage stage = record.map(StandbyRecord::stage).orElse(Stage.RUN);
+        boolean same = record.isPresent() && record.get().process().equals(process);
+        if (same && stage == Stage.STARTING && process.alive()) {
             Path socket = StandbyCommandLine.qmpSocket(directory);
             try (QmpConnection qmp = QmpConnection.open(socket, ListeningProcess.itself(process), LOAD_TIMEOUT_NS)) {
                 String status = qmp.execute("query-status").path("status").asText();
@@ -174,7 +175,6 @@ public final class QemuStandby implements Standby {
                             + ") was promoted and runs the VM. Shut that down first, or protect it from here.");
         }
         StandbyProcess.end(process);
-        StandbyRecord.remove(directory);
     }
 
     private static QemuStandby attach(StandbySpec spec, boolean drill, ProcessIdentity process, Stage stage)
@@ -363,10 +363,17 @@ public final class QemuStandby implements Standby {
     }
 
     @Override
+    public void recordOrder() throws LockstepException {
+        expect(Stage.LOADED, "run");
+        new StandbyRecord(process, Stage.STARTING).write(spec.directory());
+        ordered = true;
+    }
+
+    @Override
     public void run() throws LockstepException {
         expect(Stage.LOADED, "run");
-        if (!drill) {
-            new StandbyRecord(process, Stage.STARTING).write(spec.directory());
+        if (!ordered && !drill) {
+            recordOrder();
         }
         stage = Stage.STARTING;
         qmp.send(cont);
@@ -396,19 +403,11 @@ public final class QemuStandby implements Standby {
 
     @Override
     public void release() throws LockstepException {
-        StandbyRecord run = new StandbyRecord(process, Stage.RUN);
         if (stage == Stage.STARTING) {
-            try {
-                run.write(spec.directory());
-            } catch (LockstepException e) {
-                LOG.warn(
-                        "standby (pid {}) runs, and its record says that it is being told to: {}",
-                        pid(),
-                        e.getMessage());
-            }
+            recordEnded();
         } else {
             expect(Stage.LOADED, "release");
-            run.write(spec.directory());
+            new StandbyRecord(process, Stage.RUN).write(spec.directory());
         }
         stage = Stage.RUN;
         exit.close();
@@ -420,15 +419,26 @@ public final class QemuStandby implements Standby {
         exit.close();
         qmp.close();
         if (stage.toldToRun() && !drill) {
+            if (stage == Stage.STARTING) {
+                recordEnded();
+            }
             return;
         }
         failed = true;
         try {
+            // Its record stays: that it was not told to run may be asked for when it is gone.
             StandbyProcess.end(process);
-            StandbyRecord.remove(spec.directory());
         } catch (LockstepException e) {
-            // It stays recorded, and the next spawn in this directory ends it or says why it cannot.
-            failed = true;
+            LOG.warn("standby (pid {}) does not end, the next one's start ends it: {}", pid(), e.getMessage());
+        }
+    }
+
+    /** The order was given and answered, whatever the answer: no later life of the agent gives it again. */
+    private void recordEnded() {
+        try {
+            new StandbyRecord(process, Stage.RUN).write(spec.directory());
+        } catch (LockstepException e) {
+            LOG.warn("standby (pid {}) was told to run, and is recorded as being told: {}", pid(), e.getMessage());
         }
     }
 

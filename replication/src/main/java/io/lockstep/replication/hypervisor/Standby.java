@@ -25,7 +25,10 @@ public interface Standby extends AutoCloseable {
      */
     void load(ByteBuffer deviceState) throws LockstepException;
 
-    /** Lets the loaded VM run; returns when QEMU reports it running. */
+    /** Notes that the order to run comes next, for a later life of the agent; until then the guest has certainly not executed. */
+    void recordOrder() throws LockstepException;
+
+    /** Lets the loaded VM run, once the order is recorded; returns when QEMU reports it running. */
     void run() throws LockstepException;
 
     /** The VM belongs to itself from now on, running or paused: nobody here ends it, and its monitor is free for others. */

@@ -3,8 +3,13 @@ package io.lockstep.replication.protection;
 import com.sun.management.HotSpotDiagnosticMXBean;
 import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.RamBlock;
+import io.lockstep.replication.disk.DiskReplication;
+import io.lockstep.replication.network.NetDevice;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
+import java.util.concurrent.locks.LockSupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Whether this JVM has memory for one more VM: one that runs out of it ends, and with it the protection of all others.
@@ -15,17 +20,51 @@ import java.lang.management.ManagementFactory;
  * @param directMax the bound of that
  */
 record AgentMemory(long heapFree, long heapMax, long directFree, long directMax) {
+    private static final Logger LOG = LoggerFactory.getLogger(AgentMemory.class);
+    private static final long COLLECT_NS = 1_000_000_000L;
+
     /** Links, statistics, threads: measured, 16 VMs. */
     private static final long HEAP_BYTES = 3 << 20;
 
-    /** Hot pages take two bytes for each page, and the bitmaps of written, populated and hot ones the rest. */
+    /** What is known of hot ones, two and an eighth. */
     private static final long HEAP_BYTES_PER_PAGE = 3;
 
     /** Of the link, the device state and the messages. */
     private static final long DIRECT_BYTES = 12 << 20;
 
+    /** The bitmaps of written, populated and hot pages; seven, rounded up. */
+    private static final long DIRECT_BYTES_PER_PAGE = 1;
+
     /** A page as it was read, and as it is sent. */
     private static final long DIRECT_BYTES_PER_SLOT = 2 * (RamBlock.PAGE_BYTES + 64);
+
+    /**
+     * As {@link #require} now; what nobody uses any more is collected first if there would be too little.
+     *
+     * @throws LockstepException {@code agent-memory-full}
+     */
+    static void check(AttachedVm vm, String name, ProtectionSettings settings) throws LockstepException {
+        long netdevs = vm.netDevices().stream().filter(NetDevice::holdable).count();
+        boolean disks = !vm.mirroredDisks().isEmpty();
+        long deadlineNs = 0;
+        while (true) {
+            try {
+                now().require(name, vm.ramBytes(), settings, netdevs, disks);
+                return;
+            } catch (LockstepException e) {
+                long nowNs = System.nanoTime();
+                if (deadlineNs == 0) {
+                    LOG.info("{}: collecting what is not used any more: {}", name, e.getMessage());
+                    System.gc();
+                    deadlineNs = nowNs + COLLECT_NS;
+                } else if (nowNs - deadlineNs >= 0) {
+                    throw e;
+                }
+            }
+            // Direct memory is given back by a thread of the JVM's, some milliseconds after the collection.
+            LockSupport.parkNanos(COLLECT_NS / 100);
+        }
+    }
 
     static AgentMemory now() {
         Runtime runtime = Runtime.getRuntime();
@@ -46,17 +85,22 @@ record AgentMemory(long heapFree, long heapMax, long directFree, long directMax)
      *
      * @param ramBytes of the VM
      * @param heldNetdevs of the VM, each with a log of frames
+     * @param mirroredDisks whether it has any
      * @throws LockstepException {@code agent-memory-full}
      */
-    void require(String vm, long ramBytes, ProtectionSettings settings, int heldNetdevs) throws LockstepException {
-        long heap = HEAP_BYTES + HEAP_BYTES_PER_PAGE * (ramBytes / RamBlock.PAGE_BYTES);
+    void require(String vm, long ramBytes, ProtectionSettings settings, long heldNetdevs, boolean mirroredDisks)
+            throws LockstepException {
+        long pages = ramBytes / RamBlock.PAGE_BYTES;
+        long heap = HEAP_BYTES + HEAP_BYTES_PER_PAGE * pages;
         if (heap > heapFree) {
             throw full(vm, heap, "heap", heapFree, heapMax, "-Xmx");
         }
         long direct = DIRECT_BYTES
                 + DIRECT_BYTES_PER_SLOT * settings.ringSlots()
                 + settings.pageCacheBytes()
-                + (long) heldNetdevs * settings.output().logBytes();
+                + DIRECT_BYTES_PER_PAGE * pages
+                + heldNetdevs * settings.output().logBytes()
+                + (mirroredDisks ? DiskReplication.LOG_BYTES : 0);
         if (direct > directFree) {
             throw full(
                     vm,

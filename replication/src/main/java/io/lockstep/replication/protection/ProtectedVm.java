@@ -271,18 +271,13 @@ public final class ProtectedVm implements AutoCloseable {
         List<AutoCloseable> made = new ArrayList<>();
         boolean done = false;
         try {
-            AgentMemory.now()
-                    .require(
-                            ticket.vmName(),
-                            vm.ramBytes(),
-                            settings,
-                            vm.netDevices().size());
             OutputHold.removeLeftovers(vm.qmp());
             vm.tryFilters();
             if (settings.output().held() && !settings.output().unheldAllowed()) {
                 NetDevices.requireHoldable(vm.netDevices());
             }
             DiskReplication.removeLeftovers(vm.qmp());
+            AgentMemory.check(vm, ticket.vmName(), settings);
             try (HeldSave trial = new HeldSave(vm.qmp(), vm.pidfd())) {
                 trial.requireHoldable(ByteBuffer.allocateDirect(DEVICE_STATE_BYTES_MAX), PROGRESS_TIMEOUT_NS);
             }

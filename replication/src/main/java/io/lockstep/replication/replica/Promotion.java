@@ -90,11 +90,12 @@ final class Promotion {
         if (failed != null) {
             throw failed;
         }
-        loaded = null;
         if (runState == RunState.RUNNING) {
+            standby.recordOrder();
             toldToRun = true;
             standby.run();
         }
+        loaded = null;
         standby.release();
         keeper.release();
         return standby;

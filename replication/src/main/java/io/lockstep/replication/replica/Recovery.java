@@ -69,6 +69,7 @@ final class Recovery {
                     return meta;
                 }
                 usable = store.open();
+                promotionOwed &= usable;
                 meta = store.meta();
             }
             store.endStaleStandby();
@@ -114,6 +115,11 @@ final class Recovery {
         boolean due = promotionOwed && open.isOpen();
         promotionOwed &= !due;
         return due;
+    }
+
+    /** The VM runs elsewhere, with a session: what was decided before is past. */
+    void forgetOwedPromotion() {
+        promotionOwed = false;
     }
 
     private void goOn(ReplicaMeta meta) throws LockstepException, IOException {

@@ -140,6 +140,7 @@ final class Replica implements AutoCloseable {
         try {
             recovery.checkRoom();
             recovery.checkReadable();
+            promoteAsDecided();
             if (admission.promotedHere(wanted)) {
                 return admission.reply(
                         wanted,
@@ -155,6 +156,13 @@ final class Replica implements AutoCloseable {
         }
     }
 
+    /** What an earlier process of this agent had decided and did not live to do; once. */
+    private void promoteAsDecided() {
+        if (recovery.takeOwedPromotion()) {
+            takeover.promoteByItself(PromotionReason.EARLIER_DECISION, "decided before this agent started");
+        }
+    }
+
     private SessionReply refuse(LockstepException cause) {
         state.error(cause);
         return admission.refusal(cause);
@@ -164,6 +172,7 @@ final class Replica implements AutoCloseable {
             throws LockstepException, IOException {
         session.end();
         takeover.release();
+        recovery.forgetOwedPromotion();
         boolean resume = admission.resumable(wanted);
         if (!resume) {
             open.drop();
@@ -289,9 +298,7 @@ final class Replica implements AutoCloseable {
             recovery.failed(failure);
         }
         recovery.tick(nowNs);
-        if (recovery.takeOwedPromotion()) {
-            takeover.promoteByItself(PromotionReason.EARLIER_DECISION, "decided before this agent started");
-        }
+        promoteAsDecided();
         SessionHello known = open.hello();
         if (state.is(ReplicaState.AWAITING_AGENT)
                 && known != null
@@ -309,9 +316,13 @@ final class Replica implements AutoCloseable {
         keeper.fillPageTables(nowNs);
     }
 
-    /** Like all that follows it: what a session says that was ended meanwhile counts for nothing. */
+    /** Whether what this session says is past: another has taken its place, or the VM runs here. */
+    private boolean superseded(ReplicaSession from) {
+        return takeover.promoted() != null || (session.open() && !session.is(from));
+    }
+
     synchronized void vmDied(ReplicaSession from, VmDied message) {
-        if (from.ended()) {
+        if (superseded(from)) {
             return;
         }
         long committed = open.receiver().committedEpoch();
@@ -332,14 +343,14 @@ final class Replica implements AutoCloseable {
     }
 
     synchronized void goodbye(ReplicaSession from, String why) {
-        if (from.ended()) {
+        if (superseded(from)) {
             return;
         }
         state.change(ReplicaState.AWAY, now(), why);
     }
 
     synchronized void released(ReplicaSession from, boolean discard, String why) throws LockstepException {
-        if (from.ended()) {
+        if (superseded(from)) {
             return;
         }
         session.forget();
@@ -355,20 +366,20 @@ final class Replica implements AutoCloseable {
     }
 
     synchronized SwitchoverReady switchoverPrepare(ReplicaSession from, long epoch) {
-        if (from.ended()) {
+        if (superseded(from)) {
             return new SwitchoverReady(epoch, false, "the session was ended");
         }
         return takeover.prepare(epoch);
     }
 
     synchronized void switchoverCommit(ReplicaSession from, long epoch) {
-        if (!from.ended()) {
+        if (!superseded(from)) {
             takeover.commit(epoch);
         }
     }
 
     synchronized void switchoverAbort(ReplicaSession from, String why) {
-        if (!from.ended()) {
+        if (!superseded(from)) {
             takeover.abort(why);
         }
     }

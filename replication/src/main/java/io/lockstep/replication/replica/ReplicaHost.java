@@ -78,10 +78,14 @@ public final class ReplicaHost implements AutoCloseable {
             }
             for (Path directory : found) {
                 Optional<String> vm = VmDirectory.decode(directory.getFileName().toString());
-                if (vm.isPresent()) {
-                    replica(vm.get());
-                } else {
+                if (vm.isEmpty()) {
                     LOG.warn("{} is no replica's, and is left alone", directory);
+                    continue;
+                }
+                try {
+                    replica(vm.get());
+                } catch (LockstepException e) {
+                    LOG.warn("{} is left alone: {}", directory, e.getMessage());
                 }
             }
         } catch (IOException e) {

@@ -261,7 +261,11 @@ class QemuStandbyTest {
                 after.add(hash(file));
             }
             assertThat(after).isEqualTo(before).isNotEmpty();
-            assertThat(Files.exists(replica.directory.resolve("standby/standby.pid")))
+            // That it was never told to run can be asked for still.
+            StandbyRecord record =
+                    StandbyRecord.read(replica.directory.resolve("standby")).orElseThrow();
+            assertThat(record.process().alive()).isFalse();
+            assertThat(QemuStandby.toldToRun(replica.directory.resolve("standby"), record.process()))
                     .isFalse();
         }
     }

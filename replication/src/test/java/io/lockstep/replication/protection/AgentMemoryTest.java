@@ -36,8 +36,9 @@ class AgentMemoryTest {
     @Test
     void shouldRefuseAVmWhosePagesDoNotFitIntoTheHeap() {
         AgentMemory memory = new AgentMemory(100 * MIB, 512 * MIB, 4 * GIB, 4 * GIB);
-        assertThatCode(() -> memory.require("vm", 128 * GIB, settings, 1)).doesNotThrowAnyException();
-        assertThatThrownBy(() -> memory.require("vm", 256 * GIB, settings, 1))
+        assertThatCode(() -> memory.require("vm", 128 * GIB, settings, 1, false))
+                .doesNotThrowAnyException();
+        assertThatThrownBy(() -> memory.require("vm", 256 * GIB, settings, 1, false))
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("agent-memory-full"))
                 .hasMessage(
@@ -48,9 +49,9 @@ class AgentMemoryTest {
     @Test
     void shouldRefuseAVmWhosePipelineDoesNotFitIntoDirectMemory() {
         AgentMemory memory = new AgentMemory(400 * MIB, 512 * MIB, 100 * MIB, 4 * GIB);
-        assertThatThrownBy(() -> memory.require("vm", GIB, settings, 0))
+        assertThatThrownBy(() -> memory.require("vm", GIB, settings, 0, true))
                 .hasMessageStartingWith(
-                        "Protecting vm takes 141 MiB of this agent's direct memory, of whose 4096 MiB 100 are free.");
+                        "Protecting vm takes 205 MiB of this agent's direct memory, of whose 4096 MiB 100 are free.");
     }
 
     @Test

@@ -95,6 +95,34 @@ class PromotionDeathTest {
     }
 
     @Test
+    void shouldStayAReplicaWhenTheOrderCannotBeRecorded() throws Exception {
+        hosts.protect();
+        peer.recordFails = true;
+        hosts.tell(new VmDied(1, "killed by signal 9"));
+        assertThat(peer.states)
+                .endsWith("protected: promotion failed: Cannot write standby.pid: No space left on device.");
+        assertThat(peer.standbys).noneMatch(standby -> standby.running || standby.alive);
+
+        peer.restart();
+        peer.passMs(1);
+        assertThat(peer.promotions).isEmpty();
+        peer.recordFails = false;
+        assertThat(peer.replica.failover(true).epoch()).isEqualTo(1);
+    }
+
+    @Test
+    void shouldForgetTheDecisionWhenThePrimaryRunsTheVmAndBeginsASession() throws Exception {
+        dieAtTheOrder(false);
+        peer.standbyFails = true;
+        assertThat(hosts.connect(1, 1).status()).isEqualTo(HelloStatus.RESUME);
+        assertThat(peer.errors).anyMatch(error -> error.startsWith("standby-failed"));
+        peer.standbyFails = false;
+        hosts.epoch(EpochKind.DELTA);
+        peer.passMs(1);
+        assertThat(peer.promotions).isEmpty();
+    }
+
+    @Test
     void shouldWriteNothingMoreWhenItIsUnknownWhetherTheVmRuns() throws Exception {
         hosts.protect();
         byte[] held = peer.file(primary.blocks.get(0));

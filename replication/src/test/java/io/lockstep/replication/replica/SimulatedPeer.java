@@ -41,6 +41,7 @@ final class SimulatedPeer implements AutoCloseable {
     Order atRun = standby -> standby.running = true;
 
     boolean standbyFails;
+    boolean recordFails;
     boolean loadFails;
     InlineApplier applier;
     Replica replica;
@@ -272,6 +273,13 @@ final class SimulatedPeer implements AutoCloseable {
             byte[] state = new byte[deviceState.remaining()];
             deviceState.duplicate().get(state);
             loaded = state;
+        }
+
+        @Override
+        public void recordOrder() throws LockstepException {
+            if (recordFails) {
+                throw new LockstepException("standby-record", "Cannot write standby.pid: No space left on device.");
+            }
         }
 
         @Override
