@@ -93,6 +93,7 @@ final class Promotion {
         if (runState == RunState.RUNNING) {
             standby.recordOrder();
             toldToRun = true;
+            loaded = null;
             standby.run();
         }
         loaded = null;
@@ -111,8 +112,11 @@ final class Promotion {
         toldToRun = false;
     }
 
-    /** Throws a loaded standby away and takes PROMOTED back: it did not run. */
+    /** Throws a loaded standby away and takes PROMOTED back; nothing happens if one was told to run, which may be the VM. */
     void abort() throws LockstepException {
+        if (toldToRun) {
+            return;
+        }
         loaded = null;
         awaitPersisted();
         keeper.replace();

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.replication.LockstepException;
+import io.lockstep.replication.link.ControlMessage.SwitchoverAbort;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.HelloStatus;
@@ -141,8 +142,10 @@ class PromotionDeathTest {
                 })
                 .isInstanceOf(LockstepException.class);
         assertThat(peer.file(primary.blocks.get(0))).isEqualTo(held);
+        peer.session.onControl(new SwitchoverAbort(1, "late"));
         peer.passMs(60_000);
         assertThat(peer.standbys).hasSize(1);
+        assertThat(hosts.connect(1, 1).status()).isEqualTo(HelloStatus.PROMOTED);
         assertThatThrownBy(() -> peer.replica.failover(true))
                 .isInstanceOfSatisfying(
                         LockstepException.class, e -> assertThat(e.code()).isEqualTo("replica-not-consistent"));
