@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the guests of the demo and of the tests:   build.sh [--micro | --hardware | --host] [DIR]
+# Builds the guests of the demo and of the tests:   build.sh [--micro | --hardware | --host | --sata] [DIR]
 # into DIR (default: ~/.cache/lockstep/guests) as micro.elf, vmlinuz and initrd.gz, and prints DIR. With --micro only micro.elf; with --hardware
 # only the guest of the hardware tests, as hardware.vmlinuz and hardware.cpio, with --host only the guest that VMs run in, as host.vmlinuz and
-# host.cpio.
+# host.cpio; with --sata only the linux guest once more, on a kernel that knows AHCI, as sata.vmlinuz and sata.initrd.gz.
 # Does nothing when they are there and their sources are the same. Needs gcc, and for the linux guests libc6-dev, busybox-static, cpio and apt,
-# which downloads the distribution's cloud kernel once (for --hardware and --host its full kernel, 70 MB); after that it works offline. It installs nothing.
+# which downloads the distribution's cloud kernel once (for the last three its full kernel, 70 MB); after that it works offline. It installs nothing.
 set -euo pipefail
 umask 022
 
@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lockstep}
 wanted=all
 case ${1:-} in
-    --micro | --hardware | --host) wanted=${1#--}; shift ;;
+    --micro | --hardware | --host | --sata) wanted=${1#--}; shift ;;
 esac
 dir=${1:-$cache/guests}
 mkdir -p "$dir" "$cache"
@@ -24,7 +24,7 @@ flock 9
 modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net virtio_blk
  nvme-core nvme virtio_balloon qemu_fw_cfg pvpanic pvpanic-pci efivarfs crc16 mbcache crc32c_generic jbd2 ext4"
 # Those for disks that are not virtio-blk: loaded where the guest is told to use one.
-scsi_modules="scsi_common scsi_mod sd_mod virtio_scsi libata ata_piix"
+scsi_modules="crct10dif_common crc-t10dif crc64 crc64-rocksoft t10-pi scsi_common scsi_mod sd_mod virtio_scsi libata ata_piix libahci ahci"
 # The hardware guest's: what raises errors, and the way to the management controller.
 hardware_modules="mce-inject hwpoison-inject aer_inject ipmi_msghandler ipmi_devintf ipmi_si"
 # The host guest's: the way to this machine's files, and what VMs' networks are made of.
@@ -116,20 +116,25 @@ add_programs() {
 
 pack() { (cd "$root" && find . -print0 | sort -z | cpio --null --quiet -o -H newc -R 0:0); }
 
-build_linux() {
-    local root="$dir/root.new"
-    kernel kernel "linux-image-cloud-$(dpkg --print-architecture)" linux-image-kvm linux-image-virtual
-    install -m 644 "$cache/kernel/boot/vmlinuz-$(cat "$cache/kernel/version")" "$dir/vmlinuz.new"
+# Usage: build_on CACHED KERNEL INITRD METAPACKAGE...; the linux guest on that kernel, into files of these names.
+build_on() {
+    local unpacked=$1 image=$2 initrd=$3 root="$dir/$3.root"
+    shift 3
+    kernel "$unpacked" "$@"
+    install -m 644 "$cache/$unpacked/boot/vmlinuz-$(cat "$cache/$unpacked/version")" "$dir/$image.new"
     add_programs linux chain load server
     # shellcheck disable=SC2086
-    add_modules kernel order $modules
+    add_modules "$unpacked" order $modules
     # shellcheck disable=SC2086
-    add_modules kernel scsi-order $scsi_modules
-    pack | gzip -n -1 >"$dir/initrd.gz.new"
+    add_modules "$unpacked" scsi-order $scsi_modules
+    pack | gzip -n -1 >"$dir/$initrd.new"
     rm -rf "$root"
-    mv "$dir/vmlinuz.new" "$dir/vmlinuz"
-    mv "$dir/initrd.gz.new" "$dir/initrd.gz"
+    mv "$dir/$image.new" "$dir/$image"
+    mv "$dir/$initrd.new" "$dir/$initrd"
 }
+
+build_linux() { build_on kernel vmlinuz initrd.gz "linux-image-cloud-$(dpkg --print-architecture)" linux-image-kvm linux-image-virtual; }
+build_sata() { build_on full-kernel sata.vmlinuz sata.initrd.gz "linux-image-$(dpkg --print-architecture)" linux-image-generic; }
 
 # Usage: build_full NAME PROGRAM... -- MODULE...; a guest with the distribution's full kernel.
 build_full() {
@@ -153,12 +158,16 @@ build_hardware() { build_full hardware bmc page -- $hardware_modules; }
 # shellcheck disable=SC2086
 build_host() { build_full host -- $host_modules; }
 
-# Runs a build when its result is missing or was built from other sources.
+# Usage: once WHAT RESULT [FOLDER]; runs a build when its result is missing or was built from other sources.
 once() {
-    local what=$1 result=$2 sources
-    sources=$(cd "$here" && sha256sum build.sh chain.h "$what"/* | sha256sum | cut -d ' ' -f 1)
+    local what=$1 result=$2 folder=${3:-$1} program sources
+    sources=$(cd "$here" && sha256sum build.sh chain.h "$folder"/* | sha256sum | cut -d ' ' -f 1)
     [ -e "$dir/$result" ] && [ "$(cat "$dir/$what.sources" 2>/dev/null)" = "$sources" ] && return
-    command -v gcc >/dev/null || fail "gcc is missing; run: apt-get install -y --no-install-recommends gcc libc6-dev"
+    for program in gcc:gcc busybox:busybox-static cpio:cpio; do
+        [ "$what" != micro ] || [ "$program" = gcc:gcc ] || continue
+        command -v "${program%%:*}" >/dev/null ||
+            fail "${program%%:*} is missing; run: apt-get install -y --no-install-recommends ${program#*:} libc6-dev"
+    done
     "build_$what"
     echo "$sources" >"$dir/$what.sources"
 }
@@ -167,6 +176,7 @@ case $wanted in
     micro) once micro micro.elf ;;
     hardware) once hardware hardware.cpio ;;
     host) once host host.cpio ;;
+    sata) once sata sata.initrd.gz linux ;;
     all)
         once micro micro.elf
         once linux initrd.gz

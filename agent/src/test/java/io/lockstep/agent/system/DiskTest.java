@@ -210,6 +210,16 @@ class DiskTest {
         }
     }
 
+    @Test
+    @Timeout(300)
+    void shouldAgreeWithMemoryWhenTheGuestWritesASataDisk() throws Exception {
+        try (TwoHosts hosts = new TwoHosts()) {
+            SystemVm.Boot boot = SystemVm.Boot.linuxWithSata(
+                    "vm1", "disk=/dev/sda", "-drive", image(hosts, "raw"), "-device", "ide-hd,bus=ide.0,drive=disk");
+            agreesWithMemory(hosts, boot, 2);
+        }
+    }
+
     /** Returns when the guest has found some hundred runs of sectors right. */
     private static void awaitProgress(Path serial) throws Exception {
         int before = progress(serial);

@@ -32,9 +32,20 @@ record SystemVm(Process process, ChainLog chain, Path testQmp, Path log) {
 
         /** Debian's kernel with the chain in user space; {@code kernelOptions} as {@code agent/guests/linux/init} knows them. */
         static Boot linux(String name, String kernelOptions, String... more) throws IOException, InterruptedException {
+            return linuxOn(Guests.file("vmlinuz"), Guests.file("initrd.gz"), name, kernelOptions, more);
+        }
+
+        /** As {@link #linux}, with a kernel that has AHCI. */
+        static Boot linuxWithSata(String name, String kernelOptions, String... more)
+                throws IOException, InterruptedException {
+            Path kernel = Guests.sataFile("sata.vmlinuz");
+            return linuxOn(kernel, Guests.sataFile("sata.initrd.gz"), name, kernelOptions, more);
+        }
+
+        private static Boot linuxOn(Path kernel, Path initrd, String name, String kernelOptions, String... more) {
             List<String> options = new ArrayList<>(List.of("-m", "256M", "-machine", "q35", "-kernel"));
-            options.add(Guests.file("vmlinuz").toString());
-            options.addAll(List.of("-initrd", Guests.file("initrd.gz").toString()));
+            options.add(kernel.toString());
+            options.addAll(List.of("-initrd", initrd.toString()));
             options.addAll(List.of("-append", "console=ttyS0 loglevel=1 panic=-1 " + CHAIN + " " + kernelOptions));
             options.addAll(List.of(more));
             return new Boot(name, List.of(), options);
