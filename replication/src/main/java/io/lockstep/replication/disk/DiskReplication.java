@@ -458,6 +458,11 @@ public final class DiskReplication implements AutoCloseable {
         return log.waitingBytes() > (references.pay() ? WAITING_BYTES_REFERRED : WAITING_BYTES);
     }
 
+    /** When so much may wait that it should be taken, {@link System#nanoTime()}: the log tells of a quarter of it, and of nothing less. */
+    public long nextTakeNs(long nowNs) {
+        return present() && !references.pay() ? nowNs + POLL_NS : Long.MAX_VALUE;
+    }
+
     /** Hands over some of what has come, in an epoch under way. */
     public void take() throws LockstepException {
         take(log.tail());

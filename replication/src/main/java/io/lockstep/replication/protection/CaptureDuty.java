@@ -32,8 +32,11 @@ import org.slf4j.LoggerFactory;
 final class CaptureDuty implements Runnable {
     private static final Logger LOG = LoggerFactory.getLogger(CaptureDuty.class);
 
-    /** The longest sleep: verbs and messages wait no longer. */
-    private static final long IDLE_NS_MAX = 10_000_000;
+    /** The longest sleep in a session: verbs, messages, output and disks wake the thread. */
+    private static final long IDLE_NS_MAX = 100_000_000;
+
+    /** The same without one: held output leaves when its time is over. */
+    private static final long IDLE_ALONE_NS_MAX = 10_000_000;
 
     /** Between QEMU closing its monitor and the end of its process. */
     private static final long QMP_CLOSED_GRACE_NS = 500_000_000L;
@@ -99,10 +102,16 @@ final class CaptureDuty implements Runnable {
     @Override
     public void run() {
         try {
+            lookAtVm(0);
             while (!stopping && !state.terminal()) {
                 long nowNs = System.nanoTime();
                 rounds.mark(nowNs);
-                cycle(nowNs);
+                long nextNs = cycle(nowNs);
+                if (!stopping && !state.terminal()) {
+                    long doneNs = System.nanoTime();
+                    rounds.mark(doneNs, Math.max(doneNs, nextNs));
+                    lookAtVm(Math.max(0, nextNs - doneNs));
+                }
             }
         } catch (LockstepException e) {
             stopped(e);
@@ -116,8 +125,8 @@ final class CaptureDuty implements Runnable {
         }
     }
 
-    private void cycle(long nowNs) throws LockstepException, LinuxException {
-        lookAtVm(0);
+    /** Does what is due; when something is again, {@link System#nanoTime()}. */
+    private long cycle(long nowNs) throws LockstepException, LinuxException {
         session.look(nowNs);
         while (!state.terminal()) {
             Verb verb = verbs.poll();
@@ -127,19 +136,19 @@ final class CaptureDuty implements Runnable {
             verb.run();
         }
         if (state.terminal()) {
-            return;
+            return nowNs;
         }
         output.check();
         if (!session.up() && output.holding() && heldUntil.over(nowNs)) {
             LOG.warn("{}: the peer is gone and cannot promote: held output leaves, unprotected", vmName);
             output.pass();
         }
-        long nextNs = nowNs + IDLE_NS_MAX;
+        long nextNs = nowNs + IDLE_ALONE_NS_MAX;
         if (session.up()) {
             try {
                 loop.cycle(nowNs);
                 session.stepped();
-                nextNs = Math.min(nextNs, loop.nextCycleNs(System.nanoTime()));
+                nextNs = Math.min(nowNs + IDLE_NS_MAX, loop.nextCycleNs(System.nanoTime()));
             } catch (PipelineException | LinkException e) {
                 session.lost(e);
             }
@@ -147,12 +156,13 @@ final class CaptureDuty implements Runnable {
                 state.change(ProtectionState.PROTECTED, "epoch " + loop.lastAcked() + " committed");
             }
         }
-        lookAtVm(Math.max(0, nextNs - System.nanoTime()));
+        return nextNs;
     }
 
-    /** Events and the process's end. */
+    /** Events and the process's end; waits for them unless one came meanwhile, with an answer of the monitor's. */
     private void lookAtVm(long timeoutNs) throws LockstepException, LinuxException {
-        poll.await(timeoutNs);
+        boolean told = !events.ended().isEmpty() || !events.changed().isEmpty();
+        poll.await(told ? 0 : timeoutNs);
         boolean gone = poll.ready(PROCESS) != 0;
         if (poll.ready(WAKE) != 0) {
             wake.drain();
@@ -282,11 +292,13 @@ final class CaptureDuty implements Runnable {
     /** Has something done on the capture thread, within its next cycles. */
     void post(Verb verb) {
         verbs.add(verb);
+        wake.signal();
     }
 
     /** Ends the cycles without a change of state: the agent stops, the VM and its tracker stay as they are. */
     void stop() {
         stopping = true;
+        wake.signal();
     }
 
     ProtectionState state() {

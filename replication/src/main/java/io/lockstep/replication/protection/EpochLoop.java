@@ -244,7 +244,7 @@ final class EpochLoop {
             return nowNs + ACK_POLL_NS;
         }
         long dueNs = dueNs();
-        long nextNs = hold.preCopyPays() ? preCopyNs() : dueNs;
+        long nextNs = Math.min(hold.preCopyPays() ? preCopyNs() : dueNs, disks.nextTakeNs(nowNs));
         return flushing ? nextNs : Math.min(nextNs, disks.flushNs(dueNs));
     }
 

@@ -176,7 +176,7 @@ public final class ProtectedVm implements AutoCloseable {
                 wake,
                 statistics::released);
         made.add(output);
-        EventCounter filling = wake;
+        Runnable awake = wake::signal;
         disks = new DiskReplication(
                 vm.mirroredDisks(),
                 vm.blocks().size(),
@@ -185,15 +185,12 @@ public final class ProtectedVm implements AutoCloseable {
                 pipeline,
                 stateFile(settings, ticket, ".disks"),
                 ticket.vmId() + "\n" + vm.process().identity(),
-                filling::signal);
+                awake);
         made.add(() -> {
             disks.close();
             disks.forget();
         });
-        inbox = new SessionInbox((epoch, nowNs) -> {
-            output.acknowledged(epoch, nowNs);
-            wake.signal();
-        });
+        inbox = new SessionInbox(output::acknowledged, awake);
         VmHold hold = new VmHold(
                 save,
                 guard,

@@ -22,6 +22,7 @@ final class SessionInbox implements PeerSession.Listener {
     }
 
     private final AckListener onAck;
+    private final Runnable wake;
     private final ConcurrentLinkedQueue<ControlMessage> messages = new ConcurrentLinkedQueue<>();
     private volatile @Nullable Established established;
     private volatile @Nullable LockstepException ended;
@@ -32,8 +33,10 @@ final class SessionInbox implements PeerSession.Listener {
     private volatile long journalBytes;
     private volatile long journalEpochs;
 
-    SessionInbox(AckListener onAck) {
+    /** @param wake wakes the capture thread */
+    SessionInbox(AckListener onAck, Runnable wake) {
         this.onAck = onAck;
+        this.wake = wake;
     }
 
     @Override
@@ -41,6 +44,7 @@ final class SessionInbox implements PeerSession.Listener {
         messages.clear();
         ended = null;
         established = new Established(channel, reply);
+        wake.run();
     }
 
     @Override
@@ -51,6 +55,7 @@ final class SessionInbox implements PeerSession.Listener {
         ackedNs = nowNs;
         ackedEpoch = epoch;
         onAck.acknowledged(epoch, nowNs);
+        wake.run();
     }
 
     @Override
@@ -61,12 +66,14 @@ final class SessionInbox implements PeerSession.Listener {
         }
         if (messages.size() < MESSAGES_MAX) {
             messages.add(message);
+            wake.run();
         }
     }
 
     @Override
     public void ended(LockstepException cause) {
         ended = cause;
+        wake.run();
     }
 
     /** The new session, once; null if there is none. */
