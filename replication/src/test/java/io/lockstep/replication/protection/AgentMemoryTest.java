@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lockstep.replication.LockstepException;
-import io.lockstep.replication.link.HostIdentity;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -13,25 +12,7 @@ import org.junit.jupiter.api.Test;
 class AgentMemoryTest {
     private static final long MIB = 1 << 20;
     private static final long GIB = 1 << 30;
-    private final ProtectionSettings settings = new ProtectionSettings(
-            25,
-            new OutputSettings(true, false, 2, 100, 20, 1 << 23),
-            1_000,
-            1_000,
-            50,
-            5_000,
-            10_000,
-            100,
-            0,
-            2,
-            8192,
-            64 * MIB,
-            1,
-            1,
-            false,
-            "auto",
-            Path.of("unused"),
-            HostIdentity.UNKNOWN);
+    private final ProtectionSettings settings = TestSettings.of(8192, 64 * MIB, Path.of("unused"));
 
     @Test
     void shouldRefuseAVmWhosePagesDoNotFitIntoTheHeap() {

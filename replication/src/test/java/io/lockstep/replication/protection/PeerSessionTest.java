@@ -11,7 +11,6 @@ import io.lockstep.replication.link.ControlMessage.Promoted;
 import io.lockstep.replication.link.ControlMessage.VmDied;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.HelloCodec;
-import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.Identity;
 import io.lockstep.replication.link.LinkDialer;
 import io.lockstep.replication.link.LinkException;
@@ -252,24 +251,6 @@ class PeerSessionTest {
     }
 
     private ProtectionSettings settings() {
-        return new ProtectionSettings(
-                25,
-                new OutputSettings(true, false, 2, 100, 20, 1 << 23),
-                1_000,
-                1_000,
-                50,
-                5_000,
-                10_000,
-                100,
-                0,
-                2,
-                1 << 10,
-                1 << 20,
-                1,
-                1,
-                false,
-                "auto",
-                directory,
-                HostIdentity.UNKNOWN);
+        return TestSettings.of(1 << 10, 1 << 20, directory);
     }
 }

@@ -5,10 +5,8 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.Standby;
 import io.lockstep.replication.journal.JournalLimits;
 import io.lockstep.replication.link.HelloCodec;
-import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.LinkException;
 import io.lockstep.replication.link.SessionHello;
-import io.lockstep.replication.wire.AckLevel;
 import java.io.BufferedInputStream;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
@@ -28,16 +26,8 @@ final class KilledPeer {
                 new BufferedInputStream(new FileInputStream(FileDescriptor.in), 1 << 16),
                 new FileOutputStream(FileDescriptor.out));
         System.setOut(System.err);
-        ReplicaConfig config = new ReplicaConfig(
-                Path.of(args[0]),
-                Path.of(args[1]),
-                new JournalLimits(1 << 20, 4 << 20, 3_600_000),
-                AckLevel.MEMORY,
-                8,
-                1,
-                1,
-                1,
-                HostIdentity.UNKNOWN);
+        ReplicaConfig config = SimulatedPeer.config(
+                Path.of(args[0]), Path.of(args[1]), new JournalLimits(1 << 20, 4 << 20, 3_600_000));
         ReplicaEnvironment env = new ReplicaEnvironment(
                 config,
                 new StandbyFactory() {

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import io.lockstep.replication.journal.JournalLimits;
-import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.EpochKind;
 import java.lang.management.ManagementFactory;
@@ -29,16 +28,10 @@ class ReceiveAllocationTest {
     @Test
     void shouldAllocateNothingPerPage() throws Exception {
         SimulatedPrimary primary = new SimulatedPrimary(9, 512, 16);
-        ReplicaConfig config = new ReplicaConfig(
+        ReplicaConfig config = SimulatedPeer.config(
                 directory.resolve("state"),
                 directory.resolve("memory"),
-                new JournalLimits(256 << 20, 1 << 30, 3_600_000),
-                AckLevel.MEMORY,
-                8,
-                1,
-                1,
-                1,
-                HostIdentity.UNKNOWN);
+                new JournalLimits(256 << 20, 1 << 30, 3_600_000));
         ReplicaStore store = new ReplicaStore(config, "vm", ReplicaMarker.BootId.current(), System::currentTimeMillis);
         ReplicaStore.Content content = store.create(primary.hello(-1, -1), "sha256:0");
         List<Long> compared = new ArrayList<>();

@@ -7,11 +7,9 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.Standby;
 import io.lockstep.replication.journal.JournalLimits;
 import io.lockstep.replication.link.HelloCodec;
-import io.lockstep.replication.link.HostIdentity;
 import io.lockstep.replication.link.MemoryChannel;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
-import io.lockstep.replication.wire.AckLevel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -41,16 +39,10 @@ class ReplicaHostTest {
     }
 
     private ReplicaHost start() throws LockstepException {
-        ReplicaConfig config = new ReplicaConfig(
+        ReplicaConfig config = SimulatedPeer.config(
                 directory.resolve("state"),
                 directory.resolve("memory"),
-                new JournalLimits(1 << 20, 8 << 20, 3_600_000),
-                AckLevel.MEMORY,
-                4,
-                1_000,
-                500,
-                1_000,
-                HostIdentity.UNKNOWN);
+                new JournalLimits(1 << 20, 8 << 20, 3_600_000));
         return new ReplicaHost(config, new NoStandbys(), null, null, new ReplicaListener() {}, HostCondition.UNKNOWN);
     }
 

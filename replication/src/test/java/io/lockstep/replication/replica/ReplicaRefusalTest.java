@@ -17,7 +17,6 @@ import io.lockstep.replication.link.MemoryChannel;
 import io.lockstep.replication.link.SessionHello;
 import io.lockstep.replication.link.SessionReply;
 import io.lockstep.replication.pipeline.PageHash;
-import io.lockstep.replication.wire.AckLevel;
 import io.lockstep.replication.wire.EpochAckDecoder;
 import io.lockstep.replication.wire.EpochKind;
 import io.lockstep.replication.wire.HelloStatus;
@@ -43,16 +42,10 @@ class ReplicaRefusalTest {
     private final SimulatedPrimary primary = new SimulatedPrimary(8, 32, 4);
 
     private ReplicaStore store(long journalBytesMax) throws Exception {
-        ReplicaConfig config = new ReplicaConfig(
+        ReplicaConfig config = SimulatedPeer.config(
                 directory.resolve("state"),
                 directory.resolve("memory"),
-                new JournalLimits(1 << 20, journalBytesMax, 1),
-                AckLevel.MEMORY,
-                8,
-                1,
-                1,
-                1,
-                HostIdentity.UNKNOWN);
+                new JournalLimits(1 << 20, journalBytesMax, 1));
         return new ReplicaStore(config, "vm", ReplicaMarker.BootId.current(), System::currentTimeMillis);
     }
 

@@ -53,17 +53,13 @@ final class SimulatedPeer implements AutoCloseable {
         this(directory, directory.resolve("memory"));
     }
 
+    /** Of a host where everything is given up after a second. */
+    static ReplicaConfig config(Path state, Path memory, JournalLimits journal) {
+        return new ReplicaConfig(state, memory, journal, AckLevel.MEMORY, 4, 1_000, 500, 1_000, HostIdentity.UNKNOWN);
+    }
+
     SimulatedPeer(Path directory, Path memory) {
-        config = new ReplicaConfig(
-                directory.resolve("state"),
-                memory,
-                new JournalLimits(1 << 20, 8 << 20, 3_600_000),
-                AckLevel.MEMORY,
-                4,
-                1_000,
-                500,
-                1_000,
-                HostIdentity.UNKNOWN);
+        config = config(directory.resolve("state"), memory, new JournalLimits(1 << 20, 8 << 20, 3_600_000));
         start();
     }
 
