@@ -113,6 +113,28 @@ class OutputTest {
         }
     }
 
+    @Test
+    void shouldEndTheProtectionWhenSomebodyRemovesAFilter() throws Exception {
+        try (Wire wire = new Wire();
+                TwoHosts hosts = new TwoHosts()) {
+            SystemVm vm = hosts.boot(SystemVm.Boot.micro(
+                    "vm1", "-netdev", wire.netdev("n0"), "-device", "e1000,netdev=n0,mac=52:54:00:77:00:01"));
+            hosts.a().protect(vm.pid());
+            hosts.a().awaitEpochs("vm1", 3);
+            try (QmpConnection monitor = vm.monitor()) {
+                monitor.execute("object-del", Map.of("id", "lockstep-out-0"));
+                Waits.until(
+                        "the end of the protection without its filter",
+                        30,
+                        () -> hosts.a().protection("vm1").state().name().equals("failed"));
+                assertThat(hosts.a().protection("vm1").toString()).contains("lockstep-out-0");
+                Waits.until("a VM without filters", 10, () -> !filters(monitor).contains("lockstep"));
+                announce(monitor);
+                Waits.until("a frame of the unprotected VM", 10, () -> wire.announced(FIRST) == 1);
+            }
+        }
+    }
+
     /** Without an end of the epoch before its time, the log would hold a sixth of the echoes and drop the rest. */
     @Test
     void shouldEndTheEpochAtOnceAndKeepTheOrderWhenTheLogIsFull() throws Exception {

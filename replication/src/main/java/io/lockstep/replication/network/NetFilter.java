@@ -135,6 +135,11 @@ final class NetFilter {
         }
     }
 
+    /** The filters' names in QEMU. */
+    List<String> names() {
+        return List.of(IN + suffix, OUT + suffix);
+    }
+
     /** From now on frames go straight to the netdev; what we hold can still be sent on. */
     void stopCapture(QmpConnection qmp) throws LockstepException {
         qmp.execute("object-del", Map.of("id", OUT + suffix));

@@ -9,6 +9,7 @@ import io.lockstep.replication.LockstepException;
 import io.lockstep.replication.hypervisor.QmpConnection;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
@@ -329,6 +330,25 @@ public final class OutputHold implements AutoCloseable {
         LockstepException cause = failure;
         if (cause != null) {
             throw cause;
+        }
+    }
+
+    /**
+     * Without one of its filters, what the VM sends is not held, or is dropped.
+     *
+     * @param objects of QEMU that are filters of ours
+     * @throws LockstepException {@code output-hold-failed} if one is missing
+     */
+    public void requireFilters(Set<String> objects) throws LockstepException {
+        for (HeldLine line : lines) {
+            for (String name : line.filter.names()) {
+                if (!objects.contains(name)) {
+                    throw new LockstepException(
+                            "output-hold-failed",
+                            vmName + ": somebody removed the filter " + name
+                                    + " from QEMU: output is not held any more. Protect the VM again.");
+                }
+            }
         }
     }
 

@@ -20,6 +20,7 @@ final class DeviceWatch {
     private final QmpConnection qmp;
     private final Set<String> known;
     private final DriveMedia media;
+    private Set<String> filters = Set.of();
     private int lastStateBytes = -1;
     private long lastLookNs;
 
@@ -33,13 +34,14 @@ final class DeviceWatch {
     /**
      * To be called outside of the pause with each new state, before its epoch is committed.
      *
+     * @return whether it looked
      * @throws LockstepException {@code vm-changed}, naming what was plugged, unplugged or put in
      */
-    void check(int stateBytes, long nowNs) throws LockstepException {
+    boolean check(int stateBytes, long nowNs) throws LockstepException {
         boolean due = stateBytes != lastStateBytes || nowNs - lastLookNs > LOOK_NS;
         lastStateBytes = stateBytes;
         if (!due) {
-            return;
+            return false;
         }
         lastLookNs = nowNs;
         if (!media.files().isEmpty()) {
@@ -57,18 +59,28 @@ final class DeviceWatch {
                             + ". The standby cannot take its state any more; protect it again, with a standby command line that has"
                             + " these devices.");
         }
+        return true;
+    }
+
+    /** Filters of ours that were in QEMU at the last look. */
+    Set<String> filters() {
+        return filters;
     }
 
     private Set<String> devices() throws LockstepException {
         TreeSet<String> names = new TreeSet<>();
+        TreeSet<String> ours = new TreeSet<>();
         for (String path : new String[] {"/machine/peripheral", "/machine/peripheral-anon", "/objects"}) {
             for (JsonNode child : qmp.execute("qom-list", Map.of("path", path))) {
                 String name = child.path("name").asText();
-                if (child.path("type").asText().startsWith("child<") && !OutputHold.owns(name)) {
+                if (OutputHold.owns(name)) {
+                    ours.add(name);
+                } else if (child.path("type").asText().startsWith("child<")) {
                     names.add(path + "/" + name);
                 }
             }
         }
+        filters = ours;
         return names;
     }
 }

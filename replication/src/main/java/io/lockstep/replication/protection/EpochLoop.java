@@ -412,7 +412,9 @@ final class EpochLoop {
     private void checkDevices(long nowNs) throws LockstepException {
         disks.draining(true);
         try {
-            devices.check(hold.stateBytes(), nowNs);
+            if (devices.check(hold.stateBytes(), nowNs)) {
+                output.requireFilters(devices.filters());
+            }
         } finally {
             disks.draining(false);
         }
