@@ -89,7 +89,7 @@ final class DiskLog implements AutoCloseable {
 
     /**
      * @param bytes of memory, a power of two of at least 8 MiB
-     * @param filling told when more than a quarter is in use, by any thread
+     * @param filling told when more than a quarter is in use, and when the first write is dropped, by any thread
      */
     DiskLog(int bytes, Runnable filling) {
         memory = BufferUtil.allocateDirectAligned(bytes, 4096);
@@ -116,7 +116,7 @@ final class DiskLog implements AutoCloseable {
         try {
             awaitRoom(needed);
             if (!taking) {
-                lost = true;
+                missed();
                 if (data != null) {
                     data.position(data.limit());
                 }
@@ -238,7 +238,7 @@ final class DiskLog implements AutoCloseable {
                 if (full && nowNs - fullNs > DRAIN_NS_MAX) {
                     // The guest stands still meanwhile. The mirror breaks, and the disks are copied anew.
                     taking = false;
-                    lost = true;
+                    missed();
                     room.signalAll();
                     return;
                 }
@@ -248,6 +248,14 @@ final class DiskLog implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new NbdException(NbdException.ESHUTDOWN, "the server closes");
+        }
+    }
+
+    /** A write was dropped: the taker is told once. */
+    private void missed() {
+        if (!lost) {
+            lost = true;
+            filling.run();
         }
     }
 

@@ -406,6 +406,12 @@ public final class DiskReplication implements AutoCloseable {
         return flushes.pays() ? stopNs - flushes.leadNs() : Long.MAX_VALUE;
     }
 
+    /** When to look whether {@link #flushAhead} is due, or again; {@link Long#MAX_VALUE} if no more before that stop. */
+    public long nextFlushNs(long stopNs, long nowNs) {
+        long flushNs = stopNs - flushes.leadNs();
+        return flushes.pays() || (flushes.useful() && flushNs > nowNs) ? flushNs : Long.MAX_VALUE;
+    }
+
     /** Begins to flush the disks' files, so that QEMU finds little to flush in the stop that is due soon; returns at once. */
     public void flushAhead() {
         flushes.begin();

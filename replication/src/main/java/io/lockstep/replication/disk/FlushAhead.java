@@ -105,6 +105,11 @@ final class FlushAhead implements AutoCloseable {
         }
     }
 
+    /** Whether there are files to flush, and flushing them does not fail. */
+    boolean useful() {
+        return useful;
+    }
+
     /** Whether so much was written since the last flush that one is worth it. */
     boolean pays() {
         return useful && written.getAsLong() - flushed >= BYTES_MIN;

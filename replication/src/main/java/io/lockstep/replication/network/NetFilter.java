@@ -9,6 +9,7 @@ import io.lockstep.replication.hypervisor.QmpConnection;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The pair of filter-redirectors on one netdev, in QEMU, and our ends of the sockets that they use.
@@ -154,17 +155,40 @@ final class NetFilter {
 
     /** Takes away whatever filters of ours a QEMU has, also those of an agent that died. */
     static void removeAll(QmpConnection qmp) throws LockstepException {
+        LockstepException failure = null;
         List<String> objects = named(qmp.execute("qom-list", Map.of("path", "/objects")), "name");
         for (String prefix : List.of(OUT, IN)) {
             for (String id : objects) {
                 if (id.startsWith(prefix)) {
-                    qmp.execute("object-del", Map.of("id", id));
+                    failure = first(failure, removed(qmp, "object-del", id));
                 }
             }
         }
         for (String id : named(qmp.execute("query-chardev"), "label")) {
-            qmp.execute("chardev-remove", Map.of("id", id));
+            failure = first(failure, removed(qmp, "chardev-remove", id));
         }
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    /** What QEMU said against it; one that somebody else took away meanwhile must not leave the others. */
+    private static @Nullable LockstepException removed(QmpConnection qmp, String command, String id)
+            throws LockstepException {
+        try {
+            qmp.execute(command, Map.of("id", id));
+            return null;
+        } catch (LockstepException e) {
+            if (e.code().equals("qmp-error")) {
+                return e;
+            }
+            throw e;
+        }
+    }
+
+    private static @Nullable LockstepException first(
+            @Nullable LockstepException earlier, @Nullable LockstepException later) {
+        return earlier == null ? later : earlier;
     }
 
     private static List<String> named(JsonNode list, String key) {

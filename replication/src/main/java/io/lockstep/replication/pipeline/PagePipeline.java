@@ -451,6 +451,11 @@ public final class PagePipeline implements AutoCloseable {
         }
     }
 
+    /** Who is told, by any thread, when the stream of a session has failed. */
+    public void onFailure(Runnable listener) {
+        control.onFailure(listener);
+    }
+
     /** Fails the session from outside, e.g. because the receiver saw the connection end; any thread. */
     public void abort(Throwable cause) {
         control.fail(cause);

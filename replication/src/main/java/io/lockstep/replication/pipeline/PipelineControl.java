@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class PipelineControl {
     final RingWait ring = new RingWait();
     final LinkPrice price = new LinkPrice();
+    private volatile Runnable onFailure = () -> {};
     private volatile PipelineState state = PipelineState.DETACHED;
     private volatile @Nullable FrameChannel channel;
     private volatile @Nullable Throwable cause;
@@ -59,6 +60,10 @@ final class PipelineControl {
         return left;
     }
 
+    void onFailure(Runnable listener) {
+        onFailure = listener;
+    }
+
     /** Fails the stream once; later causes of the same session are consequences and dropped. */
     void fail(Throwable cause) {
         synchronized (this) {
@@ -70,6 +75,7 @@ final class PipelineControl {
             state = PipelineState.FAILED;
         }
         wakeProducer();
+        onFailure.run();
     }
 
     /** The producer waits until this sequence has been sealed. */

@@ -231,6 +231,9 @@ final class EpochLoop {
 
     /** When {@link #cycle} has something to do again, {@link System#nanoTime()}. */
     long nextCycleNs(long nowNs) {
+        if (!begun) {
+            return nowNs;
+        }
         if (kind == EpochKind.SYNC) {
             return sync.passOpen() || disks.waits() ? nowNs : Math.min(nowNs + SYNC_WAIT_NS, disks.nextPollNs());
         }
@@ -245,7 +248,7 @@ final class EpochLoop {
         }
         long dueNs = dueNs();
         long nextNs = Math.min(hold.preCopyPays() ? preCopyNs() : dueNs, disks.nextTakeNs(nowNs));
-        return flushing ? nextNs : Math.min(nextNs, disks.flushNs(dueNs));
+        return flushing ? nextNs : Math.min(nextNs, disks.nextFlushNs(dueNs, nowNs));
     }
 
     private long dueNs() {

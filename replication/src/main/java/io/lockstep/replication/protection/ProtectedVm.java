@@ -177,6 +177,7 @@ public final class ProtectedVm implements AutoCloseable {
                 statistics::released);
         made.add(output);
         Runnable awake = wake::signal;
+        pipeline.onFailure(awake);
         disks = new DiskReplication(
                 vm.mirroredDisks(),
                 vm.blocks().size(),

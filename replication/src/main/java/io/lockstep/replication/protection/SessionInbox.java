@@ -6,6 +6,7 @@ import io.lockstep.replication.link.ControlMessage.DrillReport;
 import io.lockstep.replication.link.FrameChannel;
 import io.lockstep.replication.link.SessionReply;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /** What the session's thread has for the capture thread. Acknowledgements allocate nothing: the latest one counts for all before it. */
@@ -24,8 +25,8 @@ final class SessionInbox implements PeerSession.Listener {
     private final AckListener onAck;
     private final Runnable wake;
     private final ConcurrentLinkedQueue<ControlMessage> messages = new ConcurrentLinkedQueue<>();
-    private volatile @Nullable Established established;
-    private volatile @Nullable LockstepException ended;
+    private final AtomicReference<@Nullable Established> established = new AtomicReference<>();
+    private final AtomicReference<@Nullable LockstepException> ended = new AtomicReference<>();
     private volatile DrillReport drill = new DrillReport(0, DrillReport.NONE, "");
     private volatile long ackedEpoch = -1;
     private volatile long ackedNs;
@@ -42,8 +43,8 @@ final class SessionInbox implements PeerSession.Listener {
     @Override
     public void established(FrameChannel channel, SessionReply reply) {
         messages.clear();
-        ended = null;
-        established = new Established(channel, reply);
+        ended.set(null);
+        established.set(new Established(channel, reply));
         wake.run();
     }
 
@@ -72,24 +73,20 @@ final class SessionInbox implements PeerSession.Listener {
 
     @Override
     public void ended(LockstepException cause) {
-        ended = cause;
+        ended.set(cause);
         wake.run();
     }
 
     /** The new session, once; null if there is none. */
     @Nullable
     Established takeEstablished() {
-        Established taken = established;
-        established = null;
-        return taken;
+        return established.getAndSet(null);
     }
 
     /** Why the last session ended, once; null if it did not. */
     @Nullable
     LockstepException takeEnded() {
-        LockstepException taken = ended;
-        ended = null;
-        return taken;
+        return ended.getAndSet(null);
     }
 
     /** The next of the rare messages; null if there is none. */

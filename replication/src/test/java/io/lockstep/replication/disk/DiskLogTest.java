@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.ByteBuffer;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.agrona.UnsafeApi;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -119,6 +120,18 @@ class DiskLogTest {
             takes++;
         }
         assertThat(takes).isEqualTo(4);
+    }
+
+    @Test
+    void shouldTellOnceThatWritesWereDropped() throws Exception {
+        AtomicInteger told = new AtomicInteger();
+        DiskLog telling = new DiskLog(1 << 16, told::incrementAndGet);
+        telling.begin();
+        telling.end();
+        telling.write(0, 0, direct(new byte[SECTOR]));
+        telling.write(0, 0, direct(new byte[SECTOR]));
+        assertThat(telling.lost()).isTrue();
+        assertThat(told).hasValue(1);
     }
 
     private static ByteBuffer direct(byte[] data) {

@@ -88,6 +88,10 @@ class DiskReplicationTest {
             disks.awaitFlushed();
             // The stop does not wait for a slow medium for long; this does.
             Awaitility.await("flushed ahead of the stop").until(() -> disks.flushNs(stopNs) == Long.MAX_VALUE);
+            // With nothing to flush, it is looked once more right before the stop, and no more after that.
+            assertThat(disks.nextFlushNs(stopNs, stopNs)).isEqualTo(Long.MAX_VALUE);
+            long laterNs = System.nanoTime() + 3_600_000_000_000L;
+            assertThat(disks.nextFlushNs(laterNs, System.nanoTime())).isBetween(System.nanoTime(), laterNs);
             disks.requireIntact("");
             disks.remove(true);
         }

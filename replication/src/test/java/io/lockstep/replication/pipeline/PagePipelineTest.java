@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.agrona.concurrent.SystemNanoClock;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -229,6 +230,8 @@ class PagePipelineTest {
 
     @Test
     void shouldReportCauseWhenChannelFails() throws Exception {
+        AtomicInteger told = new AtomicInteger();
+        pipeline.onFailure(told::incrementAndGet);
         pipeline.attach(link.left(), true, 1_000);
         link.left().failAfterSends(1);
         pipeline.epochBegin(1, EpochKind.DELTA, 0);
@@ -239,6 +242,7 @@ class PagePipelineTest {
                 .hasMessage("the stream failed: the connection is closed")
                 .hasCauseInstanceOf(LinkException.class);
         assertThat(pipeline.counters().failures()).isEqualTo(1);
+        Awaitility.await().until(() -> told.get() == 1);
     }
 
     @Test
