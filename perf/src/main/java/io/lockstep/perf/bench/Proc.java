@@ -52,6 +52,16 @@ final class Proc {
         return field(pid, "VmRSS") * 1024.0;
     }
 
+    /** What can be had without swapping, of the whole machine; proc_meminfo(5), MemAvailable. */
+    static long availableMib() throws IOException {
+        for (String line : Files.readAllLines(Path.of("/proc/meminfo"))) {
+            if (line.startsWith("MemAvailable:")) {
+                return Long.parseLong(line.replaceAll("\\D", "")) / 1024;
+            }
+        }
+        throw new IOException("/proc/meminfo has no MemAvailable");
+    }
+
     static double threads(long pid) throws IOException {
         return field(pid, "Threads");
     }
